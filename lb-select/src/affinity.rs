@@ -1,0 +1,282 @@
+//! Has this client been here before, and where did it go?
+
+use crate::pool::Members;
+use crate::recency::Recency;
+use crate::{Choice, Key, Pick, Policy, Pool, Reason, Unavailable};
+use core::hash::BuildHasher;
+use core::net::IpAddr;
+use core::time::Duration;
+use core::{error, fmt};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A layer that sends a client back to the endpoint of its last connection, known by its source address: the meaning
+/// of `sessionAffinity: ClientIP` in a Kubernetes Service.
+///
+/// A client is sent back if that endpoint is still a candidate and the client's last connection is *less than* the
+/// timeout ago; every new connection, sticky or not, counts as the last one from then on. Anyone else, and a pick
+/// without a client address, goes where the inner policy says. A candidate is an endpoint of the pool with a weight
+/// above 0, or with any weight under [`keep_sessions`](ClientIpSettings::keep_sessions).
+///
+/// ```
+/// use lb_select::{ClientIpAffinity, ClientIpSettings, Pick, Policy, Pool, Reason, RoundRobin};
+/// use std::{hash::RandomState, net::IpAddr, time::Duration};
+///
+/// let pool = Pool::builder().endpoint("a", ()).endpoint("b", ()).build()?;
+/// let settings = ClientIpSettings { timeout_seconds: 60, ..ClientIpSettings::default() };
+/// let policy = ClientIpAffinity::new(&pool, RoundRobin::new(&pool), settings, RandomState::new())?;
+///
+/// let client: IpAddr = "192.0.2.1".parse()?;
+/// let mut words = || 0;
+/// let mut at = |seconds| policy.pick(&mut Pick::new(Duration::from_secs(seconds), &mut words).for_client(client));
+/// assert_eq!(at(0)?.reason, Reason::RoundRobin);
+/// assert_eq!(at(59)?.reason, Reason::Sticky); // and from here the minute starts again
+/// assert_eq!(at(118)?.reason, Reason::Sticky);
+/// assert_eq!(at(178)?.reason, Reason::RoundRobin);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Memory
+///
+/// At most [`capacity`](ClientIpSettings::capacity) clients are remembered. When another one comes, the client whose
+/// last connection is longest ago is forgotten, expired or not. Room for all of them is reserved at construction
+/// (about 90 bytes each, which most systems hand out only when first used), and no pick allocates.
+/// The address alone makes a client, without its port; `::ffff:192.0.2.1` and `192.0.2.1` are one client.
+///
+/// Clients choose their own addresses, so the `hasher` must be keyed: `std::hash::RandomState` is. No answer depends on it.
+///
+/// # Several pools, one memory
+///
+/// The memory belongs to a Service port, not to a pool. [`over`](Self::over) puts the same memory in front of another
+/// pool: the next version of this one, or a sibling such as the node-local endpoints of the same Service port. There an
+/// endpoint is recognised by its key. A client whose last endpoint is not in the pool in use is a new client there; where
+/// it goes then is its last endpoint for all pools. (iptables remembers a client once an endpoint, and takes the first
+/// endpoint that remembers it.)
+///
+/// # Concurrency
+///
+/// Picks share one lock, held while the inner policy chooses, so that connections of one client that come at the same
+/// moment go to one endpoint. Neither the inner policy nor the source of random words may ask this layer.
+pub struct ClientIpAffinity<P, S> {
+    members: Arc<Members>,
+    inner: P,
+    settings: ClientIpSettings,
+    memory: Arc<Mutex<Memory<S>>>,
+}
+
+/// The settings of [`ClientIpAffinity`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "camelCase", default)
+)]
+pub struct ClientIpSettings {
+    /// How long after its last connection a client is sent back, in seconds. The default is 10800, three hours, as in
+    /// a Service; 0 never sends anyone back.
+    pub timeout_seconds: u32,
+    /// How many clients are remembered, at most [`MAX_CAPACITY`](Self::MAX_CAPACITY). The default is 65 536; 0 remembers none.
+    pub capacity: u32,
+    /// Whether a client may go back to an endpoint that has had its weight set to 0 since. By default it is sent
+    /// elsewhere.
+    pub keep_sessions: bool,
+}
+
+impl ClientIpSettings {
+    /// The most clients one memory can hold: 16 777 216.
+    pub const MAX_CAPACITY: u32 = 1 << 24;
+}
+
+impl Default for ClientIpSettings {
+    fn default() -> Self {
+        Self {
+            timeout_seconds: 10_800,
+            capacity: 65_536,
+            keep_sessions: false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Memory<S> {
+    clients: Recency<Binding, S>,
+    /// The latest time seen, so that the order of use is an order of time.
+    latest: Duration,
+}
+
+#[derive(Debug)]
+struct Binding {
+    /// `None` once the endpoint is gone for good.
+    endpoint: Option<Key>,
+    /// Where the endpoint was last found; a hint only.
+    index: usize,
+    seen: Duration,
+}
+
+impl<P, S: BuildHasher> ClientIpAffinity<P, S> {
+    /// A layer with an empty memory in front of `inner`, which was built from the same pool.
+    ///
+    /// # Errors
+    /// Fails if the capacity is above [`ClientIpSettings::MAX_CAPACITY`] or the memory cannot be had.
+    pub fn new<E>(pool: &Pool<E>, inner: P, settings: ClientIpSettings, hasher: S) -> Result<Self, CapacityError> {
+        let capacity = settings.capacity;
+        if capacity > ClientIpSettings::MAX_CAPACITY {
+            return Err(CapacityError { capacity });
+        }
+        let clients = Recency::with_capacity(capacity, hasher).map_err(|_| CapacityError { capacity })?;
+        let memory = Arc::new(Mutex::new(Memory {
+            clients,
+            latest: Duration::ZERO,
+        }));
+        Ok(Self {
+            members: Arc::clone(pool.members()),
+            inner,
+            settings,
+            memory,
+        })
+    }
+
+    /// A layer with the same settings and the *same* memory in front of another policy and its pool.
+    pub fn over<E, Q>(&self, pool: &Pool<E>, inner: Q) -> ClientIpAffinity<Q, S> {
+        ClientIpAffinity {
+            members: Arc::clone(pool.members()),
+            inner,
+            settings: self.settings.clone(),
+            memory: Arc::clone(&self.memory),
+        }
+    }
+
+    /// Forgets the endpoints whose key `keep` refuses: those that have left the Service port. Without this call, an
+    /// endpoint that leaves and comes back within the timeout has its clients again.
+    ///
+    /// O(clients); `keep` must not ask this layer.
+    pub fn retain(&self, mut keep: impl FnMut(&Key) -> bool) {
+        for binding in self.lock().clients.values_mut() {
+            binding.endpoint = binding.endpoint.take().filter(&mut keep);
+        }
+    }
+
+    /// The policy that new clients are given to.
+    pub fn inner(&self) -> &P {
+        &self.inner
+    }
+
+    /// The settings given at construction.
+    pub fn settings(&self) -> &ClientIpSettings {
+        &self.settings
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory<S>> {
+        // An inner policy or a `keep` that panicked under the lock has left the memory whole: no change spans such a call.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a client with this binding is to be sent back, if at all.
+    fn sticky(&self, binding: &Binding, now: Duration) -> Option<usize> {
+        let timeout = Duration::from_secs(self.settings.timeout_seconds.into());
+        let fresh = now.saturating_sub(binding.seen) < timeout;
+        let endpoint = binding.endpoint.as_ref().filter(|_| fresh)?;
+        let index = self.members.position_near(binding.index, endpoint)?;
+        (self.settings.keep_sessions || self.members.weight(index) > 0).then_some(index)
+    }
+}
+
+impl<P: Policy, S: BuildHasher> Policy for ClientIpAffinity<P, S> {
+    fn pick(&self, pick: &mut Pick<'_>) -> Result<Choice, Unavailable> {
+        let Some(client) = pick.client().map(bits) else {
+            return self.inner.pick(pick);
+        };
+        let mut memory = self.lock();
+        let Memory { clients, latest } = &mut *memory;
+        let now = pick.now().max(*latest);
+        *latest = now;
+        if let Some(at) = clients.find(client)
+            && let Some(index) = self.sticky(&clients[at], now)
+        {
+            let binding = &mut clients[at];
+            (binding.index, binding.seen) = (index, now);
+            clients.touch(at);
+            return Ok(Choice::new(index, Reason::Sticky));
+        }
+        let choice = self.inner.pick(pick)?;
+        if let Some(key) = self.members.key(choice.index) {
+            let endpoint = Some(key.clone());
+            clients.insert(
+                client,
+                Binding {
+                    endpoint,
+                    index: choice.index,
+                    seen: now,
+                },
+            );
+        }
+        Ok(choice)
+    }
+}
+
+impl<P: fmt::Debug, S> fmt::Debug for ClientIpAffinity<P, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inner, settings, .. } = self;
+        f.debug_struct("ClientIpAffinity")
+            .field("inner", inner)
+            .field("settings", settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An IPv4 address and its IPv4-mapped IPv6 form, which a dual-stack socket reports, have the same bits.
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// A [`ClientIpAffinity`] was to remember more clients than it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CapacityError {
+    capacity: u32,
+}
+
+impl CapacityError {
+    /// The capacity that was asked for.
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+}
+
+impl fmt::Display for CapacityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { capacity } = self;
+        if *capacity > ClientIpSettings::MAX_CAPACITY {
+            write!(
+                f,
+                "a capacity of {capacity} clients is above the limit of {}",
+                ClientIpSettings::MAX_CAPACITY
+            )
+        } else {
+            write!(f, "no memory for a capacity of {capacity} clients")
+        }
+    }
+}
+
+impl error::Error for CapacityError {}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde::de::value::{Error, MapDeserializer};
+
+    #[test]
+    fn settings_are_read_by_their_camel_case_names_and_default_when_absent() {
+        let read = |pairs: &[(&'static str, u32)]| {
+            ClientIpSettings::deserialize(MapDeserializer::<_, Error>::new(pairs.iter().copied()))
+        };
+        assert_eq!(read(&[]), Ok(ClientIpSettings::default()));
+        let expected = ClientIpSettings {
+            timeout_seconds: 60,
+            ..ClientIpSettings::default()
+        };
+        assert_eq!(read(&[("timeoutSeconds", 60), ("unknown", 1)]), Ok(expected));
+    }
+}

@@ -1,0 +1,60 @@
+//! Whom does chance name?
+
+use crate::eligible::Eligible;
+use crate::{Choice, Pick, Policy, Pool, Reason, Unavailable};
+
+/// Any endpoint with equal chance, weights ignored except 0.
+///
+/// Takes one random word, or none if there is only one eligible endpoint. O(1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Random {
+    eligible: Eligible,
+}
+
+impl Random {
+    /// Chooses among the endpoints of the pool.
+    pub fn new<E>(pool: &Pool<E>) -> Self {
+        Self {
+            eligible: Eligible::new(pool),
+        }
+    }
+
+    /// The index of the eligible endpoint number `word mod n`: what [`Policy::pick`] does, for callers with no other
+    /// policy.
+    ///
+    /// # Errors
+    /// Fails if the pool has no endpoint with a weight above 0.
+    #[inline]
+    pub fn index(&self, word: u64) -> Result<usize, Unavailable> {
+        self.eligible.nth(word)
+    }
+}
+
+impl Policy for Random {
+    #[inline]
+    fn pick(&self, pick: &mut Pick<'_>) -> Result<Choice, Unavailable> {
+        let word = if self.eligible.len() > 1 { pick.word() } else { 0 };
+        Ok(Choice::new(self.index(word)?, Reason::Random))
+    }
+}
+
+/// The words of a random generator, for [`Pick::new`].
+///
+/// ```
+/// # struct Constant;
+/// # impl rand_core::TryRng for Constant {
+/// #     type Error = core::convert::Infallible;
+/// #     fn try_next_u32(&mut self) -> Result<u32, Self::Error> { Ok(3) }
+/// #     fn try_next_u64(&mut self) -> Result<u64, Self::Error> { Ok(3) }
+/// #     fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> { Ok(()) }
+/// # }
+/// # let mut rng = Constant;
+/// // `rng` is any generator of rand_core 0.10, such as `rand::rng()`.
+/// let mut words = lb_select::words(&mut rng);
+/// let mut pick = lb_select::Pick::new(std::time::Duration::ZERO, &mut words);
+/// assert_eq!(pick.word(), 3);
+/// ```
+#[cfg(feature = "rand")]
+pub fn words(rng: &mut impl rand_core::Rng) -> impl FnMut() -> u64 {
+    || rng.next_u64()
+}

@@ -1,0 +1,107 @@
+//! Where may this packet go, and why? Kubernetes Services as a pure model.
+//!
+//! ```
+//! use svc_model::api::{EndpointSlice, Service};
+//! use svc_model::{Cluster, NodeSettings, NodeView, Packet, Protocol, Verdict};
+//!
+//! // Objects come from wherever you have them: a watch, a file, a test. Any serde format will do.
+//! let service: Service = serde_json::from_str(r#"{
+//!     "metadata": {"name": "cart", "namespace": "shop"},
+//!     "spec": {"clusterIP": "10.96.0.41", "ports": [{"name": "http", "port": 80}]}
+//! }"#)?;
+//! let slice: EndpointSlice = serde_json::from_str(r#"{
+//!     "metadata": {"name": "cart-x7k", "namespace": "shop", "labels": {"kubernetes.io/service-name": "cart"}},
+//!     "addressType": "IPv4", "ports": [{"name": "http", "port": 8080}],
+//!     "endpoints": [{"addresses": ["10.244.1.5"]}, {"addresses": ["10.244.2.9"]}]
+//! }"#)?;
+//! let mut cluster = Cluster::new();
+//! cluster.apply(service);
+//! cluster.apply(slice);
+//!
+//! // What one node makes of them, and where a packet goes there.
+//! let view = NodeView::new(&cluster, NodeSettings::of(&cluster, None)?);
+//! let packet = Packet::new("10.244.1.7".parse()?, "10.96.0.41:80".parse()?, Protocol::Tcp);
+//! let decision = view.decide(&packet);
+//! assert_eq!(decision.verdict, Verdict::Dnat);
+//! assert_eq!(decision.endpoints.backends()[0].addr.to_string(), "10.244.1.5:8080");
+//! assert_eq!(
+//!     view.explain(&decision).to_string(),
+//!     "cluster IP of Service/shop/cart port http: 2 ready endpoints",
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The way through
+//!
+//! 1. [`api`] mirrors the objects as they are written: Services, slices, Pods, Nodes, workloads, configurations.
+//! 2. [`Cluster`] holds them, indexed; [`Cluster::apply`] and [`Cluster::remove`] say whose answers a [`Change`] touches.
+//! 3. [`complete`] fills in what manifests leave open (Pods of Deployments, cluster IPs, node ports) for those who have files
+//!    and no API server. The cluster remembers what was assumed.
+//! 4. [`endpoints::of`] gives the endpoints of a Service from slices, Endpoints or Pods, in one form.
+//! 5. [`NodeView`] is what one node does with all of it: an immutable table that [`decide`](NodeView::decide)s packets.
+//! 6. [`check`] judges objects as the API server would, and finds what is accepted and then does not work.
+//!
+//! Beside these: [`service_environment`] (the variables of `REDIS_SERVICE_HOST`), [`port_forward`] (which Pod `kubectl
+//! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers).
+//!
+//! # Precedence
+//!
+//! The order in which a packet meets its owner is kube-proxy's:
+//!
+//! | | destination | owner |
+//! | --- | --- | --- |
+//! | 1 | cluster IP, then external IP, then load balancer address, with port and protocol | Service |
+//! | 2 | accepted address of the node, node port | Service |
+//! | 3 | address of the node, host port | Pod |
+//! | 4 | anything else | nobody: accepted unchanged (nftables and IPVS modes refuse some, see [`Reason`]) |
+//!
+//! Among Services that claim the same, the first by (namespace, name, port name) has it; [`NodeView::conflicts`] names the
+//! others. What then happens depends on the traffic policy, the source and the endpoints; [`Reason`] has a variant for each
+//! line of that table.
+//!
+//! # Costs
+//!
+//! A decision is one keyed-hash look-up, two for a node port, however many Services and endpoints there are, and allocates
+//! nothing (a test counts). Building a view costs O(Service ports + endpoints). Objects are kept and shared by clones of a
+//! cluster.
+//!
+//! # Purity
+//!
+//! No clock, file, socket, thread, environment or randomness is touched, and no answer depends on hash order or on the order
+//! of changes. `unsafe` is forbidden.
+//!
+//! # Not here
+//!
+//! Updates of a view in place, the trait for drivers and its test kit are to come; today a changed cluster needs a new view.
+//! Network policies, service meshes and what CNI plugins do are not modelled.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod addr;
+pub mod api;
+pub mod check;
+mod cluster;
+mod complete;
+pub mod endpoints;
+mod environment;
+mod families;
+mod kind;
+mod port_forward;
+mod protocol;
+pub mod schema;
+mod view;
+
+pub use cluster::{Change, ChangeKind, Cluster, Touched};
+pub use complete::{MAX_ASSUMED_PODS, complete};
+pub use environment::service_environment;
+pub use kind::{
+    ApiVersion, Kind, NamespacedName, NamespacedNameError, Object, ObjectRef, ObjectRefError, Resource, Retired, Scope,
+    UnknownKind,
+};
+pub use port_forward::{Forward, ForwardError, ForwardPort, ForwardTarget, port_forward};
+pub use protocol::{Protocol, UnknownProtocol};
+pub use view::{
+    AmbiguousNode, Backend, Candidates, Choice, Conflict, Decision, Endpoints, Explanation, Frontend, FrontendKind,
+    Mode, NodeSettings, NodeView, Packet, Reason, ServicePort, TrafficPolicy, UnknownFrontendKind, UnknownMode,
+    Verdict,
+};

@@ -1,0 +1,357 @@
+//! Where does this packet go? The one decision function, with its reason.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use super::reason::Reason;
+use super::service_port::{Backend, Candidates, ServicePort, TrafficPolicy};
+use super::settings::Mode;
+use super::{HostPort, NodeView};
+use crate::addr::IpFamily;
+use crate::kind::ObjectRef;
+use crate::protocol::Protocol;
+
+/// The first packet of a connection, as the node receives or sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Packet {
+    /// Where it comes from, before any translation.
+    pub src: IpAddr,
+    /// Where it is sent to.
+    pub dst: IpAddr,
+    /// Protocol and destination port; `None` for ICMP, which has none.
+    pub port: Option<(Protocol, u16)>,
+}
+
+impl Packet {
+    /// A packet to a port.
+    pub fn new(src: IpAddr, dst: SocketAddr, protocol: Protocol) -> Packet {
+        Packet {
+            src,
+            dst: dst.ip(),
+            port: Some((protocol, dst.port())),
+        }
+    }
+
+    /// What `ping` sends.
+    pub fn ping(src: IpAddr, dst: IpAddr) -> Packet {
+        Packet { src, dst, port: None }
+    }
+}
+
+/// What happens to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It is sent to one of the endpoints, each as likely as the other.
+    Dnat,
+    /// Nobody owns its destination; it goes on unchanged.
+    Accept,
+    /// It is refused, and its sender told.
+    Reject,
+    /// It is lost without a word.
+    Drop,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Dnat => "dnat",
+            Verdict::Accept => "accept",
+            Verdict::Reject => "reject",
+            Verdict::Drop => "drop",
+        })
+    }
+}
+
+/// As what an address and port belong to a Service or Pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum FrontendKind {
+    /// The cluster IP.
+    ClusterIp,
+    /// An external IP.
+    ExternalIp,
+    /// An address of the load balancer.
+    LoadBalancer,
+    /// A node port.
+    NodePort,
+    /// A port that a Pod opens on its node.
+    HostPort,
+}
+
+impl FrontendKind {
+    /// The name, as the API spells it where it has one.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FrontendKind::ClusterIp => "ClusterIP",
+            FrontendKind::ExternalIp => "ExternalIP",
+            FrontendKind::LoadBalancer => "LoadBalancer",
+            FrontendKind::NodePort => "NodePort",
+            FrontendKind::HostPort => "HostPort",
+        }
+    }
+}
+
+impl fmt::Display for FrontendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that is no kind of frontend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown kind of frontend {0:?}")]
+pub struct UnknownFrontendKind(pub String);
+
+impl FromStr for FrontendKind {
+    type Err = UnknownFrontendKind;
+
+    fn from_str(text: &str) -> Result<FrontendKind, UnknownFrontendKind> {
+        use FrontendKind::*;
+        let all = [ClusterIp, ExternalIp, LoadBalancer, NodePort, HostPort];
+        let found = all.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| UnknownFrontendKind(text.chars().take(32).collect()))
+    }
+}
+
+/// Who owns the destination of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Frontend<'v> {
+    /// A Service port, reached as this.
+    Service(FrontendKind, &'v ServicePort),
+    /// A Pod's host port.
+    HostPort(&'v ObjectRef),
+}
+
+/// The answer to a packet. Borrows from the view; making one allocates nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decision<'v> {
+    /// What happens.
+    pub verdict: Verdict,
+    /// Who owns the destination, if anybody does.
+    pub frontend: Option<Frontend<'v>>,
+    /// The candidates of a [`Verdict::Dnat`], each as likely as the other; empty for the other verdicts.
+    pub endpoints: Endpoints<'v>,
+    /// Why.
+    pub reason: Reason<'v>,
+}
+
+/// Candidates of a decision, with what depends on the one that is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoints<'v> {
+    backends: &'v [Backend],
+    src: IpAddr,
+    masquerade: bool,
+}
+
+impl<'v> Endpoints<'v> {
+    /// The endpoints, in kube-proxy's order.
+    pub fn backends(&self) -> &'v [Backend] {
+        self.backends
+    }
+
+    /// The share of new connections that each gets; 0 when there is none.
+    pub fn share(&self) -> f64 {
+        if self.backends.is_empty() {
+            0.0
+        } else {
+            1.0 / self.backends.len() as f64
+        }
+    }
+
+    /// Whether the packet's source is replaced when this endpoint is chosen: by the rule for all, or because the endpoint
+    /// would answer itself (hairpin).
+    pub fn masquerades(&self, backend: &Backend) -> bool {
+        self.masquerade || backend.addr.ip() == self.src
+    }
+
+    /// Whether the source is replaced towards at least one endpoint.
+    pub fn masquerades_any(&self) -> bool {
+        self.backends.iter().any(|backend| self.masquerades(backend))
+    }
+}
+
+impl<'v> Decision<'v> {
+    /// The session affinity of the Service: the seconds after which a client is forgotten.
+    pub fn affinity_seconds(&self) -> Option<u32> {
+        match self.frontend {
+            Some(Frontend::Service(_, port)) if self.verdict == Verdict::Dnat => port.affinity_seconds,
+            _ => None,
+        }
+    }
+}
+
+impl NodeView {
+    /// Where a packet goes.
+    ///
+    /// The order is kube-proxy's: the addresses of Services, then node ports, then host ports; what nobody owns is accepted.
+    /// Constant time, no allocation; the endpoints are not looked at one by one.
+    pub fn decide(&self, packet: &Packet) -> Decision<'_> {
+        let Some((protocol, number)) = packet.port else {
+            return self.decide_ping(packet);
+        };
+        if let Some(&(kind, index)) = self.addresses.get(&(packet.dst, protocol, number)) {
+            return self.decide_service(packet, kind, &self.ports[index]);
+        }
+        let family = IpFamily::of(packet.dst);
+        if self.settings.node_port_addresses.accepts(packet.dst)
+            && let Some(&index) = self.node_ports.get(&(family, protocol, number))
+        {
+            return self.decide_service(packet, FrontendKind::NodePort, &self.ports[index]);
+        }
+        if self.settings.is_local(packet.dst) {
+            let host_ports = self.host_ports.get(&(family, protocol, number)).into_iter().flatten();
+            if let Some(host_port) = host_ports
+                .into_iter()
+                .find(|p| p.host_ip.is_none_or(|ip| ip == packet.dst))
+            {
+                return self.decide_host_port(packet, host_port);
+            }
+            if protocol == Protocol::Tcp
+                && let Some(service) = self.health_check_ports.get(&number)
+            {
+                return self.unowned(packet, Verdict::Accept, Reason::HealthCheck(service));
+            }
+        }
+        self.decide_unowned(packet)
+    }
+
+    fn decide_service<'v>(&'v self, packet: &Packet, kind: FrontendKind, port: &'v ServicePort) -> Decision<'v> {
+        let decision = |verdict, candidates: &'v Candidates, masquerade, reason| Decision {
+            verdict,
+            frontend: Some(Frontend::Service(kind, port)),
+            endpoints: Endpoints {
+                backends: if verdict == Verdict::Dnat {
+                    &candidates.backends
+                } else {
+                    &[]
+                },
+                src: packet.src,
+                masquerade,
+            },
+            reason,
+        };
+        let refuse = |verdict, reason| decision(verdict, &port.cluster, false, reason);
+        let mode = self.settings.mode;
+
+        let blocked = kind == FrontendKind::LoadBalancer && !self.passes_source_ranges(packet.src, port);
+        if blocked && mode == Mode::Nftables {
+            return refuse(Verdict::Drop, Reason::SourceRange);
+        }
+        if !port.has_any_endpoints {
+            return refuse(Verdict::Reject, Reason::NoEndpoints);
+        }
+        if blocked {
+            return refuse(Verdict::Drop, Reason::SourceRange);
+        }
+
+        let policy = match kind {
+            FrontendKind::ClusterIp => port.internal_policy,
+            _ => port.external_policy,
+        };
+        let is_pod = self.settings.detector.is_pod(packet.src);
+        let masquerade_cluster_ip =
+            self.settings.masquerade_all || (self.settings.detector.works_for(port.family) && !is_pod);
+        let (candidates, masquerade, reason) = match (kind, policy) {
+            (FrontendKind::ClusterIp, TrafficPolicy::Cluster) => {
+                (&port.cluster, masquerade_cluster_ip, Reason::ClusterIp)
+            }
+            (FrontendKind::ClusterIp, TrafficPolicy::Local) => {
+                (&port.local, masquerade_cluster_ip, Reason::InternalLocal)
+            }
+            (_, TrafficPolicy::Cluster) => (&port.cluster, true, Reason::ExternalCluster),
+            // IPVS has no short circuit.
+            (_, TrafficPolicy::Local) if mode == Mode::Ipvs => (&port.local, false, Reason::ExternalLocal),
+            (_, TrafficPolicy::Local) if is_pod => (&port.cluster, false, Reason::ShortCircuitPod),
+            (_, TrafficPolicy::Local) if self.settings.is_local(packet.src) => {
+                (&port.cluster, true, Reason::ShortCircuitNode)
+            }
+            (_, TrafficPolicy::Local) => (&port.local, false, Reason::ExternalLocal),
+        };
+        if !candidates.backends.is_empty() {
+            return decision(Verdict::Dnat, candidates, masquerade, reason);
+        }
+        match mode {
+            // The virtual server falls back to all endpoints; one that knows local endpoints only stays empty.
+            Mode::Ipvs if port.cluster.backends.is_empty() => refuse(Verdict::Reject, Reason::NoLocalEndpoints),
+            Mode::Ipvs => decision(Verdict::Dnat, &port.cluster, masquerade, Reason::IpvsFallback),
+            Mode::Iptables | Mode::Nftables => refuse(Verdict::Drop, Reason::NoLocalEndpoints),
+        }
+    }
+
+    /// A node that talks to a load balancer address bound to itself has that address as its source, so the address is
+    /// allowed wherever the node is.
+    fn passes_source_ranges(&self, src: IpAddr, port: &ServicePort) -> bool {
+        let inside = |addr: &IpAddr| port.source_ranges.iter().any(|range| range.contains(addr));
+        port.source_ranges.is_empty()
+            || inside(&src)
+            || (port.load_balancer_ips.contains(&src) && self.settings.primary.iter().any(inside))
+    }
+
+    fn decide_host_port<'v>(&'v self, packet: &Packet, host_port: &'v HostPort) -> Decision<'v> {
+        Decision {
+            verdict: Verdict::Dnat,
+            frontend: Some(Frontend::HostPort(&host_port.pod)),
+            endpoints: Endpoints {
+                backends: &host_port.backend,
+                src: packet.src,
+                masquerade: packet.src.is_loopback(),
+            },
+            reason: Reason::HostPort,
+        }
+    }
+
+    /// A destination that no Service port owns. Modes differ over the other ports of a Service's address.
+    fn decide_unowned<'v>(&'v self, packet: &Packet) -> Decision<'v> {
+        let owner = self
+            .owners
+            .get(&packet.dst)
+            .map(|&(kind, index)| (kind, &self.ports[index].service));
+        match (self.settings.mode, owner) {
+            (Mode::Iptables, Some((_, service))) => self.unowned(packet, Verdict::Accept, Reason::UnknownPort(service)),
+            (Mode::Nftables, Some((FrontendKind::ClusterIp, service))) | (Mode::Ipvs, Some((_, service))) => {
+                self.unowned(packet, Verdict::Reject, Reason::UnknownPort(service))
+            }
+            (Mode::Nftables, None)
+                if self
+                    .settings
+                    .service_ranges
+                    .iter()
+                    .any(|range| range.contains(&packet.dst)) =>
+            {
+                self.unowned(packet, Verdict::Drop, Reason::UnallocatedServiceAddress)
+            }
+            _ => self.unowned(packet, Verdict::Accept, Reason::NotAService),
+        }
+    }
+
+    fn decide_ping<'v>(&'v self, packet: &Packet) -> Decision<'v> {
+        let owner = self
+            .owners
+            .get(&packet.dst)
+            .map(|&(kind, index)| (kind, &self.ports[index].service));
+        match (self.settings.mode, owner) {
+            (Mode::Nftables, Some((FrontendKind::ClusterIp, service))) | (Mode::Ipvs, Some((_, service))) => {
+                self.unowned(packet, Verdict::Reject, Reason::Ping(service))
+            }
+            (_, Some((_, service))) => self.unowned(packet, Verdict::Accept, Reason::Ping(service)),
+            (_, None) => self.decide_unowned(packet),
+        }
+    }
+
+    fn unowned<'v>(&'v self, packet: &Packet, verdict: Verdict, reason: Reason<'v>) -> Decision<'v> {
+        let endpoints = Endpoints {
+            backends: &[],
+            src: packet.src,
+            masquerade: false,
+        };
+        Decision {
+            verdict,
+            frontend: None,
+            endpoints,
+            reason,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Which node, and how is its proxy set up?
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use super::detector::Detector;
+use super::node_ports::NodePortAddresses;
+use crate::addr::{IpFamily, parse_cidr, parse_ip};
+use crate::api::{KubeProxyConfiguration, Node};
+use crate::cluster::Cluster;
+use crate::endpoints::internal_ips;
+use crate::families::service_ranges;
+use crate::kind::Resource;
+
+/// The back end of kube-proxy whose behaviour a view has where they differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// `iptables`, which an absent mode means.
+    #[default]
+    Iptables,
+    /// `ipvs`
+    Ipvs,
+    /// `nftables`
+    Nftables,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Iptables => "iptables",
+            Mode::Ipvs => "ipvs",
+            Mode::Nftables => "nftables",
+        })
+    }
+}
+
+/// A text that is no mode of kube-proxy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown proxy mode {0:?}: iptables, ipvs or nftables")]
+pub struct UnknownMode(pub String);
+
+impl FromStr for Mode {
+    type Err = UnknownMode;
+
+    fn from_str(text: &str) -> Result<Mode, UnknownMode> {
+        match text {
+            "iptables" => Ok(Mode::Iptables),
+            "ipvs" => Ok(Mode::Ipvs),
+            "nftables" => Ok(Mode::Nftables),
+            _ => Err(UnknownMode(text.chars().take(32).collect())),
+        }
+    }
+}
+
+/// No node was named, and the cluster has several.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cluster has several nodes, so one must be chosen: {}", names.join(", "))]
+pub struct AmbiguousNode {
+    names: Vec<String>,
+}
+
+impl AmbiguousNode {
+    /// The nodes to choose from, by name.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+/// Everything about a node, its proxy and its cluster that decides a packet, besides Services and endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSettings {
+    pub(super) node: Box<str>,
+    pub(super) mode: Mode,
+    pub(super) zone: Option<Box<str>>,
+    /// Addresses of type InternalIP and ExternalIP; loopback is not among them.
+    pub(super) addresses: BTreeSet<IpAddr>,
+    pub(super) primary: Vec<IpAddr>,
+    pub(super) detector: Detector,
+    pub(super) masquerade_all: bool,
+    pub(super) node_port_addresses: NodePortAddresses,
+    pub(super) service_ranges: Vec<IpNet>,
+}
+
+impl NodeSettings {
+    /// Reads the settings of a node from the cluster's Node and KubeProxyConfiguration. Without a name it is the
+    /// configuration's `hostnameOverride`, else the only Node, else a node without name and addresses. A name that no
+    /// Node has stands for a node without addresses.
+    ///
+    /// Values that cannot be read count as absent; [`crate::check`] reports them.
+    pub fn of(cluster: &Cluster, node: Option<&str>) -> Result<NodeSettings, AmbiguousNode> {
+        let unconfigured = KubeProxyConfiguration::default();
+        let config = cluster.get::<KubeProxyConfiguration>("", "").unwrap_or(&unconfigured);
+        let name = match node.or(Some(config.hostname_override.as_str()).filter(|name| !name.is_empty())) {
+            Some(name) => name,
+            None => {
+                let names: Vec<&str> = cluster.list::<Node>().map(|node| node.name()).collect();
+                match names.as_slice() {
+                    [] => "",
+                    [only] => only,
+                    _ => {
+                        return Err(AmbiguousNode {
+                            names: names.into_iter().map(str::to_owned).collect(),
+                        });
+                    }
+                }
+            }
+        };
+        let node = cluster.get::<Node>("", name);
+        let mode = config.mode.parse().unwrap_or_default();
+        let mut primary: Vec<IpAddr> = Vec::with_capacity(2);
+        for addr in node.into_iter().flat_map(internal_ips) {
+            if primary.iter().all(|known| IpFamily::of(*known) != IpFamily::of(addr)) {
+                primary.push(addr);
+            }
+        }
+        let is_ip = |type_: &str| matches!(type_, "InternalIP" | "ExternalIP");
+        let addresses: BTreeSet<IpAddr> = node
+            .into_iter()
+            .flat_map(|node| &node.status.addresses)
+            .filter(|address| is_ip(&address.type_))
+            .filter_map(|address| parse_ip(&address.address).ok())
+            .collect();
+        let node_port_addresses = NodePortAddresses::new(
+            mode,
+            &config.node_port_addresses,
+            config.iptables.localhost_node_ports.unwrap_or(true),
+            &addresses,
+            &primary,
+        );
+        Ok(NodeSettings {
+            node: name.into(),
+            mode,
+            zone: node.and_then(Node::zone).map(Into::into),
+            detector: Detector::new(cluster, config, name, node),
+            masquerade_all: match mode {
+                Mode::Nftables => config.nftables.masquerade_all,
+                Mode::Iptables | Mode::Ipvs => config.iptables.masquerade_all,
+            },
+            addresses,
+            primary,
+            node_port_addresses,
+            service_ranges: service_ranges(cluster),
+        })
+    }
+
+    /// The node's name; empty for the node of a cluster without Nodes.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The mode of its proxy.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether an address is the node's own: of type InternalIP or ExternalIP, or loopback.
+    pub fn is_local(&self, addr: IpAddr) -> bool {
+        addr.is_loopback() || self.addresses.contains(&addr)
+    }
+}
+
+/// The ranges of a comma-separated list; what is no CIDR is left out.
+pub(super) fn cidr_list(text: &str) -> impl Iterator<Item = IpNet> {
+    text.split(',').filter_map(|cidr| parse_cidr(cidr).ok())
+}

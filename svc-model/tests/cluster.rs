@@ -1,0 +1,217 @@
+//! A cluster is a function of the objects in it, not of how they came.
+
+mod common;
+
+use common::{cluster, object};
+use proptest::prelude::*;
+use proptest::sample::{Index, subsequence};
+use serde_json::{Value, json};
+use svc_model::api::{Pod, selects};
+use svc_model::{ChangeKind, Cluster, NamespacedName, Object, Resource, Touched, complete};
+
+/// Objects of few names and labels, so that they meet.
+fn objects() -> impl Strategy<Value = Vec<Value>> {
+    let name = || prop::sample::select(vec!["a", "b", "c"]);
+    let namespace = || prop::sample::select(vec!["default", "shop"]);
+    let labels = || {
+        let pair = (
+            prop::sample::select(vec!["app", "tier"]),
+            prop::sample::select(vec!["x", "y"]),
+        );
+        prop::collection::btree_map(pair.0, pair.1, 0..3)
+    };
+    let service = (namespace(), name(), labels()).prop_map(|(ns, name, selector)| {
+        json!({"kind": "Service", "metadata": {"namespace": ns, "name": name}, "spec": {"selector": selector, "ports": [{"port": 80}]}})
+    });
+    let pod = (namespace(), name(), labels(), 1..9u8).prop_map(|(ns, name, labels, ip)| {
+        json!({"kind": "Pod", "metadata": {"namespace": ns, "name": name, "labels": labels},
+               "status": {"podIP": format!("10.0.0.{ip}"), "phase": "Running"}})
+    });
+    let slice = (namespace(), name(), name()).prop_map(|(ns, name, service)| {
+        json!({"kind": "EndpointSlice", "metadata": {"namespace": ns, "name": name, "labels": {"kubernetes.io/service-name": service}},
+               "addressType": "IPv4"})
+    });
+    let deployment = (namespace(), name(), labels(), 0..4u8).prop_map(|(ns, name, labels, replicas)| {
+        json!({"kind": "Deployment", "metadata": {"namespace": ns, "name": name},
+               "spec": {"replicas": replicas, "template": {"metadata": {"labels": labels}}}})
+    });
+    let node = name().prop_map(|name| json!({"kind": "Node", "metadata": {"name": name}}));
+    prop::collection::vec(
+        prop_oneof![3 => service, 4 => pod, 2 => slice, 1 => deployment, 1 => node],
+        0..24,
+    )
+}
+
+/// One object a name: the last.
+fn unique(objects: Vec<Value>) -> Vec<Object> {
+    let mut unique: Vec<Object> = Vec::new();
+    for object in objects.into_iter().map(object) {
+        unique.retain(|other| other.reference() != object.reference());
+        unique.push(object);
+    }
+    unique
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_same_objects_in_any_order_make_the_same_cluster(objects in objects(), order in any::<prop::sample::Selector>()) {
+        let objects = unique(objects);
+        let mut shuffled: Vec<(usize, &Object)> = objects.iter().enumerate().collect();
+        shuffled.sort_by_key(|(i, _)| order.select(0..1000usize).wrapping_mul(i + 7) % 31);
+        let mut one: Cluster = objects.iter().cloned().collect();
+        let mut other: Cluster = shuffled.into_iter().map(|(_, object)| object.clone()).collect();
+        prop_assert_eq!(&one, &other);
+        prop_assert_eq!(complete(&mut one), complete(&mut other));
+        prop_assert_eq!(&one, &other);
+    }
+
+    #[test]
+    fn what_is_added_and_removed_leaves_no_trace(objects in objects(), extra in objects()) {
+        let before: Cluster = unique(objects).into_iter().collect();
+        let mut cluster = before.clone();
+        let added: Vec<Object> = unique(extra).into_iter().filter(|o| before.object(&o.reference()).is_none()).collect();
+        for object in &added {
+            prop_assert_eq!(cluster.apply(object.clone()).kind, ChangeKind::Added);
+        }
+        for object in added.iter().rev() {
+            prop_assert_eq!(cluster.remove(&object.reference()).kind, ChangeKind::Removed);
+        }
+        prop_assert_eq!(&cluster, &before);
+        // The indices too: what they find is what a scan finds.
+        check_indices(&cluster)?;
+    }
+
+    #[test]
+    fn the_indices_find_what_a_scan_finds(objects in objects(), removed in prop::collection::vec(any::<Index>(), 0..6)) {
+        let objects = unique(objects);
+        let mut cluster: Cluster = objects.iter().cloned().collect();
+        for index in removed.into_iter().filter(|_| !objects.is_empty()) {
+            cluster.remove(&objects[index.index(objects.len())].reference());
+        }
+        check_indices(&cluster)?;
+    }
+
+    #[test]
+    fn a_change_touches_every_service_whose_endpoints_change(objects in objects(), change in objects(), keep in any::<Index>()) {
+        let mut cluster: Cluster = unique(objects).into_iter().collect();
+        let changes = unique(change);
+        prop_assume!(!changes.is_empty());
+        let object = changes[keep.index(changes.len())].clone();
+        let endpoints = |cluster: &Cluster| -> Vec<(NamespacedName, _)> {
+            cluster.list::<svc_model::api::Service>().map(|s| (s.key(), svc_model::endpoints::of(cluster, s))).collect()
+        };
+        let before = endpoints(&cluster);
+        let change = cluster.apply(object);
+        for (service, found) in endpoints(&cluster) {
+            if !before.contains(&(service.clone(), found)) {
+                let touched = match &change.touched {
+                    Touched::Services(services) => services.contains(&service),
+                    Touched::Everything => true,
+                };
+                prop_assert!(touched, "{} was not touched by {:?}", service, change);
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_list_is_in_its_order(objects in objects(), picked in subsequence((0..24usize).collect::<Vec<_>>(), 0..24)) {
+        let cluster: Cluster = unique(objects).into_iter().collect();
+        let keys: Vec<NamespacedName> = cluster.list::<Pod>().map(Resource::key).collect();
+        let picked: Vec<_> = picked.into_iter().filter_map(|i| keys.get(i)).collect();
+        prop_assert!(picked.is_sorted());
+    }
+}
+
+fn check_indices(cluster: &Cluster) -> Result<(), TestCaseError> {
+    for service in cluster.list::<svc_model::api::Service>() {
+        let selector = &service.spec.selector;
+        let scanned: Vec<_> = cluster
+            .list_in::<Pod>(service.namespace())
+            .filter(|pod| !selector.is_empty() && selects(selector, &pod.metadata.labels))
+            .map(|pod| pod.name())
+            .collect();
+        let found: Vec<_> = cluster
+            .pods_selected_by(service.namespace(), selector)
+            .map(|pod| pod.name())
+            .collect();
+        prop_assert_eq!(found, scanned);
+        let scanned: Vec<_> = cluster
+            .list_in::<svc_model::api::EndpointSlice>(service.namespace())
+            .filter(|slice| {
+                slice
+                    .metadata
+                    .labels
+                    .get("kubernetes.io/service-name")
+                    .is_some_and(|s| s == service.name())
+            })
+            .map(|slice| slice.name())
+            .collect();
+        let found: Vec<_> = cluster
+            .slices_of(service.namespace(), service.name())
+            .map(|slice| slice.name())
+            .collect();
+        prop_assert_eq!(found, scanned);
+    }
+    for pod in cluster.list::<Pod>() {
+        let labels = &pod.metadata.labels;
+        let scanned: Vec<_> = cluster
+            .list_in::<svc_model::api::Service>(pod.namespace())
+            .filter(|service| !service.spec.selector.is_empty() && selects(&service.spec.selector, labels))
+            .map(|service| service.name())
+            .collect();
+        let found: Vec<_> = cluster
+            .services_selecting(pod.namespace(), labels)
+            .map(|service| service.name())
+            .collect();
+        prop_assert_eq!(found, scanned);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_equal_object_changes_nothing() {
+    let service = json!({"kind": "Service", "metadata": {"name": "a"}});
+    let mut cluster = cluster([service.clone()]);
+    let change = cluster.apply(object(service));
+    assert_eq!(change.kind, ChangeKind::Unchanged);
+    assert_eq!(change.touched, Touched::Services(Default::default()));
+}
+
+#[test]
+fn a_pod_touches_the_services_that_selected_it_before_and_after() {
+    let mut cluster = cluster([
+        json!({"kind": "Service", "metadata": {"name": "old"}, "spec": {"selector": {"app": "old"}}}),
+        json!({"kind": "Service", "metadata": {"name": "new"}, "spec": {"selector": {"app": "new"}}}),
+        json!({"kind": "Service", "metadata": {"name": "other"}, "spec": {"selector": {"app": "other"}}}),
+        json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"app": "old"}}}),
+    ]);
+    let change = cluster.apply(object(
+        json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"app": "new"}}}),
+    ));
+    let services = ["new", "old"].map(|name| NamespacedName::new("default", name));
+    assert_eq!(change.kind, ChangeKind::Replaced);
+    assert_eq!(change.touched, Touched::Services(services.into()));
+}
+
+#[test]
+fn a_namespace_exists_by_its_object_or_by_what_lives_in_it() {
+    let cluster = cluster([
+        json!({"kind": "Namespace", "metadata": {"name": "empty"}}),
+        json!({"kind": "Pod", "metadata": {"namespace": "lived-in", "name": "p"}}),
+        json!({"kind": "Node", "metadata": {"name": "n1"}}),
+    ]);
+    let namespaces: Vec<&str> = cluster.namespaces().into_iter().collect();
+    assert_eq!(
+        namespaces,
+        [
+            "default",
+            "empty",
+            "kube-node-lease",
+            "kube-public",
+            "kube-system",
+            "lived-in"
+        ]
+    );
+}

@@ -1,0 +1,78 @@
+//! Kubernetes Ingress: which Ingresses a controller serves, where it sends a request and why, and what is wrong with them.
+//!
+//! ```
+//! use route_match::ingress::{HttpQuestion, IngressController, Outcome, Scheme};
+//! use svc_model::Cluster;
+//! use svc_model::api::{Ingress, IngressRule};
+//!
+//! let mut ingress = Ingress::default();
+//! ingress.metadata.name = "shop".into();
+//! ingress.spec.rules.push(IngressRule { host: "shop.example".into(), http: None });
+//! let mut cluster = Cluster::new();
+//! cluster.apply(ingress);
+//!
+//! let controller = IngressController::compile(&cluster, "edge")?;
+//! let decision = controller.decide(&HttpQuestion::new(Scheme::Http, "shop.example", "/cart"));
+//! assert_eq!(decision.outcome, Outcome::Respond { status: 404 });
+//! assert_eq!(
+//!     decision.to_string(),
+//!     "host shop.example, no path of this host matches, and there is no default backend",
+//! );
+//! # Ok::<(), route_match::ingress::UnknownClass>(())
+//! ```
+//!
+//! [`IngressController::compile`] compiles the Ingresses of a class onto a [`Router`](crate::Router);
+//! [`decide`](IngressController::decide) answers, [`candidates`](IngressController::candidates) tells what the answer was
+//! preferred to. [`served`] is the common ground with certificates: the Ingresses of a class, in order. [`check`] finds
+//! faults.
+//!
+//! # Two dialects
+//!
+//! **Plain** ([`Dialect::Plain`]) is the Ingress API's own words. The most specific host that any rule names decides (exact,
+//! `*.` of one label, none), also when none of its paths matches. Among its paths, over all Ingresses: `Exact`, then the longest
+//! `Prefix` by element (`ImplementationSpecific` is one), then the older Ingress, then the smaller `namespace/name`. What
+//! matches none goes to the default backend of the Ingress that owns the host (the oldest that names it), else to that of the oldest
+//! Ingress without rules, else it is 404. A missing Service or port is 503; a `resource` backend counts as absent. Paths are
+//! matched as received.
+//!
+//! **ingress-nginx** ([`Dialect::Nginx`]) follows that controller and nginx: servers with an implicit `/` that carries the
+//! annotations of the Ingress which creates them; a catch-all server; normalised paths; the 301 to a location's trailing slash; one
+//! `use-regex` or `rewrite-target` that makes expressions of every path of its host; no ready endpoint is 503.
+//!
+//! TCP and UDP ports that lead to Services by the ConfigMaps of `--tcp-services-configmap` and `--udp-services-configmap` are
+//! answered by [`stream`].
+//!
+//! Modelled annotations: `app-root`, `default-backend`, `force-ssl-redirect`, `from-to-www-redirect`, `permanent-redirect`
+//! and `temporal-redirect` with their codes, `preserve-trailing-slash`, `rewrite-target`, `server-alias`, `service-upstream`,
+//! `ssl-redirect`, `use-regex`; and `use-forwarded-headers` of the controller's ConfigMap.
+//!
+//! # Not modelled yet
+//!
+//! Where one of these would change the answer, the outcome is [`Outcome::Unmodelled`], never a guess: `allowlist-source-range`,
+//! `whitelist-source-range`, `denylist-source-range`, `canary` (for the locations it shares), `custom-headers`, `enable-cors`,
+//! `ssl-passthrough` (for HTTPS, with the controller's flag), `upstream-vhost`, `x-forwarded-prefix`, and a `rewrite-target` with
+//! nginx variables or an absolute URL. Snippets, external authentication, limits, mirrors and error pages have no
+//! part in the decision; [`check`] points at snippets.
+//!
+//! Elements that the API server would refuse (a host that is an address, a relative path, ...) are left out; the rest
+//! of their Ingress stands.
+
+mod backend;
+pub mod check;
+mod class;
+mod controller;
+mod decision;
+mod flags;
+mod location;
+mod nginx;
+mod plain;
+mod read;
+mod stream;
+
+pub use class::{Dialect, ServedIngresses, UnknownClass, served};
+pub use controller::{Candidate, IngressController};
+pub use decision::{
+    Cause, Decision, HttpQuestion, Outcome, Reason, Scheme, ServiceBackend, Unavailable, WeightedBackend,
+};
+pub use flags::ControllerFlags;
+pub use stream::{NoStream, SkippedEntry, StreamRoute, stream};

@@ -1,0 +1,117 @@
+//! Which rule? One router with explicit precedence, and the Ingress dialects on top of it.
+//!
+//! ```
+//! use route_match::{Authority, Condition, HostPattern, PathNormalisation, PathPattern, Request, RouterBuilder, Rule, ValuePattern};
+//!
+//! let shop: HostPattern = "*.shop.example".parse()?;
+//! let mut builder = RouterBuilder::new();
+//! builder
+//!     .rule(shop.clone(), Rule::new(2, PathPattern::prefix("/"), "storefront"))
+//!     .rule(shop.clone(), Rule::new(1, PathPattern::prefix("/cart"), "cart"))
+//!     .rule(
+//!         shop,
+//!         Rule::new(0, PathPattern::prefix("/cart"), "canary")
+//!             .when(Condition::header("x-canary", ValuePattern::exact("always"))),
+//!     );
+//! let router = builder.build();
+//!
+//! let authority = Authority::parse("EU.Shop.Example.:8080")?;
+//! let path = PathNormalisation::Base.apply("/legal/../cart/items")?;
+//! let request = Request::new(Some(authority.host()), &path);
+//! let found = router.find(&request).unwrap();
+//! assert_eq!(*found.value(), "cart");
+//! assert_eq!(found.to_string(), "host *.shop.example, prefix /cart");
+//!
+//! let headers = [("X-Canary", "always")];
+//! let request = request.headers(&headers);
+//! assert_eq!(router.candidates(&request).map(|c| *c.value()).collect::<Vec<_>>(), ["canary", "cart", "storefront"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Every proxy holds the same decision: given host, path, method and headers, which rule is this request's? Kubernetes Ingress,
+//! ingress-nginx, the Gateway API and Istio differ in what goes first, not in kind. Here the decision stands alone, without
+//! sockets, clocks or files: rules in, an immutable table, answers with their reason.
+//!
+//! # Concepts
+//!
+//! * A [`Host`] is a name or address in its one canonical form; an [`Authority`] is a host and port as a request names
+//!   them. There is no other way to make a host, so no two stages can read one differently.
+//! * A [`HostPattern`] stands for hosts: exact, `*.x` (one label), `**.x` (one or more), any. A [`HostTable`] finds the patterns
+//!   of a host from most to least specific, for whatever values.
+//! * A [`Rule`] has a [`PathPattern`] (exact, prefix by element, prefix by text, regular expression), [`Condition`]s on method,
+//!   headers and query, all of which must hold, a key, and the value it selects.
+//! * A [`RouterBuilder`] compiles rules into a [`Router`]; a [`Request`] is the borrowed view that it is asked with.
+//! * [`PathNormalisation`] brings a path into the one form that is both matched and forwarded; [`RequestTarget`] takes
+//!   the request line apart before.
+//!
+//! # Which rule wins
+//!
+//! 1. The hosts: the patterns that stand for the request's host are asked from most to least specific. With
+//!    [`HostSearch::Final`] the first decides, even if none of its rules matches; with [`HostSearch::Widen`] the next is tried.
+//! 2. The rules of a host are sorted once, by their keys, when the router is built; equal keys keep their order of insertion.
+//!    **The answer is the first in that order that matches.** A key is any `K: Ord` that depends on the rule alone: a
+//!    derived `Ord` over (path kind, falling length, age, name), say, or `()` for the order of insertion.
+//!
+//! [`Router::candidates`] lists everything that matches, by a plain scan: the winner and what it was preferred to. The tests hold the
+//! index to that scan for arbitrary routers and requests.
+//!
+//! # Costs
+//!
+//! A look-up allocates nothing. It probes one hash table for the host, then, in the host's own index, one byte for each element
+//! of the path that any rule reaches; it reads a node where rules are filed, and asks a rule itself only if it has
+//! conditions, or a pattern that is neither exact nor a prefix by element. Expressions that fold case, as ingress-nginx makes
+//! of all paths of a host, are asked one after the other behind a comparison of their literal beginning; all
+//! expressions run in time linear in the path, and are bounded in size. Building is O(n log n); [`Router::replace_host`] rebuilds one
+//! host. `cargo bench` compares with a floor and with the obvious hash map.
+//!
+//! # Kubernetes
+//!
+//! The module `ingress` compiles the Ingresses of a `svc_model::Cluster` onto the router and decides as their controller
+//! does: plain Ingress, or the dialect of ingress-nginx.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `kubernetes` | yes | module `ingress`, on top of `svc-model` |
+//! | `http` | no | [`Request`] views of `http::Request` |
+//!
+//! # Not here
+//!
+//! Choosing an endpoint (`lb-select`), certificates (`tls-sni`), IDNA conversion, cookies, bodies, and the connection itself.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod authority;
+mod condition;
+mod excerpt;
+mod host;
+mod host_pattern;
+mod host_table;
+mod index;
+mod normalise;
+mod path_pattern;
+mod regex;
+mod request;
+mod router;
+mod rule;
+mod slots;
+mod target;
+
+#[cfg(feature = "kubernetes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
+pub mod ingress;
+
+pub use authority::{Authority, AuthorityError};
+pub use condition::{Condition, ValuePattern};
+pub use excerpt::Excerpt;
+pub use host::{Host, HostError, HostFault, HostKind};
+pub use host_pattern::{HostPattern, Wildcard, WildcardDepth};
+pub use host_table::{HostMatches, HostTable};
+pub use normalise::{PathError, PathFault, PathNormalisation};
+pub use path_pattern::PathPattern;
+pub use regex::{Anchor, Regex, RegexError};
+pub use request::{Headers, Request};
+pub use router::{HostSearch, Match, Router, RouterBuilder};
+pub use rule::Rule;
+pub use target::RequestTarget;

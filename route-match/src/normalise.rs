@@ -1,0 +1,349 @@
+//! In which form is a path matched and forwarded? The modes that proxies are configured with.
+
+use std::borrow::Cow;
+
+use crate::excerpt::Excerpt;
+
+/// How a request's path is brought into the one form that rules are matched against and that is forwarded.
+///
+/// The first four are those of Istio's mesh configuration (`pathNormalization`), each doing what the one before it does
+/// and more; dot segments are resolved before slashes are merged, so `/a//../b` is `/a/b`. The last is nginx's
+/// own, which decodes everything, merges first and then resolves.
+///
+/// ```
+/// use route_match::PathNormalisation;
+///
+/// let path = PathNormalisation::DecodeAndMergeSlashes.apply("/app%2F%2e./admin//x")?;
+/// assert_eq!(&*path, b"/admin/x");
+/// # Ok::<(), route_match::PathError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum PathNormalisation {
+    /// As received.
+    None,
+    /// RFC 3986: escapes of unreserved characters (letters, digits, `-._~`) are decoded, `\` is `/`, dot segments are
+    /// resolved. All other escapes keep their spelling.
+    Base,
+    /// Also, `//` is `/`.
+    MergeSlashes,
+    /// Also, before all else, `%2F` is `/` and `%5C` is `\`, in either case.
+    DecodeAndMergeSlashes,
+    /// nginx's `$uri`: every escape is decoded once, then slashes are merged and dot segments resolved. A malformed
+    /// escape, and a path that climbs above the root, are refused.
+    Nginx,
+}
+
+impl PathNormalisation {
+    /// Normalises a path (without query and fragment: see [`RequestTarget`](crate::RequestTarget)). The empty path is `/`.
+    /// Linear; borrows what is already normal. Every mode but [`None`](Self::None) refuses a NUL, plain or escaped.
+    pub fn apply<'a>(self, path: &'a (impl AsRef<[u8]> + ?Sized)) -> Result<Cow<'a, [u8]>, PathError> {
+        let path = path.as_ref();
+        if path.is_empty() {
+            return Ok(Cow::Borrowed(b"/"));
+        }
+        if self == Self::None || self.is_normal(path) {
+            return Ok(Cow::Borrowed(path));
+        }
+        let refuse = |fault| PathError {
+            path: Excerpt::of(&String::from_utf8_lossy(path)),
+            fault,
+        };
+        if self == Self::Nginx {
+            if path[0] != b'/' {
+                return Err(refuse(PathFault::Relative));
+            }
+            let decoded = decode_all(path).map_err(refuse)?;
+            return resolve(&merge(&decoded), true).map(Cow::Owned).map_err(refuse);
+        }
+        let decoded = self.decode(path).map_err(refuse)?;
+        let mut resolved = resolve(&decoded, false).map_err(refuse)?;
+        if self >= Self::MergeSlashes {
+            resolved = merge(&resolved);
+        }
+        Ok(Cow::Owned(resolved))
+    }
+
+    /// A quick look: nothing in the path that any mode would touch.
+    fn is_normal(self, path: &[u8]) -> bool {
+        path[0] == b'/'
+            && path.iter().all(|b| !matches!(b, 0 | b'%' | b'\\'))
+            && path.windows(2).all(|pair| pair != b"//" && pair != b"/.")
+    }
+
+    /// The decoding of the modes between `None` and `Nginx`.
+    fn decode(self, path: &[u8]) -> Result<Vec<u8>, PathFault> {
+        let mut out = Vec::with_capacity(path.len());
+        let mut rest = path;
+        while let Some((byte, tail)) = rest.split_first() {
+            let (kept, next) = match escape(rest) {
+                Some(0) => return Err(PathFault::Nul),
+                None if *byte == 0 => return Err(PathFault::Nul),
+                Some(b'/' | b'\\') if self == Self::DecodeAndMergeSlashes => (b"/".as_slice(), &rest[3..]),
+                Some(b) if is_unreserved(b) => {
+                    out.push(b);
+                    (b"".as_slice(), &rest[3..])
+                }
+                Some(_) => rest.split_at(3),
+                None if *byte == b'\\' => (b"/".as_slice(), tail),
+                None => rest.split_at(1),
+            };
+            out.extend_from_slice(kept);
+            rest = next;
+        }
+        Ok(out)
+    }
+}
+
+/// The byte that `%XX` at the start stands for.
+fn escape(text: &[u8]) -> Option<u8> {
+    let hex = |b: u8| char::from(b).to_digit(16).map(|digit| digit as u8);
+    match text {
+        [b'%', high, low, ..] => Some(hex(*high)? << 4 | hex(*low)?),
+        _ => None,
+    }
+}
+
+fn is_unreserved(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~')
+}
+
+fn decode_all(path: &[u8]) -> Result<Vec<u8>, PathFault> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((byte, tail)) = rest.split_first() {
+        let (decoded, next) = match (byte, escape(rest)) {
+            (_, Some(0)) | (0, _) => return Err(PathFault::Nul),
+            (_, Some(b)) => (b, &rest[3..]),
+            (b'%', None) => return Err(PathFault::Escape),
+            (b, None) => (*b, tail),
+        };
+        out.push(decoded);
+        rest = next;
+    }
+    Ok(out)
+}
+
+fn merge(path: &[u8]) -> Vec<u8> {
+    let mut out = path.to_vec();
+    out.dedup_by(|later, earlier| *later == b'/' && *earlier == b'/');
+    out
+}
+
+/// Removes dot segments (RFC 3986, 5.2.4). Above the root there is nothing to remove, which may be an error.
+fn resolve(path: &[u8], strict: bool) -> Result<Vec<u8>, PathFault> {
+    let (first, rest) = path.split_at(usize::from(path.first() == Some(&b'/')));
+    let mut out = first.to_vec();
+    let mut segments = rest.split(|b| *b == b'/').peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            b"." => {}
+            b".." => {
+                if out.len() <= first.len() && strict {
+                    return Err(PathFault::AboveRoot);
+                }
+                // Back over the last segment and the slash after it, to the slash before it.
+                if out.len() > first.len() {
+                    out.pop();
+                    let keep = out.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+                    out.truncate(keep.max(first.len()));
+                }
+            }
+            _ => {
+                out.extend_from_slice(segment);
+                if segments.peek().is_some() {
+                    out.push(b'/');
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Why a path cannot be normalised; answered with 400.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("path {path} {fault}")]
+pub struct PathError {
+    path: Excerpt,
+    fault: PathFault,
+}
+
+impl PathError {
+    /// The rule that was broken.
+    pub fn fault(&self) -> PathFault {
+        self.fault
+    }
+}
+
+/// The rule that a path breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathFault {
+    /// A NUL byte, plain or escaped.
+    #[error("holds a NUL")]
+    Nul,
+    /// `%` without two hexadecimal digits.
+    #[error("holds a malformed escape")]
+    Escape,
+    /// More `..` than there are segments before it.
+    #[error("climbs above the root")]
+    AboveRoot,
+    /// It does not start with a slash.
+    #[error("does not start with '/'")]
+    Relative,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    use PathNormalisation::{Base, DecodeAndMergeSlashes, MergeSlashes, Nginx, None as AsReceived};
+
+    fn apply(mode: PathNormalisation, path: &str) -> Result<String, PathFault> {
+        mode.apply(path)
+            .map(|path| String::from_utf8(path.into_owned()).unwrap())
+            .map_err(|e| e.fault())
+    }
+
+    #[test]
+    fn cve_2019_9901_dot_segments_are_resolved_before_matching() {
+        assert_eq!(apply(Base, "/public/../admin"), Ok("/admin".into()));
+        assert_eq!(apply(Nginx, "/public/../admin"), Ok("/admin".into()));
+        assert_eq!(apply(AsReceived, "/public/../admin"), Ok("/public/../admin".into()));
+    }
+
+    #[test]
+    fn cve_2021_29492_every_mode_has_one_form_for_slashes() {
+        // Request, then BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES; the table of Istio's integration test.
+        for (path, expected) in [
+            ("/app/../admin", ["/admin"; 3]),
+            ("/app//", ["/app//", "/app/", "/app/"]),
+            ("/app/%2f", ["/app/%2f", "/app/%2f", "/app/"]),
+            ("/app%2f/", ["/app%2f/", "/app%2f/", "/app/"]),
+            ("/xyz%30..//abc", ["/xyz0..//abc", "/xyz0../abc", "/xyz0../abc"]),
+            ("/app/%2E./admin", ["/admin"; 3]),
+            (r"/app/\/\/\admin", ["/app//////admin", "/app/admin", "/app/admin"]),
+            (
+                "/%2Fapp%5cadmin%5Cabc",
+                ["/%2Fapp%5cadmin%5Cabc", "/%2Fapp%5cadmin%5Cabc", "/app/admin/abc"],
+            ),
+            ("/app//../admin", ["/app/admin"; 3]),
+            ("/app//../../admin", ["/admin"; 3]),
+            (
+                r"/%5Capp%2f%5c%2F%2e%2e%2fadmin%5c\abc",
+                [
+                    "/%5Capp%2f%5c%2F..%2fadmin%5c/abc",
+                    "/%5Capp%2f%5c%2F..%2fadmin%5c/abc",
+                    "/app/admin/abc",
+                ],
+            ),
+            ("/%c0%2e%c0%2e/admin", ["/%c0.%c0./admin"; 3]),
+            ("/%c0%2fadmin", ["/%c0%2fadmin", "/%c0%2fadmin", "/%c0/admin"]),
+            ("//admin", ["//admin", "/admin", "/admin"]),
+            ("/a%5cadmin", ["/a%5cadmin", "/a%5cadmin", "/a/admin"]),
+        ] {
+            assert_eq!(apply(AsReceived, path), Ok(path.into()));
+            for (mode, expected) in [Base, MergeSlashes, DecodeAndMergeSlashes].into_iter().zip(expected) {
+                assert_eq!(apply(mode, path), Ok(expected.into()), "{mode:?} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_strictest_mode_decodes_once_and_leaves_the_rest() {
+        for path in [
+            "/%252e%252e/admin",
+            "/.../admin",
+            "/..;/admin",
+            "/admin;a=b",
+            "/%c0%ae%c0%ae/admin",
+            "/Admin",
+            "/%zz%",
+        ] {
+            assert_eq!(apply(DecodeAndMergeSlashes, path), Ok(path.into()));
+        }
+        for mode in [Base, MergeSlashes, DecodeAndMergeSlashes, Nginx] {
+            assert_eq!(apply(mode, "/admin%00"), Err(PathFault::Nul));
+            assert_eq!(apply(mode, "/admin\0"), Err(PathFault::Nul));
+        }
+    }
+
+    #[test]
+    fn nginx_decodes_then_merges_then_resolves() {
+        for (path, expected) in [
+            ("/%61dmin", "/admin"),
+            ("//admin", "/admin"),
+            ("/x/../admin", "/admin"),
+            ("/./admin/y", "/admin/y"),
+            ("/admin%2Fy", "/admin/y"),
+            ("/admin/%2e%2e/pub", "/pub"),
+            ("/app//../admin", "/admin"),
+            ("/pub%3F/admin", "/pub?/admin"),
+            ("/%252e", "/%2e"),
+            ("/a/b/..", "/a/"),
+            ("/a/.", "/a/"),
+            ("/a/..", "/"),
+            ("", "/"),
+            (r"/a\b", r"/a\b"),
+        ] {
+            assert_eq!(apply(Nginx, path), Ok(expected.into()), "{path}");
+        }
+        assert_eq!(&*Nginx.apply("/%ff").unwrap(), b"/\xff");
+        for (path, fault) in [
+            ("/a%00", PathFault::Nul),
+            ("/a%2", PathFault::Escape),
+            ("/%zz", PathFault::Escape),
+            ("/..", PathFault::AboveRoot),
+            ("/a/../../b", PathFault::AboveRoot),
+            ("/%2e%2e/b", PathFault::AboveRoot),
+            ("a", PathFault::Relative),
+        ] {
+            assert_eq!(apply(Nginx, path), Err(fault), "{path}");
+        }
+    }
+
+    /// Paths dense in what the modes look at.
+    fn path() -> impl Strategy<Value = String> {
+        proptest::collection::vec(
+            prop_oneof![
+                Just("/"),
+                Just("."),
+                Just(".."),
+                Just("%2e"),
+                Just("%2F"),
+                Just("%5C"),
+                Just("\\"),
+                Just("a"),
+                Just("%"),
+                Just("%41")
+            ],
+            0..12,
+        )
+        .prop_map(|parts| format!("/{}", parts.concat()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        #[test]
+        fn normal_paths_are_fixed_points_of_all_but_decoding(path in path()) {
+            for mode in [Base, MergeSlashes, DecodeAndMergeSlashes] {
+                let once = mode.apply(&path).unwrap().into_owned();
+                prop_assert_eq!(&*mode.apply(&once).unwrap(), &*once, "{:?} {}", mode, path);
+            }
+        }
+
+        #[test]
+        fn no_dot_segment_is_left(path in path()) {
+            for mode in [Base, MergeSlashes, DecodeAndMergeSlashes, Nginx] {
+                if let Ok(normal) = mode.apply(&path) {
+                    prop_assert!(normal.starts_with(b"/"));
+                    prop_assert!(normal.split(|b| *b == b'/').all(|segment| segment != b"." && segment != b".."));
+                    let double = normal.windows(2).any(|pair| pair == b"//");
+                    prop_assert!(!double || mode == Base, "{:?} {}", mode, path);
+                }
+            }
+        }
+    }
+}

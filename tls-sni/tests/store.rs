@@ -1,0 +1,296 @@
+//! The certificate store against a naive evaluator, its policies, and its updates.
+
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use tls_sni::{
+    AcceptedKeys, Alert, Alpn, CertName, CertStore, CertificateFacts, CommonName, KeyKind, NameMap, NameMatch, Policy,
+    Query, Rank, Reason, ServerName, Sni, Unmatched, UnusableNames,
+};
+
+fn facts(names: &[&str]) -> CertificateFacts {
+    CertificateFacts::for_names(names.iter().copied())
+}
+
+fn sni(name: &str) -> Sni {
+    Sni::new(Some(name.as_bytes()))
+}
+
+fn chosen<C: Copy>(store: &CertStore<C>, query: &Query<'_>) -> Result<C, Alert> {
+    store.choose(query, 0).outcome.map(|chosen| *chosen.certificate)
+}
+
+const LABELS: [&str; 4] = ["a", "b", "*", "c-d"];
+const KEYS: [KeyKind; 4] = [KeyKind::EcdsaP256, KeyKind::Rsa, KeyKind::Ed25519, KeyKind::Other];
+
+fn a_name() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(LABELS.as_slice()), 1..4).prop_map(|labels| labels.join("."))
+}
+
+fn a_certificate() -> impl Strategy<Value = (CertificateFacts, bool)> {
+    let names = prop::collection::vec(a_name(), 0..3);
+    let dates = (-2i64..2, -2i64..2);
+    (
+        names,
+        dates,
+        prop::sample::select(KEYS.as_slice()),
+        prop::option::of(a_name()),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(names, (not_before, not_after), key, common_name, default)| {
+            let names = names.iter().map(|name| CertName::new(name.as_bytes())).collect();
+            let common_name = common_name.map(|name| CertName::new(name.as_bytes()));
+            (
+                CertificateFacts {
+                    names,
+                    common_name,
+                    not_before,
+                    not_after,
+                    key,
+                },
+                default,
+            )
+        })
+}
+
+fn accepted() -> impl Strategy<Value = AcceptedKeys> {
+    use tls_sni::{ProtocolVersion, SignatureScheme};
+    let schemes = prop::collection::vec(prop::sample::select(vec![0x0403, 0x0804, 0x0807]), 0..3);
+    prop::option::of(schemes).prop_map(|schemes| {
+        schemes.map_or(AcceptedKeys::ANY, |schemes| {
+            AcceptedKeys::new(schemes.into_iter().map(SignatureScheme), [ProtocolVersion::TLS13])
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    /// The certificate of least rank among those that cover the name; else among the defaults.
+    #[test]
+    fn a_store_chooses_what_a_scan_by_rank_chooses(
+        certificates in prop::collection::vec(a_certificate(), 0..8),
+        name in a_name(),
+        keys in accepted(),
+        now in -3i64..3,
+        strict: bool,
+        seed: u64,
+        common_name in prop::sample::select(vec![CommonName::Never, CommonName::WithoutSan, CommonName::Always]),
+    ) {
+        let mut builder = CertStore::builder();
+        for (i, (facts, default)) in certificates.iter().enumerate() {
+            let id = builder.add(facts.clone(), i);
+            if *default {
+                builder.serve_by_default(id);
+            }
+        }
+        let mut policy = Policy::default();
+        policy.strict = strict;
+        policy.common_name = common_name;
+        builder.policy(policy).seed(seed);
+        let store = builder.build();
+        let sni = sni(&name);
+        let mut query = Query::new(&sni);
+        query.accepted_keys = keys;
+
+        let ranked = |wanted: &dyn Fn(&CertificateFacts, bool) -> bool| {
+            let of = |(i, (facts, default)): (usize, &(CertificateFacts, bool))| {
+                wanted(facts, *default).then(|| Rank::of(facts, i, &query, common_name, now))?
+            };
+            certificates.iter().enumerate().filter_map(of).min()
+        };
+        let covers = |facts: &CertificateFacts| sni.name().is_some_and(|name| facts.covers(name, common_name).is_some());
+        let by_name = ranked(&|facts, _| covers(facts));
+        let default = if strict { None } else { ranked(&|facts, default| default && !covers(facts)) };
+        let expected = by_name.or(default).map(|rank| rank.position());
+
+        let choice = store.choose(&query, now);
+        prop_assert_eq!(choice.outcome.as_ref().ok().map(|chosen| *chosen.certificate), expected);
+        match choice.reason {
+            Reason::Exact | Reason::Wildcard => prop_assert!(by_name.is_some()),
+            Reason::Default(_) => prop_assert!(by_name.is_none()),
+            Reason::Refused(_) => prop_assert!(choice.outcome.is_err()),
+            other => prop_assert!(false, "{other}"),
+        }
+        if let Err(alert) = choice.outcome {
+            let covered = certificates.iter().any(|(facts, _)| covers(facts));
+            let defaults = !strict && certificates.iter().any(|(_, default)| *default);
+            let expected = if covered || defaults { Alert::HandshakeFailure } else { Alert::UnrecognizedName };
+            prop_assert_eq!(alert, expected);
+        }
+    }
+
+    #[test]
+    fn a_name_map_finds_what_a_scan_finds(names in prop::collection::vec(a_name(), 0..40), asked in a_name(), seed: u64) {
+        let map = NameMap::new(seed, names.iter().enumerate().map(|(i, name)| (CertName::new(name.as_bytes()), i)));
+        let Ok(asked) = asked.parse::<ServerName>() else { return Ok(()) };
+        let of = |kind| names.iter().position(|name| CertName::new(name.as_bytes()).covers(&asked) == Some(kind));
+        let exact = of(NameMatch::Exact).map(|i| (NameMatch::Exact, i));
+        let expected = exact.or_else(|| Some((NameMatch::Wildcard, of(NameMatch::Wildcard)?)));
+        prop_assert_eq!(map.get(&asked).map(|(kind, i)| (kind, *i)), expected);
+    }
+
+    /// A replaced certificate leaves the store as one built with it from the start.
+    #[test]
+    fn replacing_is_building_anew(
+        certificates in prop::collection::vec(a_certificate(), 1..6),
+        (renewed, _) in a_certificate(),
+        at in any::<prop::sample::Index>(),
+        names in prop::collection::vec(a_name(), 8),
+    ) {
+        let build = |list: &[(CertificateFacts, bool)]| {
+            let mut builder = CertStore::builder();
+            for (i, (facts, default)) in list.iter().enumerate() {
+                let id = builder.add(facts.clone(), i);
+                if *default {
+                    builder.serve_by_default(id);
+                }
+            }
+            builder.build()
+        };
+        let at = at.index(certificates.len());
+        let old = build(&certificates);
+        let id = old.iter().nth(at).unwrap().id;
+        let replaced = old.replace(id, renewed.clone(), at).unwrap();
+        let mut list = certificates.clone();
+        list[at].0 = renewed;
+        let anew = build(&list);
+        for name in &names {
+            let sni = sni(name);
+            prop_assert_eq!(chosen(&replaced, &Query::new(&sni)), chosen(&anew, &Query::new(&sni)));
+        }
+    }
+}
+
+#[test]
+fn strict_refuses_what_no_certificate_covers() {
+    let mut builder = CertStore::builder();
+    let id = builder.add(facts(&["a.example"]), 1);
+    builder.serve_by_default(id);
+    assert_eq!(chosen(&builder.clone().build(), &Query::new(&Sni::Absent)), Ok(1));
+    let mut policy = Policy::default();
+    policy.strict = true;
+    builder.policy(policy);
+    let store = builder.build();
+    for name in ["b.example", "192.0.2.1", "a..b", ""] {
+        assert_eq!(
+            chosen(&store, &Query::new(&sni(name))),
+            Err(Alert::UnrecognizedName),
+            "{name:?}"
+        );
+    }
+    assert_eq!(chosen(&store, &Query::new(&sni("A.example."))), Ok(1));
+}
+
+#[test]
+fn unusable_names_reach_the_default_unless_they_are_rejected() {
+    let answers = |unusable_names| {
+        let mut builder = CertStore::builder();
+        let id = builder.add(facts(&["*.example"]), 1);
+        builder.serve_by_default(id);
+        let mut policy = Policy::default();
+        policy.unusable_names = unusable_names;
+        builder.policy(policy);
+        let store = builder.build();
+        ["", "192.0.2.1", "*.example"].map(|name| chosen(&store, &Query::new(&sni(name))).is_ok())
+    };
+    assert_eq!(answers(UnusableNames::Ignore), [true, true, true]);
+    assert_eq!(answers(UnusableNames::RejectInvalid), [true, true, false]);
+    assert_eq!(answers(UnusableNames::RejectAll), [true, false, false]);
+}
+
+#[test]
+fn a_challenge_is_answered_for_its_very_name_and_for_nothing_else() {
+    let mut builder = CertStore::builder();
+    let site = builder.add(facts(&["a.example", "*.example"]), "site");
+    builder.serve_by_default(site);
+    builder.add_challenge(&"a.example".parse().unwrap(), facts(&["a.example"]), "challenge");
+    let store = builder.build();
+    let ask = |name: &str, alpn: &[&[u8]]| {
+        let sni = sni(name);
+        let mut query = Query::new(&sni);
+        query.alpn = Alpn::new(alpn);
+        chosen(&store, &query)
+    };
+    assert_eq!(ask("a.example", &[b"acme-tls/1"]), Ok("challenge"));
+    assert_eq!(
+        ask("b.example", &[b"acme-tls/1"]),
+        Err(Alert::UnrecognizedName),
+        "neither wildcard nor default"
+    );
+    assert_eq!(ask("a.example", &[b"h2"]), Ok("site"));
+    assert_eq!(
+        ask("a.example", &[b"h2", b"acme-tls/1"]),
+        Ok("site"),
+        "a challenge offers nothing else"
+    );
+}
+
+#[test]
+fn a_certificate_may_stand_under_other_names_than_its_own() {
+    let mut builder = CertStore::builder();
+    builder.add_under(["b.example".parse().unwrap()], facts(&["a.example"]), 1);
+    let store = builder.build();
+    assert_eq!(chosen(&store, &Query::new(&sni("b.example"))), Ok(1));
+    assert_eq!(
+        chosen(&store, &Query::new(&sni("a.example"))),
+        Err(Alert::UnrecognizedName)
+    );
+}
+
+#[test]
+fn an_expired_certificate_serves_when_nothing_better_exists() {
+    let mut builder = CertStore::builder();
+    let expired = CertificateFacts {
+        not_after: -1,
+        ..facts(&["a.example"])
+    };
+    builder.add(expired.clone(), "expired");
+    assert_eq!(
+        chosen(&builder.clone().build(), &Query::new(&sni("a.example"))),
+        Ok("expired")
+    );
+    builder.add(
+        CertificateFacts {
+            key: KeyKind::Rsa,
+            ..facts(&["a.example"])
+        },
+        "valid",
+    );
+    assert_eq!(chosen(&builder.build(), &Query::new(&sni("a.example"))), Ok("valid"));
+}
+
+#[test]
+fn a_client_that_verifies_no_key_of_the_name_is_told_so() {
+    let mut builder = CertStore::builder();
+    builder.add(facts(&["a.example"]), 1);
+    let store = builder.build();
+    let sni = sni("a.example");
+    let mut query = Query::new(&sni);
+    query.accepted_keys = AcceptedKeys::new([], []);
+    let choice = store.choose(&query, 0);
+    assert_eq!(choice.outcome.unwrap_err(), Alert::HandshakeFailure);
+    assert_eq!(choice.reason, Reason::Refused(Unmatched::Unverifiable));
+}
+
+#[test]
+fn choosing_allocates_nothing() {
+    let mut builder = CertStore::builder();
+    let names: BTreeMap<usize, String> = (0..1000).map(|i| (i, format!("h{i}.z{}.example", i % 7))).collect();
+    for (i, name) in &names {
+        builder.add(facts(&[name, "*.w.example"]), *i);
+    }
+    let store = builder.build();
+    for name in [
+        "h7.z0.example",
+        "H7.Z0.EXAMPLE.",
+        "x.w.example",
+        "nobody.example",
+        "192.0.2.1",
+    ] {
+        let count = allocation_counter::measure(|| {
+            let sni = Sni::new(Some(name.as_bytes()));
+            std::hint::black_box(store.choose(&Query::new(&sni), 0).outcome.is_ok());
+        });
+        assert_eq!(count.count_total, 0, "{name}");
+    }
+}

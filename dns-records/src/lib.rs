@@ -1,0 +1,86 @@
+//! Which records does a name have, and which names does a resolver ask for?
+//!
+//! The decisions of cluster DNS without a server: give it objects, ask it questions, get records and the reason.
+//!
+//! ```
+//! # #[cfg(feature = "kubernetes")] {
+//! use dns_records::kubernetes::Zone;
+//! use dns_records::{Name, Question, RecordType};
+//! use svc_model::{Cluster, api::Service};
+//!
+//! let mut cart = Service::default();
+//! cart.metadata.name = "cart".into();
+//! cart.metadata.namespace = "shop".into();
+//! cart.spec.cluster_ips.push("10.0.0.1".into());
+//! let mut cluster = Cluster::new();
+//! cluster.apply(cart);
+//!
+//! let zone = Zone::of(&cluster);
+//! let name: Name = "cart.shop.svc.cluster.local".parse()?;
+//! let answer = zone.answer(Question::new(&name, RecordType::A));
+//! assert_eq!(answer.answer[0].to_string(), "cart.shop.svc.cluster.local. 5 IN A 10.0.0.1");
+//! assert_eq!(answer.reason.to_string(), "Service/shop/cart has a cluster IP");
+//! # }
+//! # Ok::<(), dns_records::NameError>(())
+//! ```
+//!
+//! # Concepts
+//!
+//! * A [`Name`] is absolute, keeps its spelling and compares without case. [`NameRef`] borrows one, from a table or from a
+//!   message; [`JoinedName`] is one in two pieces, so that records need no copy of the zone's name.
+//! * A [`Question`] is answered with an [`Rcode`], records for three [`Section`]s, and a reason: as a whole [`Answer`], or
+//!   record by record into a [`Sink`] with a [`Verdict`] at the end. Answers come in the order of the objects;
+//!   [`Answer::shuffle`] spreads clients, an [`Upstream`] continues aliases that leave the zones.
+//! * [`resolv`], [`hosts`] and [`search`] are the asker's side: the files of a machine, and the names that the resolvers of
+//!   glibc, musl and Go make of one name.
+//! * `kubernetes` reads a cluster: `Zone` answers as CoreDNS does, `resolv_conf` and `hosts_file` write what the kubelet
+//!   writes, `lookup` joins both sides, `check` tells what will not work.
+//!
+//! # Which rule decides
+//!
+//! 1. The longest zone that the name lies in; in none, the question is not ours (`REFUSED`, or a forwarder's).
+//! 2. The name: it exists if it, or a name below it, has records, and otherwise is `NXDOMAIN`, whatever the type.
+//!    Headless Services exist while they have a ready endpoint, others always.
+//! 3. The type: no record of it is `NOERROR` with an empty answer. Both kinds of no carry the zone's SOA.
+//! 4. An alias (ExternalName) is followed within the zones, at most eleven times, and never twice.
+//!
+//! Records are those of the [Kubernetes DNS specification] 1.1.0 as CoreDNS serves them; where CoreDNS departs from the RFCs,
+//! the RFCs are followed: names that others hang on exist (RFC 8020), an alias whose target is missing is still shown (RFC
+//! 2308 section 2.1), every type but SRV and PTR asked at an alias gets the alias.
+//!
+//! # Costs
+//!
+//! A zone is immutable, and every name in it is one entry of a hash table: a question costs one or two look-ups, no scan, and
+//! no allocation when answered into a sink; what does not exist costs no more than what does. Building costs the number of
+//! Services and endpoints; Pods are read only where the settings need them.
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! | --- | --- | --- |
+//! | `kubernetes` | yes | the module `kubernetes` and the dependency on `svc-model` |
+//!
+//! # Not here
+//!
+//! Sockets, files, clocks and caches: the caller has them. The wire format and the `rewrite` and `hosts` plugins of CoreDNS are
+//! not here yet (`check` warns of the plugins); `labels`, `namespace_labels` and `multicluster` of the `kubernetes` plugin are not
+//! followed. DNSSEC and recursion are not planned.
+//!
+//! [Kubernetes DNS specification]: https://github.com/kubernetes/dns/blob/master/docs/specification.md
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod answer;
+pub mod hosts;
+mod joined;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+mod name;
+mod record;
+pub mod resolv;
+pub mod search;
+
+pub use answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};
+pub use joined::JoinedName;
+pub use name::{Label, Labels, MAX_LABEL, MAX_WIRE, Name, NameError, NameRef};
+pub use record::{Record, RecordData, RecordRef, RecordType, UnknownRecordType};

@@ -1,0 +1,213 @@
+//! Which rule takes a request, and where does it send it?
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use route_match::ingress::{
+    Decision, HttpQuestion, IngressController, Outcome, Scheme, ServiceBackend, WeightedBackend,
+};
+use route_match::{Authority, RequestTarget};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tls_sni::ingress::IngressTls;
+
+use super::connect::percent;
+use super::target::Target;
+use crate::answer::Answer;
+use crate::world::{Unusable, World, unusable};
+
+/// What the controller of one class decides: routes and certificates.
+#[derive(Clone, Debug)]
+pub(crate) struct Controllers {
+    pub(crate) routes: Rc<IngressController>,
+    pub(crate) certificates: Rc<IngressTls>,
+}
+
+impl World {
+    /// The controller that implements an ingress class, compiled when first asked for.
+    pub(crate) fn controller(&self, class: &str) -> Result<Controllers, Unusable> {
+        if let Some(known) = self.controllers.borrow().get(class) {
+            return Ok(known.clone());
+        }
+        let routes =
+            IngressController::compile(&self.cluster, class).map_err(|error| unusable(format!("to: {error}")))?;
+        let certificates =
+            IngressTls::of_class(&self.cluster, class).map_err(|error| unusable(format!("to: {error}")))?;
+        let compiled = Controllers {
+            routes: Rc::new(routes),
+            certificates: Rc::new(certificates),
+        };
+        self.controllers.borrow_mut().insert(class.to_owned(), compiled.clone());
+        Ok(compiled)
+    }
+}
+
+/// A request to a proxy.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Http {
+    /// Scheme, authority, path and query; the authority is the Host header unless `headers` has one.
+    pub url: String,
+    /// The method; `GET` when absent.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// Headers; the value is a text, or a list of texts for a header that is repeated.
+    #[serde(default)]
+    pub headers: Map<String, Value>,
+    /// Who is asked.
+    pub to: String,
+    /// The client's address.
+    #[serde(default)]
+    pub src: Option<String>,
+}
+
+impl Http {
+    /// Decides it.
+    pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
+        let Target::IngressClass(class) = Target::parse(&self.to)?;
+        let controller = world.controller(class)?;
+        let request = ParsedRequest::new(&self.url, self.method.as_deref(), &self.headers, self.src.as_deref())?;
+        let decision = controller.routes.decide(&request.question());
+        let mut answer = Answer::new(headline(&self.url, &decision));
+        if let Some(route) = decision.route {
+            answer.set("route", route.to_string());
+        }
+        if let Some(rule) = decision.rule {
+            answer.set("rule", rule);
+        }
+        match &decision.outcome {
+            Outcome::Forward { backends, rewrite, .. } => {
+                let shares = shares(backends);
+                for (backend, p) in shares.iter().filter(|_| shares.len() > 1) {
+                    answer.step(format!("{} to {backend}", percent(*p)));
+                }
+                let entry = |(backend, p): &(&ServiceBackend, f64)| json!({ "ref": backend.service.to_string(), "port": backend.port, "p": p });
+                answer.set("backends", shares.iter().map(entry).collect::<Vec<Value>>());
+                if let Some(path) = rewrite {
+                    answer.set("rewrite", json!({ "path": path }));
+                    answer.step(format!("the backend sees the path {path}"));
+                }
+            }
+            Outcome::Redirect { code, location } => {
+                answer.set("redirect", json!({ "code": code, "location": location }))
+            }
+            Outcome::Respond { status } => answer.set("status", *status),
+            Outcome::Unmodelled { annotation } => {
+                return Err(unusable(format!(
+                    "the answer depends on the annotation {annotation}, which is not modelled yet"
+                )));
+            }
+            _ => return Err(unusable("the answer is of a kind that is not modelled yet")),
+        }
+        answer.because(decision.to_string());
+        for loser in controller.routes.candidates(&request.question()).iter().skip(1) {
+            answer.step(format!("goes before {loser}"));
+        }
+        Ok(answer)
+    }
+}
+
+/// What happens to a request, in a line.
+pub(crate) fn headline(url: &str, decision: &Decision<'_>) -> String {
+    match &decision.outcome {
+        Outcome::Forward { backends, .. } => {
+            let names: Vec<String> = backends.iter().map(|share| share.backend.to_string()).collect();
+            format!("{url} -> {}", names.join(" or "))
+        }
+        Outcome::Redirect { code, location } => format!("{url} -> {code} to {location}"),
+        Outcome::Respond { status } => format!("{url} -> {status}"),
+        _ => format!("{url} -> not modelled yet"),
+    }
+}
+
+/// The backends that take a part of the requests, with their parts.
+pub(crate) fn shares(backends: &[WeightedBackend]) -> Vec<(&ServiceBackend, f64)> {
+    let total: u64 = backends.iter().map(|share| u64::from(share.weight)).sum();
+    let parts = backends.iter().filter(|share| share.weight > 0);
+    parts
+        .map(|share| (&share.backend, f64::from(share.weight) / total as f64))
+        .collect()
+}
+
+/// A URL and headers, taken apart.
+#[derive(Debug)]
+pub(crate) struct ParsedRequest<'a> {
+    pub(crate) scheme: Scheme,
+    /// The URL's own authority: where the connection goes, and the server name of its handshake.
+    pub(crate) authority: Authority,
+    pub(crate) port: u16,
+    host: String,
+    path: &'a str,
+    query: Option<&'a str>,
+    method: &'a str,
+    headers: Vec<(&'a str, &'a str)>,
+    client: Option<IpAddr>,
+}
+
+impl<'a> ParsedRequest<'a> {
+    pub(crate) fn new(
+        url: &'a str,
+        method: Option<&'a str>,
+        headers: &'a Map<String, Value>,
+        src: Option<&str>,
+    ) -> Result<ParsedRequest<'a>, Unusable> {
+        let bad = |why: &str| unusable(format!("url: {url:?} {why}"));
+        let target = RequestTarget::parse(url);
+        let scheme = match target.scheme.map(str::to_ascii_lowercase).as_deref() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            _ => return Err(bad("does not begin with http:// or https://")),
+        };
+        let written = target.authority.unwrap_or_default();
+        let authority = Authority::parse(written).map_err(|error| bad(&format!("has no usable host: {error}")))?;
+        let port = authority.port().unwrap_or(match scheme {
+            Scheme::Http => 80,
+            Scheme::Https => 443,
+        });
+        let mut fields = Vec::new();
+        for (name, value) in headers {
+            match value {
+                Value::String(value) => fields.push((name.as_str(), value.as_str())),
+                Value::Array(values) if values.iter().all(Value::is_string) => {
+                    fields.extend(
+                        values
+                            .iter()
+                            .filter_map(Value::as_str)
+                            .map(|value| (name.as_str(), value)),
+                    );
+                }
+                _ => {
+                    return Err(unusable(format!(
+                        "headers: the value of {name:?} is neither a text nor a list of texts"
+                    )));
+                }
+            }
+        }
+        let host = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let client = match src {
+            Some(src) => Some(svc_model::addr::parse_ip(src).map_err(|error| unusable(format!("src: {error}")))?),
+            None => None,
+        };
+        Ok(ParsedRequest {
+            scheme,
+            authority,
+            port,
+            host: host.map_or(written, |(_, value)| value).to_owned(),
+            path: if target.path.is_empty() { "/" } else { target.path },
+            query: target.query,
+            method: method.unwrap_or("GET"),
+            headers: fields,
+            client,
+        })
+    }
+
+    pub(crate) fn question(&self) -> HttpQuestion<'_> {
+        HttpQuestion {
+            port: self.port,
+            query: self.query,
+            method: self.method,
+            headers: &self.headers,
+            client: self.client,
+            ..HttpQuestion::new(self.scheme, &self.host, self.path)
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The questions: read from JSON or the command line, answered from a [`World`].
+
+mod connect;
+mod dns;
+mod env;
+mod http;
+mod port_forward;
+mod target;
+mod tcp;
+mod tls;
+
+pub(crate) use connect::{packet_answer, percent, port_list};
+pub(crate) use dns::{Dns, cost, heard, walk};
+pub(crate) use http::{Controllers, ParsedRequest, shares};
+pub(crate) use tls::{now, outcome};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub use connect::Connect;
+pub use dns::{DnsQuestion, Lookup, Resolv};
+pub use env::Env;
+pub use http::Http;
+pub use port_forward::{Port, PortForward};
+pub use tcp::Tcp;
+pub use tls::Tls;
+
+use crate::answer::Answer;
+use crate::world::{Unusable, World, unusable};
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Ask {
+    /// Where does a packet go?
+    Connect(Connect),
+    /// What does the cluster's DNS answer?
+    Dns(DnsQuestion),
+    /// What stands in a Pod's resolv.conf?
+    Resolv(Resolv),
+    /// Which names does a Pod's resolver ask?
+    Lookup(Lookup),
+    /// Which variables tell a Pod of Services?
+    Env(Env),
+    /// Where would `kubectl port-forward` connect to?
+    PortForward(PortForward),
+    /// Which rule takes a request?
+    Http(Http),
+    /// Which certificate, or passed through where?
+    Tls(Tls),
+    /// Where does a TCP or UDP connection to a proxy go?
+    Tcp(Tcp),
+}
+
+impl Ask {
+    /// The answer in this world.
+    pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
+        match self {
+            Ask::Connect(ask) => ask.answer(world),
+            Ask::Dns(ask) => ask.answer(world),
+            Ask::Resolv(ask) => ask.answer(world),
+            Ask::Lookup(ask) => ask.answer(world),
+            Ask::Env(ask) => ask.answer(world),
+            Ask::PortForward(ask) => ask.answer(world),
+            Ask::Http(ask) => ask.answer(world),
+            Ask::Tls(ask) => ask.answer(world),
+            Ask::Tcp(ask) => ask.answer(world),
+        }
+    }
+}
+
+/// Answers one line of a batch. A question that cannot be used is answered by its error.
+pub fn answer_line(line: &str, world: &World) -> Value {
+    let ask: Result<Ask, Unusable> = serde_json::from_str(line).map_err(|error| unusable(question_error(&error)));
+    match ask.and_then(|ask| ask.answer(world)) {
+        Ok(answer) => Value::Object(answer.json),
+        Err(unusable) => json!({ "error": unusable.0 }),
+    }
+}
+
+/// The same for a question that is JSON already.
+pub fn answer_value(question: &Value, world: &World) -> Value {
+    let ask: Result<Ask, Unusable> = Ask::deserialize(question).map_err(|error| unusable(question_error(&error)));
+    match ask.and_then(|ask| ask.answer(world)) {
+        Ok(answer) => Value::Object(answer.json),
+        Err(unusable) => json!({ "error": unusable.0 }),
+    }
+}
+
+fn question_error(error: &serde_json::Error) -> String {
+    format!("not a question: {error}")
+}

@@ -1,0 +1,127 @@
+//! Where would `kubectl port-forward` connect to?
+
+use serde::Deserialize;
+use svc_model::api::{Pod, Service};
+use svc_model::{ForwardError, ForwardPort, ForwardTarget, NamespacedName, Resource, port_forward};
+
+use super::connect::port_list;
+use crate::answer::Answer;
+use crate::suggest::did_you_mean;
+use crate::world::{Unusable, World, unusable};
+
+/// What is to be forwarded.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct PortForward {
+    /// `svc/NAMESPACE/NAME` or `pod/NAMESPACE/NAME`.
+    pub to: String,
+    /// A number, or the name of a port.
+    pub port: Port,
+}
+
+/// A port by number or name.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Port {
+    /// A number.
+    Number(u16),
+    /// A name, or a number as text.
+    Name(String),
+}
+
+impl From<&Port> for ForwardPort {
+    fn from(port: &Port) -> ForwardPort {
+        match port {
+            Port::Number(number) => ForwardPort::Number(*number),
+            Port::Name(name) => match name.parse() {
+                Ok(number) => ForwardPort::Number(number),
+                Err(_) => ForwardPort::Name(name.clone()),
+            },
+        }
+    }
+}
+
+impl PortForward {
+    /// Finds the Pod and port.
+    pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
+        let target = parse_target(&self.to)?;
+        let port = ForwardPort::from(&self.port);
+        if port == ForwardPort::Number(0) {
+            return Err(unusable("port 0 cannot be forwarded"));
+        }
+        let forward = port_forward(&world.cluster, &target, &port)
+            .map_err(|error| unusable(format!("{error}{}", suggestion(world, &error))))?;
+        let mut answer = Answer::new(format!("{target} {port} -> Pod/{} port {}", forward.pod, forward.port));
+        answer.set("pod", forward.pod.to_string());
+        answer.set("port", forward.port);
+        let assumed = if forward.assumed { " (assumed Pod)" } else { "" };
+        answer.because(format!(
+            "the connection passes the API server and the kubelet to the Pod's loopback address: no Service address, policy or \
+             balancing is involved{assumed}"
+        ));
+        Ok(answer)
+    }
+}
+
+fn parse_target(text: &str) -> Result<ForwardTarget, Unusable> {
+    let form = || {
+        unusable(format!(
+            "to: {text:?} is not of the form svc/NAMESPACE/NAME or pod/NAMESPACE/NAME"
+        ))
+    };
+    let parts: Vec<&str> = text.split('/').collect();
+    let (kind, namespace, name) = match *parts.as_slice() {
+        [kind, namespace, name] => (kind, namespace, name),
+        [kind, name] => (kind, "default", name),
+        [name] => ("pod", "default", name),
+        _ => return Err(form()),
+    };
+    if namespace.is_empty() || name.is_empty() {
+        return Err(form());
+    }
+    let name = NamespacedName::new(namespace, name);
+    match kind {
+        "svc" | "service" | "services" | "Service" => Ok(ForwardTarget::Service(name)),
+        "po" | "pod" | "pods" | "Pod" => Ok(ForwardTarget::Pod(name)),
+        _ => Err(form()),
+    }
+}
+
+/// What was meant, perhaps: a Service or Pod of a similar name, or a port that there is.
+fn suggestion(world: &World, error: &ForwardError) -> String {
+    match error {
+        ForwardError::NotFound(ForwardTarget::Service(name)) => {
+            let known: Vec<String> = world
+                .cluster
+                .list::<Service>()
+                .map(|service| service.key().to_string())
+                .collect();
+            did_you_mean(&name.to_string(), known.iter().map(String::as_str))
+        }
+        ForwardError::NotFound(ForwardTarget::Pod(name)) => {
+            let known: Vec<String> = world.cluster.list::<Pod>().map(|pod| pod.key().to_string()).collect();
+            did_you_mean(&name.to_string(), known.iter().map(String::as_str))
+        }
+        ForwardError::NoPort {
+            target: ForwardTarget::Service(name),
+            ..
+        } => {
+            let service = world.cluster.get::<Service>(&name.namespace, &name.name);
+            service
+                .map(|service| format!("; it has {}", port_list(service)))
+                .unwrap_or_default()
+        }
+        ForwardError::NoPort {
+            target: ForwardTarget::Pod(name),
+            port,
+        } => {
+            let pod = world.cluster.get::<Pod>(&name.namespace, &name.name);
+            let ports = pod.into_iter().flat_map(|pod| pod.spec.container_ports());
+            let names: Vec<&str> = ports
+                .map(|port| port.name.as_str())
+                .filter(|name| !name.is_empty())
+                .collect();
+            did_you_mean(&port.to_string(), names.iter().copied())
+        }
+        _ => String::new(),
+    }
+}

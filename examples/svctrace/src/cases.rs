@@ -1,0 +1,226 @@
+//! Do these worlds answer as expected? Runs case files: unit tests of a cluster's routing.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::ask;
+use crate::read::{self, Purpose, Reader};
+use crate::report::{FailOn, Report};
+use crate::world::World;
+
+/// Runs case files: prints the failures, and a closing line with the counts. Whether all passed.
+pub fn run(files: &[PathBuf], out: &mut dyn Write) -> io::Result<bool> {
+    let (mut passed, mut failed) = (0, 0);
+    for file in files {
+        match load(file) {
+            Ok(cases) => {
+                for case in &cases {
+                    for outcome in run_case(case) {
+                        match outcome {
+                            Ok(()) => passed += 1,
+                            Err(failure) => {
+                                failed += 1;
+                                let name = case["name"].as_str().unwrap_or("(no name)");
+                                writeln!(out, "{}: {name}\n{failure}", file.display())?;
+                            }
+                        }
+                    }
+                }
+            }
+            Err(error) => {
+                failed += 1;
+                writeln!(out, "{}: {error}", file.display())?;
+            }
+        }
+    }
+    writeln!(out, "{passed} passed, {failed} failed")?;
+    Ok(failed == 0)
+}
+
+/// The cases of a file.
+pub fn load(file: &Path) -> Result<Vec<Value>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    match read::yaml(&text)? {
+        Value::Array(cases) => Ok(cases),
+        _ => Err("not a list of cases".to_owned()),
+    }
+}
+
+/// The outcome of each question of a case; a failure says what was asked, expected and answered.
+pub fn run_case(case: &Value) -> Vec<Result<(), String>> {
+    let text = case["world"].as_str().unwrap_or_default();
+    let node = match &case["node"] {
+        Value::Null => None,
+        Value::String(name) => Some(name.clone()),
+        other => Some(other.to_string()),
+    };
+    let wants_clean = case["checkClean"] == true;
+    let checks = case["check"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let questions = case["queries"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !wants_clean && checks.is_empty() && questions.is_empty() {
+        return vec![Err("neither queries nor check nor checkClean".to_owned())];
+    }
+    let mut outcomes = Vec::new();
+    if wants_clean || !checks.is_empty() {
+        outcomes.extend(run_checks(text, wants_clean, checks));
+    }
+    if !questions.is_empty() {
+        let mut reader = Reader::new(Purpose::Answer);
+        reader.text("world", text);
+        let world = World::new(reader.finish(), node);
+        for question in questions {
+            let answer = ask::answer_value(&question["ask"], &world);
+            outcomes.push(verdict(
+                matches(&question["expect"], &answer, ""),
+                &question["ask"],
+                &question["expect"],
+                &answer,
+            ));
+        }
+    }
+    outcomes
+}
+
+fn run_checks(text: &str, wants_clean: bool, checks: &[Value]) -> Vec<Result<(), String>> {
+    let mut reader = Reader::new(Purpose::Check);
+    reader.text("world", text);
+    let world = reader.finish();
+    let unreadable = world.unreadable;
+    let report = Report::new(world, false);
+    let found = report.json();
+    let mut outcomes = Vec::new();
+    if wants_clean {
+        let clean = !unreadable && !report.fails(FailOn::Error);
+        outcomes.push(verdict(
+            clean,
+            &json!("check"),
+            &json!("no error, exit status 0"),
+            &found["errors"],
+        ));
+    }
+    for check in checks {
+        let level = if check["level"] == "warning" {
+            "warnings"
+        } else {
+            "errors"
+        };
+        let mut fact = check.clone();
+        if let Some(fact) = fact.as_object_mut() {
+            fact.shift_remove("level");
+        }
+        let hit = found[level]
+            .as_array()
+            .is_some_and(|found| found.iter().any(|finding| matches(&fact, finding, "")));
+        outcomes.push(verdict(hit, &json!("check"), check, &found[level]));
+    }
+    outcomes
+}
+
+fn verdict(good: bool, asked: &Value, expected: &Value, answered: &Value) -> Result<(), String> {
+    if good {
+        return Ok(());
+    }
+    Err(format!(
+        "  asked    {asked}\n  expected {expected}\n  answered {answered}\n"
+    ))
+}
+
+/// Lists whose order counts; a DNS answer's does when it holds a CNAME.
+fn is_ordered(key: &str, expected: &[Value]) -> bool {
+    match key {
+        "tries" | "nameservers" | "searches" => true,
+        "answer" => expected
+            .iter()
+            .any(|record| record.as_str().is_some_and(|record| record.contains(" CNAME "))),
+        _ => false,
+    }
+}
+
+/// Whether an answer holds what is expected: each key of an object, each member of a list in any order. What is null, false
+/// or empty may be absent; numbers agree to 1e-6; `env` is compared whole.
+fn matches(expected: &Value, got: &Value, key: &str) -> bool {
+    match (expected, got) {
+        _ if key == "env" => expected == got,
+        (Value::Object(expected), Value::Object(got)) => expected.iter().all(|(key, value)| match got.get(key) {
+            Some(got) => matches(value, got, key),
+            None => is_nothing(value),
+        }),
+        (Value::Array(expected), Value::Array(got)) if expected.len() == got.len() => {
+            if is_ordered(key, expected) {
+                return expected
+                    .iter()
+                    .zip(got)
+                    .all(|(expected, got)| matches(expected, got, ""));
+            }
+            let mut rest: Vec<&Value> = got.iter().collect();
+            expected.iter().all(
+                |expected| match rest.iter().position(|got| matches(expected, got, "")) {
+                    Some(found) => {
+                        rest.remove(found);
+                        true
+                    }
+                    None => false,
+                },
+            )
+        }
+        (Value::Number(expected), Value::Number(got)) => match (expected.as_f64(), got.as_f64()) {
+            (Some(expected), Some(got)) => (expected - got).abs() <= 1e-6 * expected.abs().max(got.abs()).max(1.0),
+            _ => expected == got,
+        },
+        // A number in the cases may stand for a text of digits, and the other way round.
+        (Value::Number(number), Value::String(text)) | (Value::String(text), Value::Number(number)) => {
+            number.to_string() == *text
+        }
+        _ => expected == got,
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expectation_is_a_subset() {
+        let got = json!({"verdict": "dnat", "endpoints": [{"addr": "b", "p": 0.5}, {"addr": "a", "p": 0.5000000001}], "x": 1});
+        assert!(matches(
+            &json!({"endpoints": [{"addr": "a", "p": 0.5}, {"addr": "b"}], "masquerade": false}),
+            &got,
+            ""
+        ));
+        assert!(!matches(
+            &json!({"endpoints": [{"addr": "a"}, {"addr": "a"}]}),
+            &got,
+            ""
+        ));
+        assert!(!matches(&json!({"endpoints": [{"addr": "a"}]}), &got, ""));
+        assert!(!matches(&json!({"masquerade": true}), &got, ""));
+        assert!(matches(&json!({"x": "1"}), &got, ""));
+    }
+
+    #[test]
+    fn order_counts_for_tries_and_chains_and_env_is_compared_whole() {
+        assert!(!matches(
+            &json!({"tries": ["a", "b"]}),
+            &json!({"tries": ["b", "a"]}),
+            ""
+        ));
+
+        assert!(!matches(
+            &json!({"answer": ["x 5 IN CNAME y", "y A 1"]}),
+            &json!({"answer": ["y A 1", "x 5 IN CNAME y"]}),
+            ""
+        ));
+        assert!(!matches(&json!({"env": {}}), &json!({"env": {"A": "1"}}), ""));
+    }
+}

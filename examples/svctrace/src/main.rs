@@ -1,0 +1,6 @@
+//! `svctrace`: see `svctrace --help`.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    svctrace::cli::main()
+}

@@ -1,0 +1,164 @@
+//! Which kind is a document of? `kind` and `apiVersion` to a kind we read, with slips of the pen forgiven or named.
+
+use strsim::osa_distance;
+use svc_model::{Kind, Retired};
+
+/// What `kind` and `apiVersion` say together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Resolved {
+    /// A kind we read, in a version that exists.
+    Known {
+        kind: Kind,
+        version: &'static str,
+        retired: Option<Retired>,
+    },
+    /// A kind we read under a group that has it, in a version that does not exist.
+    NoSuchVersion { kind: Kind, nearest: &'static str },
+    /// A kind we read, under a group we know that has no such kind.
+    WrongGroup { kind: Kind },
+    /// Most likely a slip in `kind`.
+    MisspeltKind { nearest: Kind },
+    /// Most likely a slip in the group.
+    MisspeltGroup { kind: Kind, nearest: &'static str },
+    /// None of ours.
+    Unknown,
+}
+
+/// Most single-letter slips that a name may be off.
+pub(super) const MAX_EDITS: usize = 2;
+
+/// Longest name that could be a slip in a kind's.
+const MAX_KIND_NAME: usize = 64;
+
+pub(super) fn resolve(api_version: &str, kind: &str) -> Resolved {
+    let group = group_of(api_version);
+    let Ok(kind) = kind.parse::<Kind>() else {
+        return resolve_unknown(api_version, kind);
+    };
+    let versions = kind.versions();
+    if let Some(version) = versions.iter().find(|version| version.name == api_version) {
+        return Resolved::Known {
+            kind,
+            version: version.name,
+            retired: version.retired,
+        };
+    }
+    // Never a version of another group, however near.
+    let same_group = versions
+        .iter()
+        .filter(|version| version.group() == group)
+        .map(|version| version.name);
+    if let Some(nearest) = same_group.min_by_key(|name| osa_distance(name, api_version)) {
+        Resolved::NoSuchVersion { kind, nearest }
+    } else if is_known_group(group) {
+        Resolved::WrongGroup { kind }
+    } else {
+        let near_group = versions
+            .iter()
+            .find(|version| osa_distance(version.group(), group) <= MAX_EDITS);
+        match near_group {
+            Some(version) if !version.group().is_empty() => Resolved::MisspeltGroup {
+                kind,
+                nearest: version.name,
+            },
+            _ => Resolved::Unknown,
+        }
+    }
+}
+
+fn resolve_unknown(api_version: &str, kind: &str) -> Resolved {
+    if kind.len() > MAX_KIND_NAME {
+        return Resolved::Unknown;
+    }
+    let is_known = Kind::ALL
+        .iter()
+        .any(|kind| kind.versions().iter().any(|version| version.name == api_version));
+    let distance = |known: &Kind| osa_distance(&known.as_str().to_lowercase(), &kind.to_lowercase());
+    match Kind::ALL.iter().copied().min_by_key(distance) {
+        Some(nearest) if is_known && distance(&nearest) <= MAX_EDITS => Resolved::MisspeltKind { nearest },
+        _ => Resolved::Unknown,
+    }
+}
+
+fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+fn is_known_group(group: &str) -> bool {
+    Kind::ALL
+        .iter()
+        .any(|kind| kind.versions().iter().any(|version| version.group() == group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_resolve() {
+        assert!(matches!(
+            resolve("v1", "Service"),
+            Resolved::Known {
+                kind: Kind::Service,
+                retired: None,
+                ..
+            }
+        ));
+        assert!(matches!(
+            resolve("extensions/v1beta1", "Ingress"),
+            Resolved::Known {
+                retired: Some(Retired::Removed("1.22")),
+                ..
+            }
+        ));
+        let nearest = |version, kind| match resolve(version, kind) {
+            Resolved::NoSuchVersion { nearest, .. } => nearest,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(nearest("extensions/v1beat1", "Ingress"), "extensions/v1beta1");
+        assert_eq!(nearest("v2", "Service"), "v1");
+        assert_eq!(nearest("apps/v1beta3", "Deployment"), "apps/v1beta2");
+    }
+
+    #[test]
+    fn groups_resolve() {
+        assert_eq!(
+            resolve("apps/v1", "Service"),
+            Resolved::WrongGroup { kind: Kind::Service }
+        );
+        assert_eq!(
+            resolve("v1", "Deployment"),
+            Resolved::WrongGroup { kind: Kind::Deployment }
+        );
+        assert_eq!(
+            resolve("app/v1", "Deployment"),
+            Resolved::MisspeltGroup {
+                kind: Kind::Deployment,
+                nearest: "apps/v1"
+            }
+        );
+        assert_eq!(resolve("serving.knative.dev/v1", "Service"), Resolved::Unknown);
+        assert_eq!(resolve("ab/v1", "Service"), Resolved::Unknown);
+    }
+
+    #[test]
+    fn kinds_resolve() {
+        assert_eq!(
+            resolve("v1", "Sevice"),
+            Resolved::MisspeltKind { nearest: Kind::Service }
+        );
+        assert_eq!(
+            resolve("v1", "service"),
+            Resolved::MisspeltKind { nearest: Kind::Service }
+        );
+        assert_eq!(
+            resolve("apps/v1", "Deplyoment"),
+            Resolved::MisspeltKind {
+                nearest: Kind::Deployment
+            }
+        );
+        assert_eq!(resolve("v1", "ServiceAccount"), Resolved::Unknown);
+        assert_eq!(resolve("example.org/v1", "Sevice"), Resolved::Unknown);
+        assert_eq!(resolve("networking.k8s.io/v1", "NetworkPolicy"), Resolved::Unknown);
+    }
+}

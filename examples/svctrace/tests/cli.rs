@@ -1,0 +1,250 @@
+//! The manners of the program: streams, exit statuses, forms of output.
+
+mod common;
+
+use common::{MANIFESTS, run, text};
+use serde_json::{Value, json};
+
+const BAD: &str = "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 0}]}}";
+const GOOD: &str =
+    "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {clusterIP: 10.96.0.9, ports: [{port: 80}]}}";
+
+#[test]
+fn check_exits_with_1_for_errors_whatever_the_output_is() {
+    for output in ["text", "json", "yaml", "github", "sarif"] {
+        assert_eq!(
+            run(&["check", "-f", "-", "-o", output], BAD).status.code(),
+            Some(1),
+            "{output}"
+        );
+        assert_eq!(
+            run(&["check", "-f", "-", "-o", output], GOOD).status.code(),
+            Some(0),
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn check_fails_from_the_level_that_is_asked_for() {
+    let status = |fail_on: &str, manifest| run(&["check", "--fail-on", fail_on], manifest).status.code();
+    assert_eq!(status("never", BAD), Some(0));
+    assert_eq!(
+        status("warning", GOOD),
+        Some(1),
+        "a Service without endpoints is a warning"
+    );
+    assert_eq!(status("error", GOOD), Some(0));
+}
+
+#[test]
+fn unreadable_input_exits_with_2_and_the_rest_is_answered() {
+    let broken = format!("{GOOD}\n---\na: [\n");
+    let output = run(&["-f", "-", "connect", "10.1.2.3", "10.96.0.9:80"], &broken);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stdout).starts_with("10.1.2.3 -> 10.96.0.9:80 TCP: reject"));
+    assert!(
+        text(&output.stderr).contains("-:3:"),
+        "file and line: {}",
+        text(&output.stderr)
+    );
+    assert!(text(&output.stderr).contains("document 2"));
+    assert_eq!(run(&["-f", "/nowhere", "check"], "").status.code(), Some(2));
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_suggest() {
+    let output = run(&["lokup", "a", "--from", "b"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("'lookup'"), "{}", text(&output.stderr));
+    let shop = format!("{MANIFESTS}/shop");
+    let output = run(&["-f", &shop, "env", "shop/wbe"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("did you mean shop/web?"));
+    let output = run(&["-f", &shop, "connect", "shop/debug", "svc/cart.shop:htpp"], "");
+    assert!(
+        text(&output.stderr).contains("did you mean http?"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_pipe_is_read_without_being_named() {
+    // As `kubectl get svc -o yaml` writes it.
+    let list = format!("apiVersion: v1\nkind: List\nmetadata:\n  resourceVersion: ''\nitems:\n- {GOOD}\n");
+    let output = run(&["connect", "10.1.2.3", "10.96.0.9:80"], &list);
+    assert!(text(&output.stdout).contains("Service/default/a"));
+    let json = r#"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Service","metadata":{"name":"a","managedFields":[{"manager":"x"}]},"spec":{"clusterIP":"10.96.0.9","ports":[{"port":80}]},"status":{"loadBalancer":{}}}]}"#;
+    let output = run(&["connect", "10.1.2.3", "10.96.0.9:80"], json);
+    assert!(text(&output.stdout).contains("Service/default/a"));
+}
+
+#[test]
+fn batch_answers_line_by_line_and_goes_on_after_an_unusable_one() {
+    let shop = format!("{MANIFESTS}/shop");
+    let questions = concat!(
+        "{\"kind\":\"connect\",\"src\":\"10.1.2.3\",\"dst\":\"10.96.0.10:53\",\"protocol\":\"UDP\"}\n",
+        "not json\n",
+        "{\"kind\":\"nonsense\"}\n",
+        "{\"kind\":\"connect\",\"src\":\"x:y\",\"dst\":\"10.96.0.10:53\"}\n",
+        "{\"kind\":\"connect\",\"src\":\"10.1.2.3\",\"dst\":\"10.96.0.10\"}\n",
+        "{\"kind\":\"resolv\",\"pod\":\"shop/nobody\"}\n",
+        "{\"kind\":\"dns\",\"name\":\"a..b\",\"type\":\"A\"}\n",
+        "{\"kind\":\"http\",\"url\":\"http://a/\",\"to\":\"Gateway/edge/public\"}\n",
+        "{\"kind\":\"dns\",\"name\":\"web.shop.svc.cluster.local\",\"type\":\"AAAA\"}\n",
+    );
+    let output = run(&["-f", &shop, "batch"], questions);
+    assert_eq!(output.status.code(), Some(0));
+    let answers: Vec<Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 9);
+    assert_eq!(answers[0]["verdict"], "dnat");
+    for answer in &answers[1..8] {
+        assert!(
+            answer["error"].is_string() && answer.as_object().unwrap().len() == 1,
+            "{answer}"
+        );
+    }
+    assert_eq!(answers[8]["rcode"], "NOERROR");
+}
+
+#[test]
+fn every_answer_carries_its_reason() {
+    let shop = format!("{MANIFESTS}/shop");
+    let questions = [
+        json!({"kind": "connect", "src": "10.1.2.3", "dst": "10.96.0.10:53"}),
+        json!({"kind": "connect", "src": "10.1.2.3", "dst": "8.8.8.8:53"}),
+        json!({"kind": "dns", "name": "web.shop.svc.cluster.local", "type": "A"}),
+        json!({"kind": "resolv", "pod": "shop/web"}),
+        json!({"kind": "lookup", "pod": "shop/web", "name": "cart"}),
+        json!({"kind": "env", "pod": "shop/web"}),
+        json!({"kind": "port-forward", "to": "svc/shop/web", "port": 80}),
+        json!({"kind": "http", "url": "https://shop.example.com/", "to": "IngressClass/nginx"}),
+        json!({"kind": "tls", "sni": "shop.example.com", "to": "IngressClass/nginx"}),
+    ];
+    let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
+    for line in text(&run(&["-f", &shop, "batch"], &lines).stdout).lines() {
+        let answer: Value = serde_json::from_str(line).unwrap();
+        assert!(
+            answer["reason"].as_str().is_some_and(|reason| !reason.is_empty()),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn json_output_is_the_object_of_batch() {
+    let shop = format!("{MANIFESTS}/shop");
+    let human = run(
+        &["-f", &shop, "--output", "json", "dns", "web.shop.svc.cluster.local"],
+        "",
+    );
+    let batch = run(
+        &["-f", &shop, "batch"],
+        "{\"kind\":\"dns\",\"name\":\"web.shop.svc.cluster.local\",\"type\":\"A\"}\n",
+    );
+    let parse = |bytes: &[u8]| -> Value { serde_json::from_slice(bytes).unwrap() };
+    assert_eq!(parse(&human.stdout), parse(&batch.stdout));
+}
+
+#[test]
+fn github_and_sarif_name_file_line_and_column() {
+    let github = text(&run(&["check", "-o", "github"], BAD).stdout);
+    assert!(github.starts_with("::error file=-,line=1,col="), "{github}");
+    let sarif: Value = serde_json::from_slice(&run(&["check", "-o", "sarif"], BAD).stdout).unwrap();
+    assert_eq!(sarif["version"], "2.1.0");
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results[0]["ruleId"], "Service.spec.ports.port");
+    for result in results {
+        assert!(result["locations"][0]["physicalLocation"]["region"]["startLine"].is_u64());
+    }
+}
+
+#[test]
+fn colour_is_for_terminals_or_for_those_who_ask() {
+    let plain = run(&["check"], BAD);
+    assert!(!plain.stdout.contains(&0x1b));
+    let coloured = run(&["check", "--color", "always"], BAD);
+    assert!(coloured.stdout.contains(&0x1b));
+}
+
+#[test]
+fn unknown_kinds_are_counted_once_and_listed_when_asked() {
+    let manifests = "{apiVersion: a.example/v1, kind: Thing, metadata: {name: x}}\n---\n{apiVersion: a.example/v1, kind: Thing, metadata: {name: y}}\n";
+    let output = run(&["connect", "10.1.2.3", "10.96.0.9:80"], manifests);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        text(&output.stderr).contains("ignored: 2 Thing"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(text(&run(&["check", "--strict"], manifests).stdout).contains("Thing/y"));
+    assert!(!text(&run(&["check"], manifests).stdout).contains("Thing"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    let shop = format!("{MANIFESTS}/shop");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_svctrace"))
+        .args(["-f", &shop, "check", "-o", "json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr, "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn completions_and_help_are_there() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(text(&run(&["completion", shell], "").stdout).contains("svctrace"));
+    }
+    let help = text(&run(&["--help"], "").stdout);
+    for word in ["Examples:", "Exit status:", "curl", "batch", "kubectl get"] {
+        assert!(help.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn case_files_of_users_are_run_and_counted() {
+    let directory = std::env::temp_dir().join(format!("svctrace-cases-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("cases.yaml");
+    let case = |verdict: &str| {
+        format!(
+            "- name: the-cart\n  world: |\n    {GOOD}\n  queries:\n  - ask: {{kind: connect, src: 10.1.2.3, dst: '10.96.0.9:80'}}\n    expect: {{verdict: {verdict}}}\n"
+        )
+    };
+    let run_cases = |verdict| {
+        std::fs::write(&file, case(verdict)).unwrap();
+        let output = run(&["test", file.to_str().unwrap()], "");
+        (output.status.code(), text(&output.stdout))
+    };
+    assert_eq!(run_cases("reject"), (Some(0), "1 passed, 0 failed\n".to_owned()));
+    let (status, printed) = run_cases("dnat");
+    assert_eq!(status, Some(1));
+    assert!(
+        printed.contains("the-cart") && printed.ends_with("0 passed, 1 failed\n"),
+        "{printed}"
+    );
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn kubectl_finds_the_program_as_a_plugin() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-svctrace"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    assert!(text(&output.stdout).starts_with("svctrace "));
+}

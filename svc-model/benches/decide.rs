@@ -23,32 +23,17 @@ fn objects(n: usize) -> Vec<Object> {
             service.metadata.namespace = format!("ns{}", i / 100);
             service.metadata.name = format!("svc{i}");
             service.spec.cluster_ip = cluster_ip(i).to_string();
-            service.spec.ports = vec![ServicePort {
-                name: "http".into(),
-                port: 80,
-                ..Default::default()
-            }];
+            service.spec.ports = vec![ServicePort { name: "http".into(), port: 80, ..Default::default() }];
             let mut slice = EndpointSlice::default();
             slice.metadata.namespace = service.metadata.namespace.clone();
             slice.metadata.name = format!("svc{i}-x");
-            slice
-                .metadata
-                .labels
-                .insert("kubernetes.io/service-name".into(), service.metadata.name.clone());
+            slice.metadata.labels.insert("kubernetes.io/service-name".into(), service.metadata.name.clone());
             slice.address_type = "IPv4".into();
-            slice.ports = vec![SlicePort {
-                name: Some("http".into()),
-                port: Some(8080),
-                ..Default::default()
-            }];
+            slice.ports = vec![SlicePort { name: Some("http".into()), port: Some(8080), ..Default::default() }];
             slice.endpoints = (0..ENDPOINTS)
                 .map(|e| {
                     let addr = Ipv4Addr::from(0x0a80_0001 + i as u32 * ENDPOINTS + e).to_string();
-                    SliceEndpoint {
-                        addresses: vec![addr],
-                        node_name: Some("n1".into()),
-                        ..Default::default()
-                    }
+                    SliceEndpoint { addresses: vec![addr], node_name: Some("n1".into()), ..Default::default() }
                 })
                 .collect();
             [Object::from(service), Object::from(slice)]
@@ -83,16 +68,9 @@ fn decide(criterion: &mut Criterion) {
                 &packets,
                 |b, packets| {
                     let find = |packet: &Packet| {
-                        packet
-                            .port
-                            .and_then(|(protocol, port)| floor.get(&(packet.dst, protocol, port)))
+                        packet.port.and_then(|(protocol, port)| floor.get(&(packet.dst, protocol, port)))
                     };
-                    b.iter(|| {
-                        packets
-                            .iter()
-                            .filter(|packet| find(black_box(packet)).is_some())
-                            .count()
-                    });
+                    b.iter(|| packets.iter().filter(|packet| find(black_box(packet)).is_some()).count());
                 },
             );
             group.bench_with_input(BenchmarkId::new(name, n), &packets, |b, packets| {
@@ -113,18 +91,14 @@ fn build(criterion: &mut Criterion) {
     group.sample_size(10);
     for n in &SIZES[..2] {
         let objects = objects(*n);
-        group.bench_with_input(
-            BenchmarkId::new("floor: clone the objects", n),
-            &objects,
-            |b, objects| b.iter(|| objects.clone()),
-        );
+        group.bench_with_input(BenchmarkId::new("floor: clone the objects", n), &objects, |b, objects| {
+            b.iter(|| objects.clone())
+        });
         group.bench_with_input(BenchmarkId::new("cluster", n), &objects, |b, objects| {
             b.iter(|| objects.iter().cloned().collect::<Cluster>());
         });
         let cluster: Cluster = objects.iter().cloned().collect();
-        group.bench_with_input(BenchmarkId::new("view", n), &cluster, |b, cluster| {
-            b.iter(|| view(cluster))
-        });
+        group.bench_with_input(BenchmarkId::new("view", n), &cluster, |b, cluster| b.iter(|| view(cluster)));
     }
     group.finish();
 }

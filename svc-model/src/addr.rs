@@ -63,10 +63,7 @@ pub struct AddrError {
 
 impl AddrError {
     fn new(value: &str, what: &'static str) -> AddrError {
-        AddrError {
-            value: value.chars().take(64).collect(),
-            what,
-        }
+        AddrError { value: value.chars().take(64).collect(), what }
     }
 
     /// The text, cut to 64 characters.
@@ -120,11 +117,7 @@ fn parse_ip_as_written(text: &str) -> Result<IpAddr, AddrError> {
         }
         // The zeros go first, so that a long run of them cannot overflow.
         let digits = part.trim_start_matches('0');
-        *octet = if digits.is_empty() {
-            0
-        } else {
-            digits.parse().map_err(|_| error())?
-        };
+        *octet = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| error())? };
     }
     match parts.next() {
         None => Ok(IpAddr::V4(Ipv4Addr::from(octets))),
@@ -191,32 +184,16 @@ mod tests {
         ] {
             assert_eq!(parse_cidr(text).map(|net| net.to_string()), Ok(canonical.to_owned()));
         }
-        for text in [
-            "10.0.0.0",
-            "10.0.0.0/33",
-            "10.0.0.0/",
-            "10.0.0.0/+8",
-            "/8",
-            "a/8",
-            "::/129",
-            "10.0.0.0/0008",
-        ] {
+        for text in ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "/8", "a/8", "::/129", "10.0.0.0/0008"] {
             assert!(parse_cidr(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn cve_2021_25737_special_addresses_are_seen_through_mapping() {
-        for text in [
-            "127.0.0.1",
-            "169.254.169.254",
-            "fe80::1",
-            "224.0.0.1",
-            "0.0.0.0",
-            "::",
-            "::ffff:127.0.0.1",
-            "ff02::1",
-        ] {
+        for text in
+            ["127.0.0.1", "169.254.169.254", "fe80::1", "224.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1", "ff02::1"]
+        {
             assert!(special(parse_ip(text).unwrap()).is_some(), "{text}");
         }
         for text in ["10.0.0.1", "224.0.1.1", "fd00::1", "ff05::1"] {

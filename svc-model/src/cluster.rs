@@ -1,18 +1,22 @@
 //! Which objects are there? The objects as they are, indexed; each change says what it touched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::api::{EndpointSlice, Pod, SERVICE_NAME_LABEL, Service, StringMap, selects};
 use crate::kind::{Kind, NamespacedName, Object, ObjectRef, Resource};
+use crate::label_index::LabelIndex;
 
 /// The objects of a cluster, by kind, namespace and name, with the label look-ups that endpoints need.
 ///
 /// Holds the objects as they were given (shared, so a clone is cheap in memory), valid or not. Everything that lists
 /// does so by (namespace, name), whatever the order of the changes was.
 ///
-/// A change costs O(log n) for the object plus the number of its labels; finding the Pods of a selector costs the
-/// number of Pods that carry its rarest label.
+/// Adding or removing an object costs O(log n) and the number of its labels. [`Cluster::apply`] and [`Cluster::remove`]
+/// also work out whose answers a change touches, which for a Pod costs what [`Cluster::services_selecting`] does; to fill a
+/// cluster, `extend` or `collect`, which do not. Finding the Pods of a selector costs the number of Pods that carry its
+/// rarest label.
 ///
 /// ```
 /// use svc_model::api::Service;
@@ -30,7 +34,7 @@ use crate::kind::{Kind, NamespacedName, Object, ObjectRef, Resource};
 pub struct Cluster {
     objects: BTreeMap<Kind, BTreeMap<Box<str>, ByName>>,
     pods_by_label: LabelIndex,
-    /// A Service stands under each pair of its selector, a Pod's labels lead to it.
+    /// A Service stands under one pair of its selector; the labels of a Pod that it selects lead to it.
     services_by_selector: LabelIndex,
     /// Namespace and Service to the names of its slices.
     slices_by_service: HashMap<NamespacedName, BTreeSet<Box<str>>>,
@@ -42,10 +46,11 @@ type ByName = BTreeMap<Box<str>, Arc<Object>>;
 
 /// What is in the world only because something had to be assumed (see [`crate::complete`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Assumed {
-    pub(crate) pods: BTreeSet<NamespacedName>,
-    pub(crate) cluster_ips: BTreeSet<NamespacedName>,
-    pub(crate) node_ports: BTreeSet<NamespacedName>,
+struct Assumed {
+    pods: BTreeSet<NamespacedName>,
+    cluster_ips: BTreeMap<NamespacedName, BTreeSet<IpAddr>>,
+    /// Health check node ports are among them.
+    node_ports: BTreeMap<NamespacedName, BTreeSet<u16>>,
 }
 
 /// What [`Cluster::apply`] or [`Cluster::remove`] did.
@@ -92,47 +97,40 @@ impl Cluster {
         let object = object.into();
         let reference = object.reference();
         if self.object(&reference).is_some_and(|old| *old == object) {
-            return Change {
-                object: reference,
-                kind: ChangeKind::Unchanged,
-                touched: Touched::none(),
-            };
+            return Change { object: reference, kind: ChangeKind::Unchanged, touched: Touched::none() };
         }
         let mut touched = Touched::none();
-        let old = self.take(&reference, &mut touched);
-        self.index(&object);
+        if let Some(old) = self.object(&reference) {
+            self.touch(old, &mut touched);
+        }
         self.touch(&object, &mut touched);
-        let kind = if old.is_some() {
-            ChangeKind::Replaced
-        } else {
-            ChangeKind::Added
+        let kind = match self.put(&reference, object) {
+            Some(_) => ChangeKind::Replaced,
+            None => ChangeKind::Added,
         };
-        let names = self
-            .objects
-            .entry(reference.kind)
-            .or_default()
-            .entry(reference.namespace.clone())
-            .or_default();
-        names.insert(reference.name.clone(), Arc::new(object));
-        Change {
-            object: reference,
-            kind,
-            touched,
+        Change { object: reference, kind, touched }
+    }
+
+    /// The same, for those who do not ask whose answers it touches.
+    pub(crate) fn insert(&mut self, object: impl Into<Object>) {
+        let object = object.into();
+        let reference = object.reference();
+        if self.object(&reference) != Some(&object) {
+            self.put(&reference, object);
         }
     }
 
     /// Removes an object, if it is there.
     pub fn remove(&mut self, reference: &ObjectRef) -> Change {
         let mut touched = Touched::none();
-        let kind = match self.take(reference, &mut touched) {
-            Some(_) => ChangeKind::Removed,
+        let kind = match self.take(reference) {
+            Some(old) => {
+                self.touch(&old, &mut touched);
+                ChangeKind::Removed
+            }
             None => ChangeKind::Unchanged,
         };
-        Change {
-            object: reference.clone(),
-            kind,
-            touched,
-        }
+        Change { object: reference.clone(), kind, touched }
     }
 
     /// The object of a type, namespace and name; give an empty namespace for a kind that lives in none, and an empty
@@ -143,12 +141,7 @@ impl Cluster {
 
     /// The object a reference names.
     pub fn object(&self, reference: &ObjectRef) -> Option<&Object> {
-        Some(
-            self.objects
-                .get(&reference.kind)?
-                .get(&reference.namespace)?
-                .get(&reference.name)?,
-        )
+        Some(self.objects.get(&reference.kind)?.get(&reference.namespace)?.get(&reference.name)?)
     }
 
     /// The objects of a type by (namespace, name).
@@ -161,32 +154,20 @@ impl Cluster {
 
     /// The objects of a type in one namespace, by name.
     pub fn list_in<T: Resource>(&self, namespace: &str) -> impl Iterator<Item = &T> {
-        self.objects
-            .get(&T::KIND)
-            .and_then(|by_namespace| by_namespace.get(namespace))
-            .into_iter()
-            .flat_map(typed)
+        self.objects.get(&T::KIND).and_then(|by_namespace| by_namespace.get(namespace)).into_iter().flat_map(typed)
     }
 
     /// Every object, by (kind, namespace, name).
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.objects
-            .values()
-            .flat_map(BTreeMap::values)
-            .flat_map(BTreeMap::values)
-            .map(Arc::as_ref)
+        self.objects.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values).map(Arc::as_ref)
     }
 
     /// The namespaces that exist: those of [`Namespace`](crate::api::Namespace) objects, those that any object lives in,
     /// and the four that every cluster has; in order of name.
     pub fn namespaces(&self) -> BTreeSet<&str> {
         let named = self.list::<crate::api::Namespace>().map(|namespace| namespace.name());
-        let lived_in = self
-            .objects
-            .values()
-            .flat_map(BTreeMap::keys)
-            .map(|name| &**name)
-            .filter(|name| !name.is_empty());
+        let lived_in =
+            self.objects.values().flat_map(BTreeMap::keys).map(|name| &**name).filter(|name| !name.is_empty());
         named.chain(lived_in).chain(BUILT_IN_NAMESPACES).collect()
     }
 
@@ -202,12 +183,16 @@ impl Cluster {
     }
 
     /// The Services of a namespace whose selector these labels meet, by name.
+    ///
+    /// Each Service stands under one pair of its selector, the rarest when it came; this costs the number of those that
+    /// stand under one of the labels.
     pub fn services_selecting(&self, namespace: &str, labels: &StringMap) -> impl Iterator<Item = &Service> {
-        let names: BTreeSet<&str> = labels
+        let mut names: Vec<&str> = labels
             .iter()
             .flat_map(|(key, value)| self.services_by_selector.with(namespace, key, value))
             .map(|name| &**name)
             .collect();
+        names.sort_unstable();
         names
             .into_iter()
             .filter_map(move |name| self.get::<Service>(namespace, name))
@@ -217,58 +202,94 @@ impl Cluster {
     /// The EndpointSlices of a Service, by name.
     pub fn slices_of(&self, namespace: &str, service: &str) -> impl Iterator<Item = &EndpointSlice> {
         let names = self.slices_by_service.get(&NamespacedName::new(namespace, service));
-        names
-            .into_iter()
-            .flatten()
-            .filter_map(move |name| self.get::<EndpointSlice>(namespace, name))
+        names.into_iter().flatten().filter_map(move |name| self.get::<EndpointSlice>(namespace, name))
     }
 
-    /// Whether this Pod was derived from a workload's template.
+    /// Whether this Pod had to be assumed: derived from a workload's template, or written without any status and taken to
+    /// run.
     pub fn is_assumed_pod(&self, pod: &NamespacedName) -> bool {
         self.assumed.pods.contains(pod)
     }
 
-    /// Whether this Service's cluster IPs were allocated here rather than written.
+    /// Whether some of this Service's cluster IPs were allocated here rather than written.
     pub fn has_assumed_cluster_ips(&self, service: &NamespacedName) -> bool {
-        self.assumed.cluster_ips.contains(service)
+        self.assumed.cluster_ips.contains_key(service)
     }
 
-    /// Whether some of this Service's node ports were allocated here rather than written.
+    /// Whether this cluster IP of a Service was allocated here rather than written.
+    pub fn is_assumed_cluster_ip(&self, service: &NamespacedName, ip: IpAddr) -> bool {
+        self.assumed.cluster_ips.get(service).is_some_and(|ips| ips.contains(&ip))
+    }
+
+    /// Whether some of this Service's node ports, that of the health check among them, were allocated here rather than
+    /// written.
     pub fn has_assumed_node_ports(&self, service: &NamespacedName) -> bool {
-        self.assumed.node_ports.contains(service)
+        self.assumed.node_ports.contains_key(service)
     }
 
-    pub(crate) fn assumed_mut(&mut self) -> &mut Assumed {
-        &mut self.assumed
+    /// Whether this node port of a Service, or its health check's, was allocated here rather than written.
+    pub fn is_assumed_node_port(&self, service: &NamespacedName, number: u16) -> bool {
+        let numbers = self.assumed.node_ports.get(service);
+        numbers.is_some_and(|numbers| numbers.contains(&number))
     }
 
-    fn take(&mut self, reference: &ObjectRef, touched: &mut Touched) -> Option<Arc<Object>> {
+    /// Puts a Pod as it is assumed to run.
+    pub(crate) fn insert_assumed_pod(&mut self, pod: Pod) {
+        let key = pod.key();
+        self.insert(pod);
+        self.assumed.pods.insert(key);
+    }
+
+    /// Puts a completed Service in the place of the one it was. What had been assumed of that one stays so.
+    pub(crate) fn insert_completed_service(&mut self, service: Service, ips: Vec<IpAddr>, node_ports: Vec<u16>) {
+        let key = service.key();
+        let mut assumed_ips = self.assumed.cluster_ips.remove(&key).unwrap_or_default();
+        let mut assumed_ports = self.assumed.node_ports.remove(&key).unwrap_or_default();
+        assumed_ips.extend(ips);
+        assumed_ports.extend(node_ports);
+        self.insert(service);
+        if !assumed_ips.is_empty() {
+            self.assumed.cluster_ips.insert(key.clone(), assumed_ips);
+        }
+        if !assumed_ports.is_empty() {
+            self.assumed.node_ports.insert(key, assumed_ports);
+        }
+    }
+
+    /// Puts an object in its place; what was there.
+    fn put(&mut self, reference: &ObjectRef, object: Object) -> Option<Arc<Object>> {
+        let old = self.take(reference);
+        self.index(&object);
+        let by_namespace = self.objects.entry(reference.kind).or_default();
+        let names = by_namespace.entry(reference.namespace.clone()).or_default();
+        names.insert(reference.name.clone(), Arc::new(object));
+        old
+    }
+
+    fn take(&mut self, reference: &ObjectRef) -> Option<Arc<Object>> {
         let by_namespace = self.objects.get_mut(&reference.kind)?;
         let names = by_namespace.get_mut(&reference.namespace)?;
         let old = names.remove(&reference.name)?;
         if names.is_empty() {
             by_namespace.remove(&reference.namespace);
         }
-        self.touch(&old, touched);
         self.unindex(&old);
         Some(old)
     }
 
     fn index(&mut self, object: &Object) {
         match object {
-            Object::Pod(pod) => self
-                .pods_by_label
-                .insert(pod.namespace(), &pod.metadata.labels, pod.name()),
+            Object::Pod(pod) => self.pods_by_label.insert(pod.namespace(), &pod.metadata.labels, pod.name()),
             Object::Service(service) => {
-                self.services_by_selector
-                    .insert(service.namespace(), &service.spec.selector, service.name());
+                self.services_by_selector.insert_under_rarest(
+                    service.namespace(),
+                    &service.spec.selector,
+                    service.name(),
+                );
             }
             Object::EndpointSlice(slice) => {
                 if let Some(service) = service_of(slice) {
-                    self.slices_by_service
-                        .entry(service)
-                        .or_default()
-                        .insert(slice.name().into());
+                    self.slices_by_service.entry(service).or_default().insert(slice.name().into());
                 }
             }
             _ => {}
@@ -278,13 +299,11 @@ impl Cluster {
     fn unindex(&mut self, object: &Object) {
         match object {
             Object::Pod(pod) => {
-                self.pods_by_label
-                    .remove(pod.namespace(), &pod.metadata.labels, pod.name());
+                self.pods_by_label.remove(pod.namespace(), &pod.metadata.labels, pod.name());
                 self.assumed.pods.remove(&pod.key());
             }
             Object::Service(service) => {
-                self.services_by_selector
-                    .remove(service.namespace(), &service.spec.selector, service.name());
+                self.services_by_selector.remove(service.namespace(), &service.spec.selector, service.name());
                 self.assumed.cluster_ips.remove(&service.key());
                 self.assumed.node_ports.remove(&service.key());
             }
@@ -308,13 +327,9 @@ impl Cluster {
             Object::Service(service) => touched.add(service.key()),
             Object::EndpointSlice(slice) => service_of(slice).into_iter().for_each(|service| touched.add(service)),
             Object::Endpoints(endpoints) => touched.add(endpoints.key()),
-            Object::Pod(pod) => {
-                let services: Vec<_> = self
-                    .services_selecting(pod.namespace(), &pod.metadata.labels)
-                    .map(Resource::key)
-                    .collect();
-                services.into_iter().for_each(|service| touched.add(service));
-            }
+            Object::Pod(pod) => self
+                .services_selecting(pod.namespace(), &pod.metadata.labels)
+                .for_each(|service| touched.add(service.key())),
             Object::Node(_) | Object::KubeProxyConfiguration(_) | Object::ServiceCidr(_) => {
                 *touched = Touched::Everything
             }
@@ -334,9 +349,10 @@ impl PartialEq for Cluster {
 
 impl Eq for Cluster {}
 
+/// Adds or replaces many objects without working out whose answers that touches.
 impl<O: Into<Object>> Extend<O> for Cluster {
     fn extend<I: IntoIterator<Item = O>>(&mut self, objects: I) {
-        objects.into_iter().for_each(|object| drop(self.apply(object)));
+        objects.into_iter().for_each(|object| self.insert(object));
     }
 }
 
@@ -365,72 +381,32 @@ fn typed<T: Resource>(names: &ByName) -> impl Iterator<Item = &T> {
 }
 
 fn service_of(slice: &EndpointSlice) -> Option<NamespacedName> {
-    let service = slice
-        .metadata
-        .labels
-        .get(SERVICE_NAME_LABEL)
-        .filter(|name| !name.is_empty())?;
+    let service = slice.metadata.labels.get(SERVICE_NAME_LABEL).filter(|name| !name.is_empty())?;
     Some(NamespacedName::new(slice.namespace(), service.as_str()))
 }
 
-/// Names by namespace, then label key, then label value.
-#[derive(Clone, Debug, Default)]
-struct LabelIndex(HashMap<Box<str>, HashMap<Box<str>, ByValue>>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The names that carry each value of one label.
-type ByValue = HashMap<Box<str>, BTreeSet<Box<str>>>;
-
-impl LabelIndex {
-    fn insert(&mut self, namespace: &str, labels: &StringMap, name: &str) {
-        for (key, value) in labels {
-            let values = self
-                .0
-                .entry(namespace.into())
-                .or_default()
-                .entry(key.as_str().into())
-                .or_default();
-            values.entry(value.as_str().into()).or_default().insert(name.into());
+    #[test]
+    fn a_service_stands_under_the_rarest_pair_of_its_selector_only() {
+        let mut cluster = Cluster::new();
+        for i in 0..100 {
+            let mut service = Service::default();
+            service.metadata.name = format!("s{i}");
+            service.spec.selector = [("app", "shared".to_owned()), ("part", i.to_string())]
+                .map(|(key, value)| (key.to_owned(), value))
+                .into();
+            cluster.insert(service);
         }
-    }
-
-    fn remove(&mut self, namespace: &str, labels: &StringMap, name: &str) {
-        let Some(keys) = self.0.get_mut(namespace) else { return };
-        for (key, value) in labels {
-            if let Some(values) = keys.get_mut(key.as_str())
-                && let Some(names) = values.get_mut(value.as_str())
-            {
-                names.remove(name);
-                if names.is_empty() {
-                    values.remove(value.as_str());
-                    if values.is_empty() {
-                        keys.remove(key.as_str());
-                    }
-                }
-            }
+        let index = &cluster.services_by_selector;
+        // The first to come found both pairs unused.
+        assert_eq!(index.with("default", "app", "shared").count(), 1);
+        assert_eq!(index.with("default", "part", "7").count(), 1);
+        for i in 0..100 {
+            cluster.remove(&ObjectRef::new(Kind::Service, "default", format!("s{i}")));
         }
-        if keys.is_empty() {
-            self.0.remove(namespace);
-        }
-    }
-
-    fn with(&self, namespace: &str, key: &str, value: &str) -> impl Iterator<Item = &Box<str>> {
-        self.0
-            .get(namespace)
-            .and_then(|keys| keys.get(key)?.get(value))
-            .into_iter()
-            .flatten()
-    }
-
-    /// The names under the pair of the selector that fewest carry; `None` when some pair is carried by none.
-    fn rarest(&self, namespace: &str, selector: &StringMap) -> Option<&BTreeSet<Box<str>>> {
-        let keys = self.0.get(namespace)?;
-        let mut rarest: Option<&BTreeSet<Box<str>>> = None;
-        for (key, value) in selector {
-            let names = keys.get(key.as_str())?.get(value.as_str())?;
-            if rarest.is_none_or(|rarest| names.len() < rarest.len()) {
-                rarest = Some(names);
-            }
-        }
-        rarest
+        assert!(cluster.services_by_selector.is_empty());
     }
 }

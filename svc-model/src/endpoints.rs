@@ -27,13 +27,14 @@
 //! assert!(found.sets[0].endpoints[0].ready);
 //! ```
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::addr::{IpFamily, parse_ip, special};
 use crate::api::{self, IntOrString, Node, Pod, Service, ServicePort};
 use crate::cluster::Cluster;
-use crate::families::service_families;
+use crate::families::{cluster_families, service_families};
 use crate::kind::{NamespacedName, ObjectRef, Resource};
 use crate::protocol::{Protocol, port_number};
 
@@ -95,8 +96,8 @@ pub struct Endpoint {
     pub node: Option<Arc<str>>,
     /// The zone it is in.
     pub zone: Option<Arc<str>>,
-    /// The Pod behind it.
-    pub pod: Option<NamespacedName>,
+    /// The Pod behind it; a name that copies share.
+    pub pod: Option<Arc<NamespacedName>>,
     /// Takes new connections.
     pub ready: bool,
     /// Answers, though it may be terminating.
@@ -114,22 +115,21 @@ pub struct Endpoint {
 impl ServiceEndpoints {
     /// Every endpoint with the number that a Service port has there.
     pub fn for_port<'a>(&'a self, port: &'a ServicePort) -> impl Iterator<Item = (&'a Endpoint, u16)> + 'a {
+        self.sets_of(port).flat_map(|(i, number)| self.sets[i].endpoints.iter().map(move |endpoint| (endpoint, number)))
+    }
+
+    /// The sets that serve a Service port, with its number there. Ports that agree in these have the same endpoints.
+    pub(crate) fn sets_of<'a>(&'a self, port: &'a ServicePort) -> impl Iterator<Item = (usize, u16)> + 'a {
         let protocol = Protocol::of_field(&port.protocol).ok();
-        self.sets.iter().flat_map(move |set| {
-            let numbers = set
-                .ports
-                .iter()
-                .filter(move |p| Some(p.protocol) == protocol && *p.name == *port.name);
-            numbers.flat_map(|p| set.endpoints.iter().map(move |endpoint| (endpoint, p.port)))
+        self.sets.iter().enumerate().flat_map(move |(i, set)| {
+            let numbers = set.ports.iter().filter(move |p| Some(p.protocol) == protocol && *p.name == *port.name);
+            numbers.map(move |p| (i, p.port))
         })
     }
 
     /// Whether any endpoint of any port is ready.
     pub fn any_ready(&self) -> bool {
-        self.sets
-            .iter()
-            .flat_map(|set| &set.endpoints)
-            .any(|endpoint| endpoint.ready)
+        self.sets.iter().flat_map(|set| &set.endpoints).any(|endpoint| endpoint.ready)
     }
 }
 
@@ -139,34 +139,19 @@ impl ServiceEndpoints {
 /// ExternalName Services have none. Addresses that cannot be read, or that no endpoint may have, are left out.
 pub fn of(cluster: &Cluster, service: &Service) -> ServiceEndpoints {
     if service.spec.is_external_name() {
-        return ServiceEndpoints {
-            source: Source::Nothing,
-            sets: Vec::new(),
-        };
+        return ServiceEndpoints { source: Source::Nothing, sets: Vec::new() };
     }
     let mut slices = cluster.slices_of(service.namespace(), service.name()).peekable();
     if slices.peek().is_some() {
-        return ServiceEndpoints {
-            source: Source::Slices,
-            sets: slices.map(from_slice).collect(),
-        };
+        return ServiceEndpoints { source: Source::Slices, sets: slices.map(from_slice).collect() };
     }
     if let Some(endpoints) = cluster.get::<api::Endpoints>(service.namespace(), service.name()) {
-        return ServiceEndpoints {
-            source: Source::Endpoints,
-            sets: from_endpoints(cluster, endpoints),
-        };
+        return ServiceEndpoints { source: Source::Endpoints, sets: from_endpoints(cluster, endpoints) };
     }
     if service.spec.selector.is_empty() {
-        return ServiceEndpoints {
-            source: Source::Nothing,
-            sets: Vec::new(),
-        };
+        return ServiceEndpoints { source: Source::Nothing, sets: Vec::new() };
     }
-    ServiceEndpoints {
-        source: Source::Pods,
-        sets: from_pods(cluster, service),
-    }
+    ServiceEndpoints { source: Source::Pods, sets: from_pods(cluster, service) }
 }
 
 fn from_slice(slice: &api::EndpointSlice) -> EndpointSet {
@@ -187,19 +172,14 @@ fn from_slice(slice: &api::EndpointSlice) -> EndpointSet {
         let hints = endpoint.hints.as_ref();
         let names = |names: &[api::ForName]| names.iter().map(|hint| hint.name.as_str().into()).collect();
         // The v1beta1 slices had the node's name among the topology labels.
-        let node = endpoint
-            .node_name
-            .as_deref()
-            .or(endpoint.topology.get("kubernetes.io/hostname").map(String::as_str));
+        let node =
+            endpoint.node_name.as_deref().or(endpoint.topology.get("kubernetes.io/hostname").map(String::as_str));
         Some(Endpoint {
             addr,
             hostname: text(endpoint.hostname.as_deref()),
             node: text(node),
             zone: text(endpoint.zone.as_deref()),
-            pod: endpoint
-                .target_ref
-                .as_ref()
-                .and_then(|target| pod_of(target, slice.namespace())),
+            pod: endpoint.target_ref.as_ref().and_then(|target| pod_of(target, slice.namespace())),
             ready: conditions.ready.unwrap_or(true),
             serving: conditions.serving.unwrap_or(true),
             terminating: conditions.terminating.unwrap_or(false),
@@ -208,11 +188,7 @@ fn from_slice(slice: &api::EndpointSlice) -> EndpointSet {
             assumed: false,
         })
     });
-    EndpointSet {
-        object: slice.reference(),
-        ports: ports.collect(),
-        endpoints: endpoints.collect(),
-    }
+    EndpointSet { object: slice.reference(), ports: ports.collect(), endpoints: endpoints.collect() }
 }
 
 fn from_endpoints(cluster: &Cluster, endpoints: &api::Endpoints) -> Vec<EndpointSet> {
@@ -230,10 +206,7 @@ fn from_endpoints(cluster: &Cluster, endpoints: &api::Endpoints) -> Vec<Endpoint
                 hostname: text(Some(&address.hostname)),
                 node: text(address.node_name.as_deref()),
                 zone: zone_of(cluster, address.node_name.as_deref().unwrap_or_default()),
-                pod: address
-                    .target_ref
-                    .as_ref()
-                    .and_then(|target| pod_of(target, endpoints.namespace())),
+                pod: address.target_ref.as_ref().and_then(|target| pod_of(target, endpoints.namespace())),
                 ready,
                 serving: ready,
                 terminating: false,
@@ -256,39 +229,51 @@ fn from_endpoints(cluster: &Cluster, endpoints: &api::Endpoints) -> Vec<Endpoint
 /// The endpoints that the endpoint slice controller would make of the selected Pods. Pods may number a named target port
 /// differently, so there is a set for each combination of numbers.
 fn from_pods(cluster: &Cluster, service: &Service) -> Vec<EndpointSet> {
+    let families = service_families(&cluster_families(cluster), service);
     let mut sets: Vec<EndpointSet> = Vec::new();
+    let mut set_of: HashMap<Vec<EndpointPort>, usize> = HashMap::new();
+    // Pods of one workload declare the same ports, so the last one's numbers often hold for the next.
+    let mut last: Option<(&Pod, Option<usize>)> = None;
     for pod in cluster.pods_selected_by(service.namespace(), &service.spec.selector) {
         if pod.is_finished() {
             continue;
         }
-        let ports: Vec<EndpointPort> = service.spec.ports.iter().filter_map(|port| target(port, pod)).collect();
-        if ports.is_empty() && !service.spec.ports.is_empty() {
-            continue;
-        }
-        let endpoints = pod_endpoints(cluster, service, pod);
-        match sets.iter_mut().find(|set| set.ports == ports) {
-            Some(set) => set.endpoints.extend(endpoints),
-            None => {
-                sets.push(EndpointSet {
-                    object: service.reference(),
-                    ports,
-                    endpoints: endpoints.collect(),
-                });
+        let set = match last {
+            Some((twin, set)) if twin.spec.container_ports().eq(pod.spec.container_ports()) => set,
+            _ => {
+                let ports: Vec<EndpointPort> = service.spec.ports.iter().filter_map(|port| target(port, pod)).collect();
+                let serves = !ports.is_empty() || service.spec.ports.is_empty();
+                serves.then(|| {
+                    *set_of.entry(ports).or_insert_with_key(|ports| {
+                        sets.push(EndpointSet {
+                            object: service.reference(),
+                            ports: ports.clone(),
+                            endpoints: Vec::new(),
+                        });
+                        sets.len() - 1
+                    })
+                })
             }
+        };
+        last = Some((pod, set));
+        if let Some(set) = set {
+            sets[set].endpoints.extend(pod_endpoints(cluster, service, &families, pod));
         }
     }
     sets
 }
 
-fn pod_endpoints<'a>(cluster: &'a Cluster, service: &'a Service, pod: &'a Pod) -> impl Iterator<Item = Endpoint> + 'a {
+fn pod_endpoints<'a>(
+    cluster: &'a Cluster,
+    service: &'a Service,
+    families: &'a [IpFamily],
+    pod: &'a Pod,
+) -> impl Iterator<Item = Endpoint> + 'a {
     let addrs: Vec<IpAddr> = pod_addrs(cluster, pod);
-    let families = service_families(cluster, service);
     // A headless Service that names no family, in a cluster that shows none, follows the Pods' first address.
-    let families = if families.is_empty() {
-        addrs.first().map(|addr| IpFamily::of(*addr)).into_iter().collect()
-    } else {
-        families
-    };
+    let first = addrs.first().filter(|_| families.is_empty()).map(|addr| IpFamily::of(*addr));
+    let key = Arc::new(pod.key());
+    let assumed = cluster.is_assumed_pod(&key);
     let serving = pod.is_ready();
     let terminating = pod.metadata.deletion_timestamp.is_some();
     let ready = service.spec.publish_not_ready_addresses || (serving && !terminating);
@@ -303,19 +288,19 @@ fn pod_endpoints<'a>(cluster: &'a Cluster, service: &'a Service, pod: &'a Pod) -
     };
     addrs
         .into_iter()
-        .filter(move |addr| families.contains(&IpFamily::of(*addr)))
+        .filter(move |addr| families.contains(&IpFamily::of(*addr)) || first == Some(IpFamily::of(*addr)))
         .map(move |addr| Endpoint {
             addr,
             hostname: text(hostname),
             node: node.clone(),
             zone: zone.clone(),
-            pod: Some(pod.key()),
+            pod: Some(key.clone()),
             ready,
             serving,
             terminating,
             zone_hints: zone.iter().filter(|_| by_zone).cloned().collect(),
             node_hints: node.iter().filter(|_| by_node).cloned().collect(),
-            assumed: cluster.is_assumed_pod(&pod.key()),
+            assumed,
         })
 }
 
@@ -380,13 +365,9 @@ fn usable(text: &str) -> Option<IpAddr> {
     parse_ip(text).ok().filter(|addr| special(*addr).is_none())
 }
 
-fn pod_of(target: &api::ObjectReference, namespace: &str) -> Option<NamespacedName> {
-    let namespace = if target.namespace.is_empty() {
-        namespace
-    } else {
-        &target.namespace
-    };
-    (target.kind == "Pod").then(|| NamespacedName::new(namespace, target.name.as_str()))
+fn pod_of(target: &api::ObjectReference, namespace: &str) -> Option<Arc<NamespacedName>> {
+    let namespace = if target.namespace.is_empty() { namespace } else { &target.namespace };
+    (target.kind == "Pod").then(|| Arc::new(NamespacedName::new(namespace, target.name.as_str())))
 }
 
 fn zone_of(cluster: &Cluster, node: &str) -> Option<Arc<str>> {

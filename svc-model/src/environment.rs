@@ -32,19 +32,9 @@ use crate::protocol::{Protocol, port_number};
 pub fn service_environment(cluster: &Cluster, pod: &Pod) -> BTreeMap<String, String> {
     let mut services: BTreeMap<&str, &Service> = BTreeMap::new();
     let has_address = |service: &&Service| address(service).is_some();
-    services.extend(
-        cluster
-            .get::<Service>("default", "kubernetes")
-            .filter(has_address)
-            .map(|s| (s.name(), s)),
-    );
+    services.extend(cluster.get::<Service>("default", "kubernetes").filter(has_address).map(|s| (s.name(), s)));
     if pod.spec.enable_service_links != Some(false) {
-        services.extend(
-            cluster
-                .list_in::<Service>(pod.namespace())
-                .filter(has_address)
-                .map(|s| (s.name(), s)),
-        );
+        services.extend(cluster.list_in::<Service>(pod.namespace()).filter(has_address).map(|s| (s.name(), s)));
     }
     let mut env = BTreeMap::new();
     for service in services.into_values() {
@@ -63,11 +53,7 @@ fn address(service: &Service) -> Option<&str> {
 
 fn add(service: &Service, env: &mut BTreeMap<String, String>) {
     let Some(ip) = address(service) else { return };
-    let host = if ip.contains(':') {
-        format!("[{ip}]")
-    } else {
-        ip.to_owned()
-    };
+    let host = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
     let prefix = variable_part(service.name());
     let readable = service
         .spec
@@ -83,10 +69,7 @@ fn add(service: &Service, env: &mut BTreeMap<String, String>) {
             env.insert(format!("{prefix}_PORT"), url.clone());
         }
         if !port.name.is_empty() {
-            env.insert(
-                format!("{prefix}_SERVICE_PORT_{}", variable_part(&port.name)),
-                number.to_string(),
-            );
+            env.insert(format!("{prefix}_SERVICE_PORT_{}", variable_part(&port.name)), number.to_string());
         }
         let base = format!("{prefix}_PORT_{number}_{protocol}");
         env.insert(format!("{base}_PROTO"), lower);

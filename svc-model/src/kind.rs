@@ -74,19 +74,12 @@ pub trait Resource: Sized + 'static {
 
     /// Kind, namespace and name.
     fn reference(&self) -> ObjectRef {
-        ObjectRef {
-            kind: Self::KIND,
-            namespace: self.namespace().into(),
-            name: self.name().into(),
-        }
+        ObjectRef { kind: Self::KIND, namespace: self.namespace().into(), name: self.name().into() }
     }
 
     /// Namespace and name.
     fn key(&self) -> NamespacedName {
-        NamespacedName {
-            namespace: self.namespace().into(),
-            name: self.name().into(),
-        }
+        NamespacedName { namespace: self.namespace().into(), name: self.name().into() }
     }
 }
 
@@ -218,9 +211,7 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Kind, UnknownKind> {
         let found = Kind::ALL.iter().find(|kind| kind.as_str() == text);
-        found
-            .copied()
-            .ok_or_else(|| UnknownKind(text.chars().take(64).collect()))
+        found.copied().ok_or_else(|| UnknownKind(text.chars().take(64).collect()))
     }
 }
 
@@ -238,10 +229,7 @@ pub struct NamespacedName {
 impl NamespacedName {
     /// Puts the two together.
     pub fn new(namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> NamespacedName {
-        NamespacedName {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        NamespacedName { namespace: namespace.into(), name: name.into() }
     }
 }
 
@@ -303,19 +291,12 @@ pub struct ObjectRef {
 impl ObjectRef {
     /// A reference to an object of this kind; give an empty namespace for a kind that lives in none.
     pub fn new(kind: Kind, namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> ObjectRef {
-        ObjectRef {
-            kind,
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        ObjectRef { kind, namespace: namespace.into(), name: name.into() }
     }
 
     /// Namespace and name.
     pub fn key(&self) -> NamespacedName {
-        NamespacedName {
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-        }
+        NamespacedName { namespace: self.namespace.clone(), name: self.name.clone() }
     }
 }
 

@@ -109,32 +109,20 @@ pub enum ForwardError {
 pub fn port_forward(cluster: &Cluster, target: &ForwardTarget, port: &ForwardPort) -> Result<Forward, ForwardError> {
     let not_found = || ForwardError::NotFound(target.clone());
     let (pod, service) = match target {
-        ForwardTarget::Pod(name) => (
-            cluster.get::<Pod>(&name.namespace, &name.name).ok_or_else(not_found)?,
-            None,
-        ),
+        ForwardTarget::Pod(name) => (cluster.get::<Pod>(&name.namespace, &name.name).ok_or_else(not_found)?, None),
         ForwardTarget::Service(name) => {
-            let service = cluster
-                .get::<Service>(&name.namespace, &name.name)
-                .ok_or_else(not_found)?;
+            let service = cluster.get::<Service>(&name.namespace, &name.name).ok_or_else(not_found)?;
             (pod_of(cluster, service)?, Some(service))
         }
     };
     if pod.status.phase != "Running" {
-        return Err(ForwardError::NotRunning {
-            pod: pod.key(),
-            phase: pod.status.phase.clone(),
-        });
+        return Err(ForwardError::NotRunning { pod: pod.key(), phase: pod.status.phase.clone() });
     }
     let number = match service {
         Some(service) => port_of_service(service, pod, target, port)?,
         None => port_of_pod(pod, target, port)?,
     };
-    Ok(Forward {
-        pod: pod.key(),
-        port: number,
-        assumed: cluster.is_assumed_pod(&pod.key()),
-    })
+    Ok(Forward { pod: pod.key(), port: number, assumed: cluster.is_assumed_pod(&pod.key()) })
 }
 
 fn pod_of<'a>(cluster: &'a Cluster, service: &Service) -> Result<&'a Pod, ForwardError> {
@@ -142,14 +130,8 @@ fn pod_of<'a>(cluster: &'a Cluster, service: &Service) -> Result<&'a Pod, Forwar
         return Err(ForwardError::NoSelector(service.key()));
     }
     let pods = cluster.pods_selected_by(service.namespace(), &service.spec.selector);
-    pods.min_by_key(|pod| {
-        (
-            Reverse(pod.status.phase == "Running"),
-            Reverse(pod.is_ready()),
-            pod.name(),
-        )
-    })
-    .ok_or_else(|| ForwardError::NoPod(service.key()))
+    pods.min_by_key(|pod| (Reverse(pod.status.phase == "Running"), Reverse(pod.is_ready()), pod.name()))
+        .ok_or_else(|| ForwardError::NoPod(service.key()))
 }
 
 fn port_of_service(
@@ -162,10 +144,7 @@ fn port_of_service(
     if let (true, ForwardPort::Number(number)) = (headless, port) {
         return Ok(*number);
     }
-    let no_port = || ForwardError::NoPort {
-        target: target.clone(),
-        port: port.clone(),
-    };
+    let no_port = || ForwardError::NoPort { target: target.clone(), port: port.clone() };
     let named: Vec<_> = service
         .spec
         .ports
@@ -177,18 +156,12 @@ fn port_of_service(
         .filter_map(|candidate| Some((candidate, Protocol::of_field(&candidate.protocol).ok()?)))
         .collect();
     // A number may be there under several protocols.
-    match named
-        .iter()
-        .find(|(_, protocol)| *protocol == Protocol::Tcp)
-        .or(named.first())
-    {
+    match named.iter().find(|(_, protocol)| *protocol == Protocol::Tcp).or(named.first()) {
         Some((found, Protocol::Tcp)) if headless => port_number(found.port).ok_or_else(no_port),
         Some((found, Protocol::Tcp)) => target_port(found, pod).ok_or_else(no_port),
-        Some((_, protocol)) => Err(ForwardError::NotTcp {
-            target: target.clone(),
-            port: port.clone(),
-            protocol: *protocol,
-        }),
+        Some((_, protocol)) => {
+            Err(ForwardError::NotTcp { target: target.clone(), port: port.clone(), protocol: *protocol })
+        }
         None => Err(no_port()),
     }
 }
@@ -202,29 +175,15 @@ fn port_of_pod(pod: &Pod, target: &ForwardTarget, port: &ForwardPort) -> Result<
             ForwardPort::Name(name) => declared.name == *name,
         })
         .filter_map(|declared| {
-            Some((
-                port_number(declared.container_port)?,
-                Protocol::of_field(&declared.protocol).ok()?,
-            ))
+            Some((port_number(declared.container_port)?, Protocol::of_field(&declared.protocol).ok()?))
         })
         .collect();
-    match (
-        declared
-            .iter()
-            .find(|(_, protocol)| *protocol == Protocol::Tcp)
-            .or(declared.first()),
-        port,
-    ) {
+    match (declared.iter().find(|(_, protocol)| *protocol == Protocol::Tcp).or(declared.first()), port) {
         (Some((number, Protocol::Tcp)), _) => Ok(*number),
-        (Some((_, protocol)), _) => Err(ForwardError::NotTcp {
-            target: target.clone(),
-            port: port.clone(),
-            protocol: *protocol,
-        }),
+        (Some((_, protocol)), _) => {
+            Err(ForwardError::NotTcp { target: target.clone(), port: port.clone(), protocol: *protocol })
+        }
         (None, ForwardPort::Number(number)) => Ok(*number),
-        (None, ForwardPort::Name(_)) => Err(ForwardError::NoPort {
-            target: target.clone(),
-            port: port.clone(),
-        }),
+        (None, ForwardPort::Name(_)) => Err(ForwardError::NoPort { target: target.clone(), port: port.clone() }),
     }
 }

@@ -27,11 +27,7 @@ impl Protocol {
 
     /// Reads the `protocol` field of an object, where the empty text means TCP.
     pub fn of_field(text: &str) -> Result<Protocol, UnknownProtocol> {
-        if text.is_empty() {
-            Ok(Protocol::Tcp)
-        } else {
-            text.parse()
-        }
+        if text.is_empty() { Ok(Protocol::Tcp) } else { text.parse() }
     }
 }
 

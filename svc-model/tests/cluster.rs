@@ -14,10 +14,7 @@ fn objects() -> impl Strategy<Value = Vec<Value>> {
     let name = || prop::sample::select(vec!["a", "b", "c"]);
     let namespace = || prop::sample::select(vec!["default", "shop"]);
     let labels = || {
-        let pair = (
-            prop::sample::select(vec!["app", "tier"]),
-            prop::sample::select(vec!["x", "y"]),
-        );
+        let pair = (prop::sample::select(vec!["app", "tier"]), prop::sample::select(vec!["x", "y"]));
         prop::collection::btree_map(pair.0, pair.1, 0..3)
     };
     let service = (namespace(), name(), labels()).prop_map(|(ns, name, selector)| {
@@ -36,10 +33,7 @@ fn objects() -> impl Strategy<Value = Vec<Value>> {
                "spec": {"replicas": replicas, "template": {"metadata": {"labels": labels}}}})
     });
     let node = name().prop_map(|name| json!({"kind": "Node", "metadata": {"name": name}}));
-    prop::collection::vec(
-        prop_oneof![3 => service, 4 => pod, 2 => slice, 1 => deployment, 1 => node],
-        0..24,
-    )
+    prop::collection::vec(prop_oneof![3 => service, 4 => pod, 2 => slice, 1 => deployment, 1 => node], 0..24)
 }
 
 /// One object a name: the last.
@@ -116,6 +110,17 @@ proptest! {
     }
 
     #[test]
+    fn extending_does_what_applying_one_by_one_does(objects in objects(), more in objects()) {
+        let mut extended: Cluster = objects.iter().cloned().map(object).collect();
+        extended.extend(more.iter().cloned().map(object));
+        let mut applied = Cluster::new();
+        objects.into_iter().chain(more).for_each(|value| drop(applied.apply(object(value))));
+        prop_assert_eq!(&extended, &applied);
+        check_indices(&extended)?;
+        check_indices(&applied)?;
+    }
+
+    #[test]
     fn a_part_of_a_list_is_in_its_order(objects in objects(), picked in subsequence((0..24usize).collect::<Vec<_>>(), 0..24)) {
         let cluster: Cluster = unique(objects).into_iter().collect();
         let keys: Vec<NamespacedName> = cluster.list::<Pod>().map(Resource::key).collect();
@@ -132,26 +137,16 @@ fn check_indices(cluster: &Cluster) -> Result<(), TestCaseError> {
             .filter(|pod| !selector.is_empty() && selects(selector, &pod.metadata.labels))
             .map(|pod| pod.name())
             .collect();
-        let found: Vec<_> = cluster
-            .pods_selected_by(service.namespace(), selector)
-            .map(|pod| pod.name())
-            .collect();
+        let found: Vec<_> = cluster.pods_selected_by(service.namespace(), selector).map(|pod| pod.name()).collect();
         prop_assert_eq!(found, scanned);
         let scanned: Vec<_> = cluster
             .list_in::<svc_model::api::EndpointSlice>(service.namespace())
             .filter(|slice| {
-                slice
-                    .metadata
-                    .labels
-                    .get("kubernetes.io/service-name")
-                    .is_some_and(|s| s == service.name())
+                slice.metadata.labels.get("kubernetes.io/service-name").is_some_and(|s| s == service.name())
             })
             .map(|slice| slice.name())
             .collect();
-        let found: Vec<_> = cluster
-            .slices_of(service.namespace(), service.name())
-            .map(|slice| slice.name())
-            .collect();
+        let found: Vec<_> = cluster.slices_of(service.namespace(), service.name()).map(|slice| slice.name()).collect();
         prop_assert_eq!(found, scanned);
     }
     for pod in cluster.list::<Pod>() {
@@ -161,10 +156,7 @@ fn check_indices(cluster: &Cluster) -> Result<(), TestCaseError> {
             .filter(|service| !service.spec.selector.is_empty() && selects(&service.spec.selector, labels))
             .map(|service| service.name())
             .collect();
-        let found: Vec<_> = cluster
-            .services_selecting(pod.namespace(), labels)
-            .map(|service| service.name())
-            .collect();
+        let found: Vec<_> = cluster.services_selecting(pod.namespace(), labels).map(|service| service.name()).collect();
         prop_assert_eq!(found, scanned);
     }
     Ok(())
@@ -187,9 +179,7 @@ fn a_pod_touches_the_services_that_selected_it_before_and_after() {
         json!({"kind": "Service", "metadata": {"name": "other"}, "spec": {"selector": {"app": "other"}}}),
         json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"app": "old"}}}),
     ]);
-    let change = cluster.apply(object(
-        json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"app": "new"}}}),
-    ));
+    let change = cluster.apply(object(json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"app": "new"}}})));
     let services = ["new", "old"].map(|name| NamespacedName::new("default", name));
     assert_eq!(change.kind, ChangeKind::Replaced);
     assert_eq!(change.touched, Touched::Services(services.into()));
@@ -203,15 +193,50 @@ fn a_namespace_exists_by_its_object_or_by_what_lives_in_it() {
         json!({"kind": "Node", "metadata": {"name": "n1"}}),
     ]);
     let namespaces: Vec<&str> = cluster.namespaces().into_iter().collect();
-    assert_eq!(
-        namespaces,
-        [
-            "default",
-            "empty",
-            "kube-node-lease",
-            "kube-public",
-            "kube-system",
-            "lived-in"
-        ]
-    );
+    assert_eq!(namespaces, ["default", "empty", "kube-node-lease", "kube-public", "kube-system", "lived-in"]);
+}
+
+/// Names and addresses of a headless Service's endpoints.
+fn headless_endpoints(spec: Value) -> Vec<String> {
+    let mut full = json!({"clusterIP": "None", "selector": {"app": "web"}});
+    full.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    let pod = json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"app": "web"}},
+                     "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}});
+    let cluster = cluster([json!({"kind": "Service", "metadata": {"name": "web"}, "spec": full}), pod]);
+    let found = svc_model::endpoints::of(&cluster, cluster.get("default", "web").unwrap());
+    let endpoints = found.sets.iter().flat_map(|set| &set.endpoints);
+    endpoints.map(|endpoint| endpoint.addr.to_string()).collect()
+}
+
+#[test]
+fn a_dual_stack_headless_service_has_both_addresses_of_its_pods_where_no_range_tells() {
+    assert_eq!(headless_endpoints(json!({})), ["10.0.0.1"]);
+    assert_eq!(headless_endpoints(json!({"ipFamilyPolicy": "SingleStack"})), ["10.0.0.1"]);
+    for policy in ["PreferDualStack", "RequireDualStack"] {
+        assert_eq!(headless_endpoints(json!({"ipFamilyPolicy": policy})), ["10.0.0.1", "fd00::1"]);
+    }
+    assert_eq!(headless_endpoints(json!({"ipFamilies": ["IPv6"]})), ["fd00::1"]);
+}
+
+#[test]
+fn pods_that_number_a_named_port_differently_stand_in_sets_apart() {
+    let pod = |name: &str, ip: &str, number: u16| {
+        json!({"kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}},
+               "spec": {"containers": [{"name": "c", "ports": [{"name": "http", "containerPort": number}]}]},
+               "status": {"phase": "Running", "podIP": ip}})
+    };
+    let cluster = cluster([
+        json!({"kind": "Service", "metadata": {"name": "web"},
+               "spec": {"clusterIP": "10.96.0.7", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]}}),
+        pod("a", "10.0.0.1", 8080),
+        pod("b", "10.0.0.2", 9090),
+        pod("c", "10.0.0.3", 8080),
+        pod("d", "10.0.0.4", 8080),
+        json!({"kind": "Pod", "metadata": {"name": "e", "labels": {"app": "web"}}, "status": {"phase": "Running", "podIP": "10.0.0.5"}}),
+    ]);
+    let service: &svc_model::api::Service = cluster.get("default", "web").unwrap();
+    let found = svc_model::endpoints::of(&cluster, service);
+    let sizes: Vec<_> = found.sets.iter().map(|set| (set.ports[0].port, set.endpoints.len())).collect();
+    assert_eq!(sizes, [(8080, 3), (9090, 1)]);
+    assert_eq!(found.for_port(&service.spec.ports[0]).count(), 4);
 }

@@ -78,9 +78,7 @@ fn of_struct(table: &'static Struct, depth: u32) -> BoxedStrategy<Value> {
                 .boxed()
         })
         .collect();
-    fields
-        .prop_map(|fields| Value::Object(fields.into_iter().flatten().collect::<Map<_, _>>()))
-        .boxed()
+    fields.prop_map(|fields| Value::Object(fields.into_iter().flatten().collect::<Map<_, _>>())).boxed()
 }
 
 fn of_shape(shape: &'static Shape, depth: u32) -> BoxedStrategy<Value> {
@@ -100,11 +98,7 @@ fn of_shape(shape: &'static Shape, depth: u32) -> BoxedStrategy<Value> {
 fn any_object() -> impl Strategy<Value = (Kind, Value)> {
     let kinds: Vec<BoxedStrategy<(Kind, Value)>> = Kind::ALL
         .iter()
-        .map(|kind| {
-            of_struct(schema::of(*kind, ""), 6)
-                .prop_map(|value| (*kind, value))
-                .boxed()
-        })
+        .map(|kind| of_struct(schema::of(*kind, ""), 6).prop_map(|value| (*kind, value)).boxed())
         .collect();
     prop::strategy::Union::new(kinds)
 }

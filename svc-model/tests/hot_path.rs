@@ -11,10 +11,7 @@ fn a_decision_allocates_nothing_hit_or_miss() {
     let cluster = cluster([
         proxy(json!({})),
         node("n1", "192.168.0.1"),
-        service(
-            "web",
-            json!({"type": "NodePort", "ports": [{"name": "http", "port": 80, "nodePort": 30080}]}),
-        ),
+        service("web", json!({"type": "NodePort", "ports": [{"name": "http", "port": 80, "nodePort": 30080}]})),
         slice("web", &[("10.1.0.1", "n1", json!({})), ("10.2.0.1", "n2", json!({}))]),
     ]);
     let view = view(&cluster, "n1");

@@ -22,26 +22,16 @@ fn cve_2020_8554_an_external_ip_never_shadows_a_cluster_ip() {
     let view = view(&cluster, "n1");
     assert_eq!(short(&view, "10.1.0.9", "172.30.0.41:80"), "dnat 10.1.0.1:8080");
     let conflict = &view.conflicts()[0];
-    assert_eq!(
-        (&*conflict.loser.name, conflict.kind),
-        ("a-thief", FrontendKind::ExternalIp)
-    );
+    assert_eq!((&*conflict.loser.name, conflict.kind), ("a-thief", FrontendKind::ExternalIp));
 }
 
 #[test]
 fn cve_2021_25737_no_endpoint_is_the_node_itself_or_its_neighbours() {
     let forbidden = ["127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0"];
-    let endpoints: Vec<_> = forbidden
-        .iter()
-        .chain(&["10.1.0.1"])
-        .map(|addr| (*addr, "n1", json!({})))
-        .collect();
+    let endpoints: Vec<_> = forbidden.iter().chain(&["10.1.0.1"]).map(|addr| (*addr, "n1", json!({}))).collect();
     let mut hand_made = json!({"kind": "Endpoints", "metadata": {"name": "old"}, "subsets": [{"ports": [{"name": "http", "port": 8080}]}]});
-    hand_made["subsets"][0]["addresses"] = forbidden
-        .iter()
-        .chain(&["10.1.0.2"])
-        .map(|addr| json!({"ip": addr}))
-        .collect();
+    hand_made["subsets"][0]["addresses"] =
+        forbidden.iter().chain(&["10.1.0.2"]).map(|addr| json!({"ip": addr})).collect();
     let cluster = cluster([
         node("n1", "192.168.0.1"),
         service("web", json!({})),
@@ -59,11 +49,7 @@ fn cve_2021_25736_a_load_balancer_without_address_has_no_frontend() {
     for ingress in [json!([]), json!([{"hostname": "lb.example"}]), json!([{"ip": ""}])] {
         let mut balancer = service("web", json!({"type": "LoadBalancer"}));
         balancer["status"] = json!({"loadBalancer": {"ingress": ingress}});
-        let cluster = cluster([
-            node("n1", "192.168.0.1"),
-            balancer,
-            slice("web", &[("10.1.0.1", "n1", json!({}))]),
-        ]);
+        let cluster = cluster([node("n1", "192.168.0.1"), balancer, slice("web", &[("10.1.0.1", "n1", json!({}))])]);
         let view = view(&cluster, "n1");
         assert!(view.service_ports()[0].load_balancer_ips.is_empty());
         assert_eq!(short(&view, OUTSIDE, "0.0.0.0:80"), "accept");

@@ -78,8 +78,6 @@ impl Serialize for SecretBytes {
 
 impl<'de> Deserialize<'de> for SecretBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(SecretBytes::from_base64(&std::borrow::Cow::<'de, str>::deserialize(
-            deserializer,
-        )?))
+        Ok(SecretBytes::from_base64(&std::borrow::Cow::<'de, str>::deserialize(deserializer)?))
     }
 }

@@ -200,18 +200,12 @@ impl Pod {
     /// The addresses as written: `podIPs`, else `podIP`; no empty ones.
     pub fn written_ips(&self) -> impl Iterator<Item = &str> {
         let first = self.status.pod_ips.is_empty().then_some(self.status.pod_ip.as_str());
-        first
-            .into_iter()
-            .chain(self.status.pod_ips.iter().map(|ip| ip.ip.as_str()))
-            .filter(|ip| !ip.is_empty())
+        first.into_iter().chain(self.status.pod_ips.iter().map(|ip| ip.ip.as_str())).filter(|ip| !ip.is_empty())
     }
 
     /// Whether the condition `Ready` is `True`.
     pub fn is_ready(&self) -> bool {
-        self.status
-            .conditions
-            .iter()
-            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        self.status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
     }
 
     /// Whether it has run to its end, well or not.
@@ -224,10 +218,7 @@ impl Node {
     /// The Pod ranges as written: `podCIDRs`, else `podCIDR`; no empty ones.
     pub fn written_pod_cidrs(&self) -> impl Iterator<Item = &str> {
         let first = self.spec.pod_cidrs.is_empty().then_some(self.spec.pod_cidr.as_str());
-        first
-            .into_iter()
-            .chain(self.spec.pod_cidrs.iter().map(String::as_str))
-            .filter(|cidr| !cidr.is_empty())
+        first.into_iter().chain(self.spec.pod_cidrs.iter().map(String::as_str)).filter(|cidr| !cidr.is_empty())
     }
 
     /// The zone by the label [`ZONE_LABEL`]; `None` when absent or empty.
@@ -237,8 +228,5 @@ impl Node {
 }
 
 fn zone(labels: &StringMap) -> Option<&str> {
-    labels
-        .get(ZONE_LABEL)
-        .map(String::as_str)
-        .filter(|zone| !zone.is_empty())
+    labels.get(ZONE_LABEL).map(String::as_str).filter(|zone| !zone.is_empty())
 }

@@ -179,13 +179,7 @@ impl ServiceSpec {
 
     /// The cluster IPs as written: `clusterIPs`, else `clusterIP`; neither `None` nor empty ones.
     pub fn written_cluster_ips(&self) -> impl Iterator<Item = &str> {
-        let list = if self.cluster_ips.is_empty() {
-            std::slice::from_ref(&self.cluster_ip)
-        } else {
-            &self.cluster_ips
-        };
-        list.iter()
-            .map(String::as_str)
-            .filter(|ip| !ip.is_empty() && *ip != "None")
+        let list = if self.cluster_ips.is_empty() { std::slice::from_ref(&self.cluster_ip) } else { &self.cluster_ips };
+        list.iter().map(String::as_str).filter(|ip| !ip.is_empty() && *ip != "None")
     }
 }

@@ -42,9 +42,8 @@ impl FromStr for Time {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Time, TimeError> {
-        let instant: jiff::Timestamp = text.parse().map_err(|_| TimeError {
-            value: text.chars().take(64).collect(),
-        })?;
+        let instant: jiff::Timestamp =
+            text.parse().map_err(|_| TimeError { value: text.chars().take(64).collect() })?;
         Ok(Time(instant.as_second()))
     }
 }

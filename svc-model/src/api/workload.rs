@@ -1,5 +1,7 @@
 //! Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob: who makes Pods, and from what.
 
+use std::borrow::Cow;
+
 use super::{LabelSelector, ObjectMeta, PodSpec, mirrors};
 
 mirrors! {
@@ -85,5 +87,18 @@ mirrors! {
         pub metadata: ObjectMeta,
         /// The Pods.
         pub spec: PodSpec,
+    }
+}
+
+impl WorkloadSpec {
+    /// Which Pods belong: the selector, or the template's labels where none is written (as `extensions/v1beta1` allows and a
+    /// Job has it). Empty, and so selecting nothing of its own, if the template has no labels either.
+    pub fn effective_selector(&self) -> Cow<'_, LabelSelector> {
+        match &self.selector {
+            Some(selector) if !selector.is_empty() => Cow::Borrowed(selector),
+            _ => {
+                Cow::Owned(LabelSelector { match_labels: self.template.metadata.labels.clone(), ..Default::default() })
+            }
+        }
     }
 }

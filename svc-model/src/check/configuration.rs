@@ -23,44 +23,23 @@ pub(super) fn kube_proxy(report: &mut Report, config: &KubeProxyConfiguration) {
     detection(report, config);
     node_port_addresses(report, &config.node_port_addresses);
     masquerade_bit(report, "iptables.masqueradeBit", config.iptables.masquerade_bit);
-    periods(
-        report,
-        "iptables",
-        &config.iptables.sync_period,
-        &config.iptables.min_sync_period,
-        SECOND,
-    );
+    periods(report, "iptables", &config.iptables.sync_period, &config.iptables.min_sync_period, SECOND);
     if config.mode == "ipvs" {
         for (i, cidr) in config.ipvs.exclude_cidrs.iter().enumerate() {
             report.cidr(format_args!("ipvs.excludeCIDRs[{i}]"), cidr);
         }
-        periods(
-            report,
-            "ipvs",
-            &config.ipvs.sync_period,
-            &config.ipvs.min_sync_period,
-            0,
-        );
+        periods(report, "ipvs", &config.ipvs.sync_period, &config.ipvs.min_sync_period, 0);
     }
     if config.mode == "nftables" {
         masquerade_bit(report, "nftables.masqueradeBit", config.nftables.masquerade_bit);
-        periods(
-            report,
-            "nftables",
-            &config.nftables.sync_period,
-            &config.nftables.min_sync_period,
-            SECOND,
-        );
+        periods(report, "nftables", &config.nftables.sync_period, &config.nftables.min_sync_period, SECOND);
     }
     if !config.bind_address.is_empty() {
         report.address("bindAddress", &config.bind_address);
     }
     address_and_port(report, "healthzBindAddress", &config.healthz_bind_address);
     address_and_port(report, "metricsBindAddress", &config.metrics_bind_address);
-    for (field, number) in [
-        ("maxPerCore", config.conntrack.max_per_core),
-        ("min", config.conntrack.min),
-    ] {
+    for (field, number) in [("maxPerCore", config.conntrack.max_per_core), ("min", config.conntrack.min)] {
         if let Some(number) = number.filter(|number| *number < 0) {
             report.error(format_args!("conntrack.{field}"), format_args!("{number} is negative"));
         }
@@ -72,16 +51,10 @@ fn detection(report: &mut Report, config: &KubeProxyConfiguration) {
         "" | "ClusterCIDR" => cluster_cidr(report, &config.cluster_cidr),
         "NodeCIDR" => {}
         "BridgeInterface" if config.detect_local.bridge_interface.is_empty() => {
-            report.error(
-                "detectLocal.bridgeInterface",
-                "missing: detectLocalMode BridgeInterface needs it",
-            );
+            report.error("detectLocal.bridgeInterface", "missing: detectLocalMode BridgeInterface needs it");
         }
         "InterfaceNamePrefix" if config.detect_local.interface_name_prefix.is_empty() => {
-            report.error(
-                "detectLocal.interfaceNamePrefix",
-                "missing: detectLocalMode InterfaceNamePrefix needs it",
-            );
+            report.error("detectLocal.interfaceNamePrefix", "missing: detectLocalMode InterfaceNamePrefix needs it");
         }
         "BridgeInterface" | "InterfaceNamePrefix" => {}
         mode => {
@@ -98,15 +71,9 @@ fn cluster_cidr(report: &mut Report, text: &str) {
         return;
     }
     let parts: Vec<&str> = text.split(',').collect();
-    let nets: Vec<IpNet> = parts
-        .iter()
-        .filter_map(|part| report.cidr("clusterCIDR", part))
-        .collect();
+    let nets: Vec<IpNet> = parts.iter().filter_map(|part| report.cidr("clusterCIDR", part)).collect();
     if parts.len() > 2 {
-        report.error(
-            "clusterCIDR",
-            format_args!("{} ranges, at most one of each family", parts.len()),
-        );
+        report.error("clusterCIDR", format_args!("{} ranges, at most one of each family", parts.len()));
     } else if node::share_a_family(&nets) {
         report.error("clusterCIDR", "two ranges of one family");
     }
@@ -133,11 +100,7 @@ fn masquerade_bit(report: &mut Report, field: &str, bit: Option<i64>) {
 fn periods(report: &mut Report, mode: &str, sync: &str, min: &str, default_min: i64) {
     let mut period = |name: &str, text: &str, default: i64| {
         let field = format_args!("{mode}.{name}");
-        let Some(nanoseconds) = (if text.is_empty() {
-            Some(0)
-        } else {
-            duration::nanoseconds(text)
-        }) else {
+        let Some(nanoseconds) = (if text.is_empty() { Some(0) } else { duration::nanoseconds(text) }) else {
             report.error(field, format_args!("{} is no duration such as 30s", Shown(text)));
             return None;
         };
@@ -147,25 +110,15 @@ fn periods(report: &mut Report, mode: &str, sync: &str, min: &str, default_min: 
         }
         Some(if nanoseconds == 0 { default } else { nanoseconds })
     };
-    let (sync_period, min_period) = (
-        period("syncPeriod", sync, 30 * SECOND),
-        period("minSyncPeriod", min, default_min),
-    );
+    let (sync_period, min_period) =
+        (period("syncPeriod", sync, 30 * SECOND), period("minSyncPeriod", min, default_min));
     if let (Some(sync_period), Some(min_period)) = (sync_period, min_period)
         && sync_period < min_period
     {
         let shown = |text: &str, nanoseconds: i64| {
-            if text.is_empty() {
-                format!("{}s, the default,", nanoseconds / SECOND)
-            } else {
-                text.to_owned()
-            }
+            if text.is_empty() { format!("{}s, the default,", nanoseconds / SECOND) } else { text.to_owned() }
         };
-        let message = format!(
-            "{} is below minSyncPeriod, {}",
-            shown(sync, sync_period),
-            shown(min, min_period)
-        );
+        let message = format!("{} is below minSyncPeriod, {}", shown(sync, sync_period), shown(min, min_period));
         report.error(format_args!("{mode}.syncPeriod"), message.trim_end_matches(','));
     }
 }
@@ -186,20 +139,14 @@ fn address_and_port(report: &mut Report, field: &str, text: &str) {
                 report.error(field, format_args!("{} has no port within 1 to 65535", Shown(text)));
             }
         }
-        _ => report.error(
-            field,
-            format_args!("{} is neither an IP address nor IP:PORT", Shown(text)),
-        ),
+        _ => report.error(field, format_args!("{} is neither an IP address nor IP:PORT", Shown(text))),
     }
 }
 
 /// The kubelet does not refuse these: it skips what it cannot read.
 pub(super) fn kubelet(report: &mut Report, config: &KubeletConfiguration) {
     if config.cluster_dns.len() > MAX_DNS_SERVERS {
-        let message = format_args!(
-            "{} servers, only the first {MAX_DNS_SERVERS} are used",
-            config.cluster_dns.len()
-        );
+        let message = format_args!("{} servers, only the first {MAX_DNS_SERVERS} are used", config.cluster_dns.len());
         report.warning("clusterDNS", message);
     }
     for (i, server) in config.cluster_dns.iter().enumerate() {
@@ -225,11 +172,7 @@ mod tests {
     /// A configuration with this, and a cluster CIDR.
     #[track_caller]
     fn proxy(rest: &str, expected: &[(Level, &str)]) {
-        expect(
-            "KubeProxyConfiguration",
-            &format!(r#"{{"clusterCIDR":"10.244.0.0/16",{rest}}}"#),
-            expected,
-        );
+        expect("KubeProxyConfiguration", &format!(r#"{{"clusterCIDR":"10.244.0.0/16",{rest}}}"#), expected);
     }
 
     #[test]
@@ -253,11 +196,7 @@ mod tests {
             ("10.244.0.0/16,10.245.0.0/16", &[(E, "clusterCIDR")]),
             ("10.244.0.0/16,fd00::/48,10.245.0.0/16", &[(E, "clusterCIDR")]),
         ] {
-            expect(
-                "KubeProxyConfiguration",
-                &format!(r#"{{"clusterCIDR":"{cidr}"}}"#),
-                expected,
-            );
+            expect("KubeProxyConfiguration", &format!(r#"{{"clusterCIDR":"{cidr}"}}"#), expected);
             expect(
                 "KubeProxyConfiguration",
                 &format!(r#"{{"clusterCIDR":"{cidr}","detectLocalMode":"NodeCIDR"}}"#),
@@ -269,10 +208,7 @@ mod tests {
     #[test]
     fn detection_of_local_traffic() {
         proxy(r#""detectLocalMode":"PodCIDR""#, &[(E, "detectLocalMode")]);
-        proxy(
-            r#""detectLocalMode":"BridgeInterface""#,
-            &[(E, "detectLocal.bridgeInterface")],
-        );
+        proxy(r#""detectLocalMode":"BridgeInterface""#, &[(E, "detectLocal.bridgeInterface")]);
         let bridge = r#""detectLocal":{"bridgeInterface":"cbr0"}"#;
         proxy(&format!(r#""detectLocalMode":"BridgeInterface",{bridge}"#), &[]);
         let prefix = [(E, "detectLocal.interfaceNamePrefix")];
@@ -282,14 +218,8 @@ mod tests {
     #[test]
     fn node_port_addresses() {
         proxy(r#""nodePortAddresses":["primary"]"#, &[]);
-        proxy(
-            r#""nodePortAddresses":["127.0.0.1/32","10.20.30.40"]"#,
-            &[(E, "nodePortAddresses[1]")],
-        );
-        proxy(
-            r#""nodePortAddresses":["primary","127.0.0.1/32"]"#,
-            &[(E, "nodePortAddresses[0]")],
-        );
+        proxy(r#""nodePortAddresses":["127.0.0.1/32","10.20.30.40"]"#, &[(E, "nodePortAddresses[1]")]);
+        proxy(r#""nodePortAddresses":["primary","127.0.0.1/32"]"#, &[(E, "nodePortAddresses[0]")]);
     }
 
     #[test]
@@ -298,10 +228,7 @@ mod tests {
         proxy(r#""iptables":{"masqueradeBit":-1}"#, &[(E, "iptables.masqueradeBit")]);
         proxy(r#""iptables":{"masqueradeBit":31}"#, &[]);
         proxy(r#""nftables":{"masqueradeBit":32}"#, &[]);
-        proxy(
-            r#""mode":"nftables","nftables":{"masqueradeBit":32}"#,
-            &[(E, "nftables.masqueradeBit")],
-        );
+        proxy(r#""mode":"nftables","nftables":{"masqueradeBit":32}"#, &[(E, "nftables.masqueradeBit")]);
     }
 
     #[test]
@@ -326,10 +253,7 @@ mod tests {
 
     #[test]
     fn excluded_ranges_of_ipvs() {
-        proxy(
-            r#""mode":"ipvs","ipvs":{"excludeCIDRs":["10.0.0.0/8","192.0.2.1"]}"#,
-            &[(E, "ipvs.excludeCIDRs[1]")],
-        );
+        proxy(r#""mode":"ipvs","ipvs":{"excludeCIDRs":["10.0.0.0/8","192.0.2.1"]}"#, &[(E, "ipvs.excludeCIDRs[1]")]);
         proxy(r#""ipvs":{"excludeCIDRs":["192.0.2.1"]}"#, &[]);
     }
 
@@ -340,49 +264,25 @@ mod tests {
         for text in ["", "127.0.0.1", "::1", "127.0.0.1:10249", "[::1]:10249", "0.0.0.0:1"] {
             proxy(&format!(r#""metricsBindAddress":"{text}""#), &[]);
         }
-        for text in [
-            "localhost",
-            "localhost:80",
-            "127.0.0.1:0",
-            "127.0.0.1:x",
-            "127.0.0.1:65536",
-            "[127.0.0.1]:80",
-            "::1]:80",
-        ] {
-            proxy(
-                &format!(r#""healthzBindAddress":"{text}""#),
-                &[(E, "healthzBindAddress")],
-            );
+        for text in
+            ["localhost", "localhost:80", "127.0.0.1:0", "127.0.0.1:x", "127.0.0.1:65536", "[127.0.0.1]:80", "::1]:80"]
+        {
+            proxy(&format!(r#""healthzBindAddress":"{text}""#), &[(E, "healthzBindAddress")]);
         }
     }
 
     #[test]
     fn conntrack_counts() {
-        proxy(
-            r#""conntrack":{"maxPerCore":-1,"min":-1}"#,
-            &[(E, "conntrack.maxPerCore"), (E, "conntrack.min")],
-        );
+        proxy(r#""conntrack":{"maxPerCore":-1,"min":-1}"#, &[(E, "conntrack.maxPerCore"), (E, "conntrack.min")]);
         proxy(r#""conntrack":{"maxPerCore":0}"#, &[]);
     }
 
     #[test]
     fn the_kubelet_skips_what_it_cannot_read() {
-        expect(
-            "KubeletConfiguration",
-            r#"{"clusterDNS":["10.96.0.10","kube-dns"]}"#,
-            &[(W, "clusterDNS[1]")],
-        );
+        expect("KubeletConfiguration", r#"{"clusterDNS":["10.96.0.10","kube-dns"]}"#, &[(W, "clusterDNS[1]")]);
         let four = r#"{"clusterDNS":["10.0.0.1","10.0.0.2","10.0.0.3","10.0.0.4"]}"#;
         expect("KubeletConfiguration", four, &[(W, "clusterDNS")]);
-        expect(
-            "KubeletConfiguration",
-            r#"{"clusterDomain":"my_cluster"}"#,
-            &[(W, "clusterDomain")],
-        );
-        expect(
-            "KubeletConfiguration",
-            r#"{"clusterDomain":"cluster.local.","clusterDNS":["fd00::a"]}"#,
-            &[],
-        );
+        expect("KubeletConfiguration", r#"{"clusterDomain":"my_cluster"}"#, &[(W, "clusterDomain")]);
+        expect("KubeletConfiguration", r#"{"clusterDomain":"cluster.local.","clusterDNS":["fd00::a"]}"#, &[]);
     }
 }

@@ -24,9 +24,7 @@ pub(super) fn nanoseconds(text: &str) -> Option<i64> {
         if whole.is_empty() && fraction.is_empty() {
             return None;
         }
-        let end = after
-            .find(|c: char| c == '.' || c.is_ascii_digit())
-            .unwrap_or(after.len());
+        let end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(end);
         let unit = nanoseconds_of(unit)?;
         total += number(whole)?.checked_mul(unit)? + part(fraction, unit);
@@ -43,22 +41,14 @@ fn digits(text: &str) -> (&str, &str) {
 }
 
 fn number(digits: &str) -> Option<i128> {
-    if digits.is_empty() {
-        Some(0)
-    } else {
-        digits.parse::<i64>().ok().map(i128::from)
-    }
+    if digits.is_empty() { Some(0) } else { digits.parse::<i64>().ok().map(i128::from) }
 }
 
 /// What the digits behind the point are worth. Those behind the eighteenth are worth nothing.
 fn part(digits: &str, unit: i128) -> i128 {
     let digits = &digits[..digits.len().min(18)];
     let scale = digits.bytes().fold(1i128, |scale, _| scale * 10);
-    digits
-        .bytes()
-        .fold(0i128, |value, digit| value * 10 + i128::from(digit - b'0'))
-        * unit
-        / scale
+    digits.bytes().fold(0i128, |value, digit| value * 10 + i128::from(digit - b'0')) * unit / scale
 }
 
 fn nanoseconds_of(unit: &str) -> Option<i128> {

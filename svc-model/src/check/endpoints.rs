@@ -19,10 +19,8 @@ pub(super) fn endpoints(report: &mut Report, endpoints: &Endpoints) {
         if subset.addresses.is_empty() && subset.not_ready_addresses.is_empty() {
             report.error(at, "neither `addresses` nor `notReadyAddresses`");
         }
-        for (list, addresses) in [
-            ("addresses", &subset.addresses),
-            ("notReadyAddresses", &subset.not_ready_addresses),
-        ] {
+        for (list, addresses) in [("addresses", &subset.addresses), ("notReadyAddresses", &subset.not_ready_addresses)]
+        {
             for (j, address) in addresses.iter().enumerate() {
                 endpoint_address(report, &format!("{at}.{list}[{j}]"), address);
             }
@@ -68,10 +66,7 @@ pub(super) fn slice(report: &mut Report, slice: &EndpointSlice) {
     if slice.endpoints.len() > MAX_ENDPOINTS {
         report.error(
             "endpoints",
-            format_args!(
-                "{} endpoints, at most {MAX_ENDPOINTS} in a slice",
-                slice.endpoints.len()
-            ),
+            format_args!("{} endpoints, at most {MAX_ENDPOINTS} in a slice", slice.endpoints.len()),
         );
     }
     for (i, endpoint) in slice.endpoints.iter().enumerate() {
@@ -96,10 +91,7 @@ fn slice_endpoint(report: &mut Report, at: &str, endpoint: &SliceEndpoint, addre
     match endpoint.addresses.len() {
         0 => report.error(format_args!("{at}.addresses"), "missing: an endpoint needs an address"),
         1..=MAX_ADDRESSES => {}
-        n => report.error(
-            format_args!("{at}.addresses"),
-            format_args!("{n} addresses, at most {MAX_ADDRESSES}"),
-        ),
+        n => report.error(format_args!("{at}.addresses"), format_args!("{n} addresses, at most {MAX_ADDRESSES}")),
     }
     for (j, text) in endpoint.addresses.iter().enumerate() {
         let field = format_args!("{at}.addresses[{j}]");
@@ -108,10 +100,7 @@ fn slice_endpoint(report: &mut Report, at: &str, endpoint: &SliceEndpoint, addre
             Addresses::Fqdn => _ = report.check(field, names::full_domain_name(text)),
             Addresses::Ip(family) => match parse_ip(text) {
                 Ok(addr) if IpFamily::of(addr) != family => {
-                    report.error(
-                        field,
-                        format_args!("{} is not {family}, the slice's addressType", Shown(text)),
-                    );
+                    report.error(field, format_args!("{} is not {family}, the slice's addressType", Shown(text)));
                 }
                 _ => destination(report, field, text),
             },
@@ -124,28 +113,15 @@ fn slice_endpoint(report: &mut Report, at: &str, endpoint: &SliceEndpoint, addre
         report.check(format_args!("{at}.nodeName"), names::dns_1123_subdomain(node));
     }
     if let Some(given) = &endpoint.hints {
-        hints(
-            report,
-            format_args!("{at}.hints.forZones"),
-            &given.for_zones,
-            names::label_value,
-        );
-        hints(
-            report,
-            format_args!("{at}.hints.forNodes"),
-            &given.for_nodes,
-            names::dns_1123_subdomain,
-        );
+        hints(report, format_args!("{at}.hints.forZones"), &given.for_zones, names::label_value);
+        hints(report, format_args!("{at}.hints.forNodes"), &given.for_nodes, names::dns_1123_subdomain);
     }
 }
 
 /// May an endpoint have this address? That slices once escaped the question was CVE-2021-25737.
 fn destination(report: &mut Report, field: impl Display + Copy, text: &str) {
     if let Some(addr) = report.destination(field, text).filter(IpAddr::is_multicast) {
-        report.warning(
-            field,
-            format_args!("{addr} is multicast: no connection can be made to it"),
-        );
+        report.warning(field, format_args!("{addr} is multicast: no connection can be made to it"));
     }
 }
 
@@ -157,10 +133,7 @@ fn hints(report: &mut Report, at: impl Display, hints: &[ForName], rule: fn(&str
     for (j, hint) in hints.iter().enumerate() {
         let field = format_args!("{at}[{j}].name");
         if report.check(field, rule(&hint.name)) && !seen.insert(&hint.name) {
-            report.error(
-                format_args!("{at}[{j}].name"),
-                format_args!("{} a second time", Shown(&hint.name)),
-            );
+            report.error(format_args!("{at}[{j}].name"), format_args!("{} a second time", Shown(&hint.name)));
         }
     }
 }
@@ -169,18 +142,12 @@ fn slice_port<'a>(report: &mut Report, at: &str, port: &'a SlicePort, seen: &mut
     // The server turns an absent name into the empty one before it looks for repeats.
     let name = port.name.as_deref().unwrap_or_default();
     if report.optional_name(format_args!("{at}.name"), name, names::dns_1123_label) && !seen.insert(name) {
-        let message = if name.is_empty() {
-            "a second port without a name".into()
-        } else {
-            format!("{name:?} a second time")
-        };
+        let message =
+            if name.is_empty() { "a second port without a name".into() } else { format!("{name:?} a second time") };
         report.error(format_args!("{at}.name"), message);
     }
     if let Some(number) = port.port.filter(|number| !super::report::is_port(*number)) {
-        report.warning(
-            format_args!("{at}.port"),
-            format_args!("{number} is no port: 1 to 65535; it is left out"),
-        );
+        report.warning(format_args!("{at}.port"), format_args!("{number} is no port: 1 to 65535; it is left out"));
     }
     protocols(report, at, &port.protocol, port.app_protocol.as_deref());
 }
@@ -199,21 +166,13 @@ mod tests {
 
     #[track_caller]
     fn subset(json: &str, expected: &[(Level, &str)]) {
-        expect(
-            "Endpoints",
-            &format!(r#"{{"metadata":{{"name":"a"}},"subsets":[{json}]}}"#),
-            expected,
-        );
+        expect("Endpoints", &format!(r#"{{"metadata":{{"name":"a"}},"subsets":[{json}]}}"#), expected);
     }
 
     #[track_caller]
     fn slice(json: &str, expected: &[(Level, &str)]) {
         let labels = r#"{"kubernetes.io/service-name":"a"}"#;
-        expect(
-            "EndpointSlice",
-            &format!(r#"{{"metadata":{{"name":"a-1","labels":{labels}}},{json}}}"#),
-            expected,
-        );
+        expect("EndpointSlice", &format!(r#"{{"metadata":{{"name":"a-1","labels":{labels}}},{json}}}"#), expected);
     }
 
     /// A slice of IPv4 endpoints.
@@ -226,63 +185,30 @@ mod tests {
     fn subsets() {
         subset(r#"{"ports":[{"port":80}]}"#, &[(E, "subsets[0]")]);
         subset(r#"{"notReadyAddresses":[{"ip":"10.1.0.1"}]}"#, &[]);
-        subset(
-            r#"{"addresses":[{"ip":"db.example.com"}]}"#,
-            &[(E, "subsets[0].addresses[0].ip")],
-        );
+        subset(r#"{"addresses":[{"ip":"db.example.com"}]}"#, &[(E, "subsets[0].addresses[0].ip")]);
         subset(r#"{"addresses":[{}]}"#, &[(E, "subsets[0].addresses[0].ip")]);
-        subset(
-            r#"{"notReadyAddresses":[{"ip":"127.0.0.1"}]}"#,
-            &[(E, "subsets[0].notReadyAddresses[0].ip")],
-        );
-        subset(
-            r#"{"addresses":[{"ip":"239.1.1.1"}]}"#,
-            &[(W, "subsets[0].addresses[0].ip")],
-        );
-        subset(
-            r#"{"addresses":[{"ip":"10.01.0.1"}]}"#,
-            &[(W, "subsets[0].addresses[0].ip")],
-        );
-        subset(
-            r#"{"addresses":[{"ip":"10.1.0.1","hostname":"db.0"}]}"#,
-            &[(E, "subsets[0].addresses[0].hostname")],
-        );
-        subset(
-            r#"{"addresses":[{"ip":"10.1.0.1","nodeName":"n 1"}]}"#,
-            &[(E, "subsets[0].addresses[0].nodeName")],
-        );
-        subset(
-            r#"{"addresses":[{"ip":"10.1.0.1","nodeName":"n1.example","hostname":"db-0"}]}"#,
-            &[],
-        );
+        subset(r#"{"notReadyAddresses":[{"ip":"127.0.0.1"}]}"#, &[(E, "subsets[0].notReadyAddresses[0].ip")]);
+        subset(r#"{"addresses":[{"ip":"239.1.1.1"}]}"#, &[(W, "subsets[0].addresses[0].ip")]);
+        subset(r#"{"addresses":[{"ip":"10.01.0.1"}]}"#, &[(W, "subsets[0].addresses[0].ip")]);
+        subset(r#"{"addresses":[{"ip":"10.1.0.1","hostname":"db.0"}]}"#, &[(E, "subsets[0].addresses[0].hostname")]);
+        subset(r#"{"addresses":[{"ip":"10.1.0.1","nodeName":"n 1"}]}"#, &[(E, "subsets[0].addresses[0].nodeName")]);
+        subset(r#"{"addresses":[{"ip":"10.1.0.1","nodeName":"n1.example","hostname":"db-0"}]}"#, &[]);
     }
 
     #[test]
     fn subset_ports() {
         #[track_caller]
         fn ports(ports: &str, expected: &[(Level, &str)]) {
-            subset(
-                &format!(r#"{{"addresses":[{{"ip":"10.1.0.1"}}],"ports":[{ports}]}}"#),
-                expected,
-            );
+            subset(&format!(r#"{{"addresses":[{{"ip":"10.1.0.1"}}],"ports":[{ports}]}}"#), expected);
         }
         ports(r#"{"port":80}"#, &[]);
-        ports(
-            r#"{"name":"x","port":80},{"port":81}"#,
-            &[(E, "subsets[0].ports[1].name")],
-        );
+        ports(r#"{"name":"x","port":80},{"port":81}"#, &[(E, "subsets[0].ports[1].name")]);
         ports(r#"{"name":"a_b","port":80}"#, &[(E, "subsets[0].ports[0].name")]);
         // A repeated name is not refused.
         ports(r#"{"name":"x","port":80},{"name":"x","port":81}"#, &[]);
         ports(r#"{"port":0}"#, &[(E, "subsets[0].ports[0].port")]);
-        ports(
-            r#"{"port":80,"protocol":"tcp"}"#,
-            &[(E, "subsets[0].ports[0].protocol")],
-        );
-        ports(
-            r#"{"port":80,"appProtocol":"http 2"}"#,
-            &[(E, "subsets[0].ports[0].appProtocol")],
-        );
+        ports(r#"{"port":80,"protocol":"tcp"}"#, &[(E, "subsets[0].ports[0].protocol")]);
+        ports(r#"{"port":80,"appProtocol":"http 2"}"#, &[(E, "subsets[0].ports[0].appProtocol")]);
     }
 
     #[test]
@@ -290,27 +216,15 @@ mod tests {
         let none = r#"{"metadata":{"name":"a"},"addressType":"IPv4"}"#;
         expect("EndpointSlice", none, &[(W, "metadata.labels")]);
         slice(r#""endpoints":[{"addresses":["10.1.0.1"]}]"#, &[(E, "addressType")]);
-        slice(
-            r#""addressType":"ipv4","endpoints":[{"addresses":["nonsense"]}]"#,
-            &[(E, "addressType")],
-        );
+        slice(r#""addressType":"ipv4","endpoints":[{"addresses":["nonsense"]}]"#, &[(E, "addressType")]);
         slice(r#""addressType":"IPv6","endpoints":[{"addresses":["fd00::1"]}]"#, &[]);
     }
 
     #[test]
     fn slice_addresses_are_of_its_type() {
-        v4(
-            r#"[{"addresses":["10.1.0.1"]},{"addresses":["2001:db8::1"]}]"#,
-            &[(E, "endpoints[1].addresses[0]")],
-        );
-        v4(
-            r#"[{"addresses":["db.example.com"]}]"#,
-            &[(E, "endpoints[0].addresses[0]")],
-        );
-        v4(
-            r#"[{"addresses":["::ffff:10.1.0.1"]}]"#,
-            &[(W, "endpoints[0].addresses[0]")],
-        );
+        v4(r#"[{"addresses":["10.1.0.1"]},{"addresses":["2001:db8::1"]}]"#, &[(E, "endpoints[1].addresses[0]")]);
+        v4(r#"[{"addresses":["db.example.com"]}]"#, &[(E, "endpoints[0].addresses[0]")]);
+        v4(r#"[{"addresses":["::ffff:10.1.0.1"]}]"#, &[(W, "endpoints[0].addresses[0]")]);
         v4(r#"[{"addresses":["239.1.1.1"]}]"#, &[(W, "endpoints[0].addresses[0]")]);
         v4(r#"[{}]"#, &[(E, "endpoints[0].addresses")]);
         let many = |n: usize| format!(r#"[{{"addresses":{:?}}}]"#, vec!["10.1.0.1"; n]);
@@ -341,18 +255,12 @@ mod tests {
             ("IPv6", "::1"),
             ("IPv6", "ff02::1"),
         ] {
-            subset(
-                &format!(r#"{{"addresses":[{{"ip":"{addr}"}}]}}"#),
-                &[(E, "subsets[0].addresses[0].ip")],
-            );
+            subset(&format!(r#"{{"addresses":[{{"ip":"{addr}"}}]}}"#), &[(E, "subsets[0].addresses[0].ip")]);
             let endpoints = format!(r#""addressType":"{family}","endpoints":[{{"addresses":["{addr}"]}}]"#);
             slice(&endpoints, &[(E, "endpoints[0].addresses[0]")]);
         }
         // Seen through the mapping.
-        v4(
-            r#"[{"addresses":["::ffff:127.0.0.1"]}]"#,
-            &[(E, "endpoints[0].addresses[0]")],
-        );
+        v4(r#"[{"addresses":["::ffff:127.0.0.1"]}]"#, &[(E, "endpoints[0].addresses[0]")]);
     }
 
     #[test]
@@ -363,28 +271,13 @@ mod tests {
         }
         with(r#""hostname":"Db-0""#, &[(E, "endpoints[0].hostname")]);
         with(r#""nodeName":"n 1""#, &[(E, "endpoints[0].nodeName")]);
-        with(
-            r#""hints":{"forZones":[{"name":"z1"},{"name":"z1"}]}"#,
-            &[(E, "endpoints[0].hints.forZones[1].name")],
-        );
-        with(
-            r#""hints":{"forZones":[{"name":"z 1"}]}"#,
-            &[(E, "endpoints[0].hints.forZones[0].name")],
-        );
-        with(
-            r#""hints":{"forNodes":[{"name":"N1"}]}"#,
-            &[(E, "endpoints[0].hints.forNodes[0].name")],
-        );
+        with(r#""hints":{"forZones":[{"name":"z1"},{"name":"z1"}]}"#, &[(E, "endpoints[0].hints.forZones[1].name")]);
+        with(r#""hints":{"forZones":[{"name":"z 1"}]}"#, &[(E, "endpoints[0].hints.forZones[0].name")]);
+        with(r#""hints":{"forNodes":[{"name":"N1"}]}"#, &[(E, "endpoints[0].hints.forNodes[0].name")]);
         let zones: Vec<String> = (0..9).map(|i| format!(r#"{{"name":"z{i}"}}"#)).collect();
         with(&format!(r#""hints":{{"forZones":[{}]}}"#, zones[..8].join(",")), &[]);
-        with(
-            &format!(r#""hints":{{"forZones":[{}]}}"#, zones.join(",")),
-            &[(E, "endpoints[0].hints.forZones")],
-        );
-        with(
-            &format!(r#""hints":{{"forNodes":[{}]}}"#, zones.join(",")),
-            &[(E, "endpoints[0].hints.forNodes")],
-        );
+        with(&format!(r#""hints":{{"forZones":[{}]}}"#, zones.join(",")), &[(E, "endpoints[0].hints.forZones")]);
+        with(&format!(r#""hints":{{"forNodes":[{}]}}"#, zones.join(",")), &[(E, "endpoints[0].hints.forNodes")]);
     }
 
     #[test]
@@ -396,10 +289,7 @@ mod tests {
         ports(r#"{"port":80},{"name":"x","port":81}"#, &[]);
         ports(r#"{"port":80},{"port":81}"#, &[(E, "ports[1].name")]);
         ports(r#"{"name":"","port":80},{"port":81}"#, &[(E, "ports[1].name")]);
-        ports(
-            r#"{"name":"x","port":80},{"name":"x","port":81}"#,
-            &[(E, "ports[1].name")],
-        );
+        ports(r#"{"name":"x","port":80},{"name":"x","port":81}"#, &[(E, "ports[1].name")]);
         ports(r#"{"name":"X","port":80}"#, &[(E, "ports[0].name")]);
         ports(r#"{"protocol":"tcp","port":80}"#, &[(E, "ports[0].protocol")]);
         ports(r#"{"appProtocol":"","port":80}"#, &[(E, "ports[0].appProtocol")]);

@@ -25,18 +25,13 @@ pub(super) fn check(report: &mut Report, kind: Kind, metadata: &ObjectMeta) {
     if !metadata.generate_name.is_empty() {
         // A prefix may end in the hyphen that the made-up part follows.
         let prefix = &metadata.generate_name;
-        report.check(
-            "metadata.generateName",
-            rule(prefix.strip_suffix('-').unwrap_or(prefix)),
-        );
+        report.check("metadata.generateName", rule(prefix.strip_suffix('-').unwrap_or(prefix)));
     }
     match kind.scope() {
         Scope::Cluster if !metadata.namespace.is_empty() => {
             let namespace = Shown(&metadata.namespace);
-            report.warning(
-                "metadata.namespace",
-                format_args!("{namespace} is ignored: a {kind} lives in no namespace"),
-            );
+            report
+                .warning("metadata.namespace", format_args!("{namespace} is ignored: a {kind} lives in no namespace"));
         }
         _ => {
             report.optional_name("metadata.namespace", &metadata.namespace, names::dns_1123_label);
@@ -51,11 +46,7 @@ pub(super) fn labels_and_annotations(report: &mut Report, at: &str, metadata: &O
     for key in metadata.annotations.keys() {
         report.check(format_args!("{at}.annotations"), names::annotation_key(key));
     }
-    let size: usize = metadata
-        .annotations
-        .iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
+    let size: usize = metadata.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > MAX_ANNOTATIONS {
         report.error(
             format_args!("{at}.annotations"),
@@ -87,11 +78,7 @@ mod tests {
             ("Secret", "A", true),
             ("Secret", "", true),
         ] {
-            let spec = if kind == "Service" {
-                r#","spec":{"ports":[{"port":80}]}"#
-            } else {
-                ""
-            };
+            let spec = if kind == "Service" { r#","spec":{"ports":[{"port":80}]}"# } else { "" };
             let expected: &[_] = if fault { &[(E, "metadata.name")] } else { &[] };
             expect(kind, &format!(r#"{{"metadata":{{"name":"{name}"}}{spec}}}"#), expected);
         }
@@ -100,20 +87,14 @@ mod tests {
     #[test]
     fn a_generated_name_is_enough() {
         expect("ConfigMap", r#"{"metadata":{"generateName":"a-"}}"#, &[]);
-        expect(
-            "ConfigMap",
-            r#"{"metadata":{"generateName":"A-"}}"#,
-            &[(E, "metadata.generateName")],
-        );
+        expect("ConfigMap", r#"{"metadata":{"generateName":"A-"}}"#, &[(E, "metadata.generateName")]);
         expect("ConfigMap", r#"{"metadata":{}}"#, &[(E, "metadata.name")]);
     }
 
     #[test]
     fn a_nameless_object_is_named_by_its_prefix() {
-        for (metadata, name) in [
-            (r#"{}"#, "ConfigMap/default/"),
-            (r#"{"generateName":"a_"}"#, "ConfigMap/default/a_"),
-        ] {
+        for (metadata, name) in [(r#"{}"#, "ConfigMap/default/"), (r#"{"generateName":"a_"}"#, "ConfigMap/default/a_")]
+        {
             let findings = super::super::testing::findings("ConfigMap", &format!(r#"{{"metadata":{metadata}}}"#));
             assert_eq!(findings[0].object, name);
         }
@@ -121,16 +102,8 @@ mod tests {
 
     #[test]
     fn namespaces_are_labels_and_ignored_where_there_is_none() {
-        expect(
-            "ConfigMap",
-            r#"{"metadata":{"name":"a","namespace":"team.a"}}"#,
-            &[(E, "metadata.namespace")],
-        );
-        expect(
-            "Node",
-            r#"{"metadata":{"name":"n1","namespace":"default"}}"#,
-            &[(W, "metadata.namespace")],
-        );
+        expect("ConfigMap", r#"{"metadata":{"name":"a","namespace":"team.a"}}"#, &[(E, "metadata.namespace")]);
+        expect("Node", r#"{"metadata":{"name":"n1","namespace":"default"}}"#, &[(W, "metadata.namespace")]);
     }
 
     #[test]
@@ -140,11 +113,7 @@ mod tests {
             (r#""labels":{"my key":"a"}"#, "metadata.labels"),
             (r#""annotations":{"my note":"x"}"#, "metadata.annotations"),
         ] {
-            expect(
-                "ConfigMap",
-                &format!(r#"{{"metadata":{{"name":"a",{metadata}}}}}"#),
-                &[(E, field)],
-            );
+            expect("ConfigMap", &format!(r#"{{"metadata":{{"name":"a",{metadata}}}}}"#), &[(E, field)]);
         }
         let fine = r#"{"metadata":{"name":"a","labels":{"a.b/c":""},"annotations":{"A.b/C":"any text at all"}}}"#;
         expect("ConfigMap", fine, &[]);
@@ -154,11 +123,7 @@ mod tests {
     fn annotations_are_limited_together() {
         for (size, expected) in [(256 * 1024 - 1, &[][..]), (256 * 1024, &[(E, "metadata.annotations")])] {
             let value = "x".repeat(size);
-            expect(
-                "ConfigMap",
-                &format!(r#"{{"metadata":{{"name":"a","annotations":{{"n":"{value}"}}}}}}"#),
-                expected,
-            );
+            expect("ConfigMap", &format!(r#"{{"metadata":{{"name":"a","annotations":{{"n":"{value}"}}}}}}"#), expected);
         }
     }
 

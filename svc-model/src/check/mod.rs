@@ -153,20 +153,12 @@ pub struct Finding {
 impl Finding {
     /// An error.
     pub fn error(object: impl fmt::Display, field: impl Into<String>, message: impl Into<String>) -> Finding {
-        Finding {
-            level: Level::Error,
-            object: object.to_string(),
-            field: field.into(),
-            message: message.into(),
-        }
+        Finding { level: Level::Error, object: object.to_string(), field: field.into(), message: message.into() }
     }
 
     /// A warning.
     pub fn warning(object: impl fmt::Display, field: impl Into<String>, message: impl Into<String>) -> Finding {
-        Finding {
-            level: Level::Warning,
-            ..Finding::error(object, field, message)
-        }
+        Finding { level: Level::Warning, ..Finding::error(object, field, message) }
     }
 }
 

@@ -171,30 +171,19 @@ pub fn qualified_name(text: &str) -> Result<(), NameError> {
 
 /// The key of an annotation: a [`qualified_name`] whose prefix may have capitals.
 pub fn annotation_key(text: &str) -> Result<(), NameError> {
-    qualified_name(&text.to_ascii_lowercase()).map_err(|e| NameError {
-        format: "annotation key",
-        ..e
-    })
+    qualified_name(&text.to_ascii_lowercase()).map_err(|e| NameError { format: "annotation key", ..e })
 }
 
 /// The value of a label: empty, or 1 to 63 of `A-Z`, `a-z`, `0-9`, `-`, `_`, `.`, alphanumeric at both ends.
 pub fn label_value(text: &str) -> Result<(), NameError> {
-    if text.is_empty() {
-        Ok(())
-    } else {
-        run(text, 63, &QUALIFIED).map_err(error(text, "label value"))
-    }
+    if text.is_empty() { Ok(()) } else { run(text, 63, &QUALIFIED).map_err(error(text, "label value")) }
 }
 
 /// The key of a ConfigMap or Secret: 1 to 253 of `A-Z`, `a-z`, `0-9`, `-`, `_`, `.`; no path upwards.
 pub fn config_key(text: &str) -> Result<(), NameError> {
     let check = || {
         run(text, 253, &CONFIG_KEY)?;
-        if text == "." || text.starts_with("..") {
-            Err(NameFault::Dots)
-        } else {
-            Ok(())
-        }
+        if text == "." || text.starts_with("..") { Err(NameFault::Dots) } else { Ok(()) }
     };
     check().map_err(error(text, "ConfigMap key"))
 }
@@ -212,22 +201,11 @@ const LABEL: Alphabet = Alphabet {
     inner: (|b| lower_or_digit(b) || b == b'-', "a-z, 0-9 and '-'"),
     last: LOWER_OR_DIGIT,
 };
-const LABEL_1035: Alphabet = Alphabet {
-    first: (|b| b.is_ascii_lowercase(), "a-z"),
-    ..LABEL
-};
+const LABEL_1035: Alphabet = Alphabet { first: (|b| b.is_ascii_lowercase(), "a-z"), ..LABEL };
 const ALPHANUMERIC: (fn(u8) -> bool, &str) = (|b| b.is_ascii_alphanumeric(), "a letter or digit");
 const ANY_NAME: (fn(u8) -> bool, &str) = (any_name, "A-Z, a-z, 0-9, '-', '_' and '.'");
-const QUALIFIED: Alphabet = Alphabet {
-    first: ALPHANUMERIC,
-    inner: ANY_NAME,
-    last: ALPHANUMERIC,
-};
-const CONFIG_KEY: Alphabet = Alphabet {
-    first: ANY_NAME,
-    inner: ANY_NAME,
-    last: ANY_NAME,
-};
+const QUALIFIED: Alphabet = Alphabet { first: ALPHANUMERIC, inner: ANY_NAME, last: ALPHANUMERIC };
+const CONFIG_KEY: Alphabet = Alphabet { first: ANY_NAME, inner: ANY_NAME, last: ANY_NAME };
 
 fn lower_or_digit(b: u8) -> bool {
     b.is_ascii_lowercase() || b.is_ascii_digit()
@@ -243,48 +221,29 @@ fn run(text: &str, max: usize, alphabet: &Alphabet) -> Result<(), NameFault> {
     };
     let allows = |rule: fn(u8) -> bool, found: char| found.is_ascii() && rule(found as u8);
     if text.len() > max {
-        return Err(NameFault::TooLong {
-            length: text.len(),
-            max,
-        });
+        return Err(NameFault::TooLong { length: text.len(), max });
     }
     if let Some(found) = text.chars().find(|c| !allows(alphabet.inner.0, *c)) {
-        return Err(NameFault::Character {
-            found,
-            allowed: alphabet.inner.1,
-        });
+        return Err(NameFault::Character { found, allowed: alphabet.inner.1 });
     }
     if !allows(alphabet.first.0, first) {
-        return Err(NameFault::First {
-            found: first,
-            allowed: alphabet.first.1,
-        });
+        return Err(NameFault::First { found: first, allowed: alphabet.first.1 });
     }
     if !allows(alphabet.last.0, last) {
-        return Err(NameFault::Last {
-            found: last,
-            allowed: alphabet.last.1,
-        });
+        return Err(NameFault::Last { found: last, allowed: alphabet.last.1 });
     }
     Ok(())
 }
 
 fn subdomain(text: &str) -> Result<(), NameFault> {
     if text.len() > 253 {
-        return Err(NameFault::TooLong {
-            length: text.len(),
-            max: 253,
-        });
+        return Err(NameFault::TooLong { length: text.len(), max: 253 });
     }
     text.split('.').try_for_each(|label| run(label, 253, &LABEL))
 }
 
 fn error(text: &str, format: &'static str) -> impl FnOnce(NameFault) -> NameError {
-    move |fault| NameError {
-        value: text.chars().take(64).collect(),
-        format,
-        fault,
-    }
+    move |fault| NameError { value: text.chars().take(64).collect(), format, fault }
 }
 
 #[cfg(test)]
@@ -309,10 +268,7 @@ mod tests {
     fn labels_are_lower_case_with_alphanumeric_ends() {
         let longest = "s".repeat(63);
         accepts(dns_1123_label, &["a", "0", "a-b", "80", "a--b", &longest]);
-        refuses(
-            dns_1123_label,
-            &["", "-a", "a-", "A", "a.b", "a_b", "a b", "é", "a\n", &"s".repeat(64)],
-        );
+        refuses(dns_1123_label, &["", "-a", "a-", "A", "a.b", "a_b", "a b", "é", "a\n", &"s".repeat(64)]);
         accepts(dns_1035_label, &["a", "a0", "a-b", &longest]);
         refuses(dns_1035_label, &["", "1a", "-a", "a-", "A", "a.b", &"s".repeat(64)]);
     }
@@ -320,10 +276,7 @@ mod tests {
     #[test]
     fn subdomains_are_limited_as_a_whole_only() {
         accepts(dns_1123_subdomain, &["a", "a.b", "1.2.3.4", &"a".repeat(253)]);
-        refuses(
-            dns_1123_subdomain,
-            &["", ".", "a.", ".a", "a..b", "a_b.c", "a.-b", &"a".repeat(254)],
-        );
+        refuses(dns_1123_subdomain, &["", ".", "a.", ".a", "a..b", "a_b.c", "a.-b", &"a".repeat(254)]);
     }
 
     #[test]
@@ -331,45 +284,20 @@ mod tests {
         accepts(full_domain_name, &["a.b", "a.b.", "db.example.com"]);
         refuses(
             full_domain_name,
-            &[
-                "",
-                ".",
-                "a",
-                "a.",
-                "my_db.example.com",
-                "a.b..",
-                &format!("{}.b", "a".repeat(64)),
-            ],
+            &["", ".", "a", "a.", "my_db.example.com", "a.b..", &format!("{}.b", "a".repeat(64))],
         );
     }
 
     #[test]
     fn iana_names_have_a_letter_and_fifteen_bytes() {
         accepts(iana_service_name, &["http", "a", "8a", "a-b-c", "abcdefghijklmno"]);
-        refuses(
-            iana_service_name,
-            &["", "80", "Http", "a--b", "-a", "a-", "a_b", "abcdefghijklmnop"],
-        );
+        refuses(iana_service_name, &["", "80", "Http", "a--b", "-a", "a-", "a_b", "abcdefghijklmnop"]);
     }
 
     #[test]
     fn qualified_names_have_at_most_one_prefix() {
         accepts(qualified_name, &["app", "App_1.x", "a.b/c", "kubernetes.io/h2c"]);
-        refuses(
-            qualified_name,
-            &[
-                "",
-                "/",
-                "a/",
-                "/a",
-                "a/b/c",
-                "A.b/c",
-                "my note",
-                "-a",
-                "a.b/c d",
-                &"a".repeat(64),
-            ],
-        );
+        refuses(qualified_name, &["", "/", "a/", "/a", "a/b/c", "A.b/c", "my note", "-a", "a.b/c d", &"a".repeat(64)]);
         accepts(annotation_key, &["A.b/c", "Note"]);
         refuses(annotation_key, &["my note", "a/b/c", ""]);
     }
@@ -389,21 +317,9 @@ mod tests {
     #[test]
     fn errors_say_what_is_wrong_and_what_is_allowed() {
         for (rule, text, message) in [
-            (
-                iana_service_name as Rule,
-                "80",
-                "\"80\" is no IANA service name: it needs at least one letter",
-            ),
-            (
-                dns_1123_label,
-                "a.b",
-                "\"a.b\" is no DNS-1123 label: it holds '.', allowed are a-z, 0-9 and '-'",
-            ),
-            (
-                dns_1035_label,
-                "a-",
-                "\"a-\" is no DNS-1035 label: it ends with '-', not with a-z or 0-9",
-            ),
+            (iana_service_name as Rule, "80", "\"80\" is no IANA service name: it needs at least one letter"),
+            (dns_1123_label, "a.b", "\"a.b\" is no DNS-1123 label: it holds '.', allowed are a-z, 0-9 and '-'"),
+            (dns_1035_label, "a-", "\"a-\" is no DNS-1035 label: it ends with '-', not with a-z or 0-9"),
         ] {
             assert_eq!(rule(text).unwrap_err().to_string(), message);
         }

@@ -14,11 +14,7 @@ pub(super) fn node(report: &mut Report, node: &Node) {
     let spec = &node.spec;
     // The server copies `podCIDR` when it stands alone.
     let copied = (!spec.pod_cidr.is_empty()).then_some(&spec.pod_cidr);
-    let written = if spec.pod_cidrs.is_empty() {
-        copied.map(from_ref).unwrap_or_default()
-    } else {
-        &spec.pod_cidrs
-    };
+    let written = if spec.pod_cidrs.is_empty() { copied.map(from_ref).unwrap_or_default() } else { &spec.pod_cidrs };
     let mut seen = HashSet::new();
     let mut nets = Vec::new();
     for (i, text) in written.iter().enumerate() {
@@ -49,11 +45,8 @@ pub(super) fn node(report: &mut Report, node: &Node) {
 
 pub(super) fn service_cidr(report: &mut Report, object: &ServiceCidr) {
     let cidrs = &object.spec.cidrs;
-    let nets: Vec<IpNet> = cidrs
-        .iter()
-        .enumerate()
-        .filter_map(|(i, text)| report.cidr(format_args!("spec.cidrs[{i}]"), text))
-        .collect();
+    let nets: Vec<IpNet> =
+        cidrs.iter().enumerate().filter_map(|(i, text)| report.cidr(format_args!("spec.cidrs[{i}]"), text)).collect();
     match cidrs.len() {
         0 => report.error("spec.cidrs", "missing: a range, or one of each family"),
         1 | 2 if share_a_family(&nets) => report.error("spec.cidrs", "two ranges of one family"),
@@ -90,14 +83,8 @@ mod tests {
         node(r#""spec":{"podCIDRs":["10.244.0.0/24","fd00::/64"]}"#, &[]);
         node(r#""spec":{"podCIDRs":["10.244.0.0"]}"#, &[(E, "spec.podCIDRs[0]")]);
         node(r#""spec":{"podCIDR":"10.244.0.0"}"#, &[(E, "spec.podCIDRs[0]")]);
-        node(
-            r#""spec":{"podCIDRs":["10.244.0.0/24","10.244.0.0/24"]}"#,
-            &[(E, "spec.podCIDRs[1]")],
-        );
-        node(
-            r#""spec":{"podCIDRs":["10.244.0.0/24","10.244.1.0/24"]}"#,
-            &[(E, "spec.podCIDRs")],
-        );
+        node(r#""spec":{"podCIDRs":["10.244.0.0/24","10.244.0.0/24"]}"#, &[(E, "spec.podCIDRs[1]")]);
+        node(r#""spec":{"podCIDRs":["10.244.0.0/24","10.244.1.0/24"]}"#, &[(E, "spec.podCIDRs")]);
         node(r#""spec":{"podCIDRs":["10.244.0.1/24"]}"#, &[(W, "spec.podCIDRs[0]")]);
     }
 
@@ -108,10 +95,7 @@ mod tests {
         let internal = ip("InternalIP", "192.0.2.1");
         node(&two(&internal, &internal), &[(E, "status.addresses[1]")]);
         node(&two(&internal, &ip("ExternalIP", "192.0.2.1")), &[]);
-        node(
-            &two(&internal, &ip("InternalIP", "n1.example")),
-            &[(W, "status.addresses[1].address")],
-        );
+        node(&two(&internal, &ip("InternalIP", "n1.example")), &[(W, "status.addresses[1].address")]);
         node(&two(&internal, &ip("Hostname", "n1.example")), &[]);
     }
 
@@ -125,30 +109,14 @@ mod tests {
             (r#"["10.96.0.0/16","fd00::/112","10.97.0.0/16"]"#, &[(E, "spec.cidrs")]),
             (r#"["10.96.0.0"]"#, &[(E, "spec.cidrs[0]")]),
         ] {
-            expect(
-                "ServiceCIDR",
-                &format!(r#"{{"metadata":{{"name":"x"}},"spec":{{"cidrs":{cidrs}}}}}"#),
-                expected,
-            );
+            expect("ServiceCIDR", &format!(r#"{{"metadata":{{"name":"x"}},"spec":{{"cidrs":{cidrs}}}}}"#), expected);
         }
     }
 
     #[test]
     fn keys_of_a_config_map() {
-        expect(
-            "ConfigMap",
-            r#"{"metadata":{"name":"c"},"data":{"a b":"x"}}"#,
-            &[(E, "data[a b]")],
-        );
-        expect(
-            "ConfigMap",
-            r#"{"metadata":{"name":"c"},"data":{"..":"x"}}"#,
-            &[(E, "data[..]")],
-        );
-        expect(
-            "ConfigMap",
-            r#"{"metadata":{"name":"c"},"data":{"9000":"x","a.b_c-D":"y"}}"#,
-            &[],
-        );
+        expect("ConfigMap", r#"{"metadata":{"name":"c"},"data":{"a b":"x"}}"#, &[(E, "data[a b]")]);
+        expect("ConfigMap", r#"{"metadata":{"name":"c"},"data":{"..":"x"}}"#, &[(E, "data[..]")]);
+        expect("ConfigMap", r#"{"metadata":{"name":"c"},"data":{"9000":"x","a.b_c-D":"y"}}"#, &[]);
     }
 }

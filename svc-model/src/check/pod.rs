@@ -24,39 +24,18 @@ pub(super) fn check(report: &mut Report, at: &str, spec: &PodSpec, stands: Stand
     }
     let mut pod = Seen::default();
     for (i, container) in spec.containers.iter().enumerate() {
-        check_container(
-            report,
-            &format!("{at}.containers[{i}]"),
-            container,
-            spec,
-            stands,
-            &mut pod,
-        );
+        check_container(report, &format!("{at}.containers[{i}]"), container, spec, stands, &mut pod);
     }
     for (i, container) in spec.init_containers.iter().enumerate() {
         // They run one by one, so their ports are free again for the next.
-        let mut alone = Seen {
-            names: std::mem::take(&mut pod.names),
-            ..Seen::default()
-        };
-        check_container(
-            report,
-            &format!("{at}.initContainers[{i}]"),
-            container,
-            spec,
-            stands,
-            &mut alone,
-        );
+        let mut alone = Seen { names: std::mem::take(&mut pod.names), ..Seen::default() };
+        check_container(report, &format!("{at}.initContainers[{i}]"), container, spec, stands, &mut alone);
         pod.names = alone.names;
     }
     host_aliases(report, at, spec);
     report.optional_name(format_args!("{at}.hostname"), &spec.hostname, names::dns_1123_label);
     report.optional_name(format_args!("{at}.subdomain"), &spec.subdomain, names::dns_1123_label);
-    report.optional_name(
-        format_args!("{at}.nodeName"),
-        &spec.node_name,
-        names::dns_1123_subdomain,
-    );
+    report.optional_name(format_args!("{at}.nodeName"), &spec.node_name, names::dns_1123_subdomain);
     if !spec.restart_policy.is_empty() {
         let policies = ["Always", "OnFailure", "Never"];
         report.one_of(format_args!("{at}.restartPolicy"), &spec.restart_policy, &policies);
@@ -99,10 +78,7 @@ fn check_container<'a>(
             && !port.name.is_empty()
             && !port_names.insert(&port.name)
         {
-            report.error(
-                format_args!("{at}.name"),
-                format_args!("{:?} a second time in the container", port.name),
-            );
+            report.error(format_args!("{at}.name"), format_args!("{:?} a second time in the container", port.name));
         }
         check_port(report, at, port, host_port(spec, port, stands), spec.host_network, seen);
     }
@@ -123,10 +99,7 @@ fn check_port<'a>(
         && number_is_right
         && !seen.ports.insert((protocol, number))
     {
-        report.warning(
-            at,
-            format_args!("{protocol} port {number} is declared a second time in the Pod"),
-        );
+        report.warning(at, format_args!("{protocol} port {number} is declared a second time in the Pod"));
     }
     if host_port == 0 {
         if !port.host_ip.is_empty() {
@@ -157,10 +130,7 @@ fn host_aliases(report: &mut Report, at: &str, spec: &PodSpec) {
         if let Some(addr) = report.address(format_args!("{at}.ip"), &alias.ip)
             && !seen.insert(addr)
         {
-            report.warning(
-                format_args!("{at}.ip"),
-                format_args!("{} a second time", Shown(&alias.ip)),
-            );
+            report.warning(format_args!("{at}.ip"), format_args!("{} a second time", Shown(&alias.ip)));
         }
         for (j, name) in alias.hostnames.iter().enumerate() {
             report.check(format_args!("{at}.hostnames[{j}]"), names::dns_1123_subdomain(name));
@@ -175,11 +145,7 @@ mod tests {
 
     #[track_caller]
     fn pod(spec: &str, expected: &[(Level, &str)]) {
-        expect(
-            "Pod",
-            &format!(r#"{{"metadata":{{"name":"p"}},"spec":{spec}}}"#),
-            expected,
-        );
+        expect("Pod", &format!(r#"{{"metadata":{{"name":"p"}},"spec":{spec}}}"#), expected);
     }
 
     /// A Pod of one container with these ports, and a second one with those.
@@ -192,10 +158,7 @@ mod tests {
 
     #[track_caller]
     fn with(field: &str, expected: &[(Level, &str)]) {
-        pod(
-            &format!(r#"{{"containers":[{{"name":"c","image":"i"}}],{field}}}"#),
-            expected,
-        );
+        pod(&format!(r#"{{"containers":[{{"name":"c","image":"i"}}],{field}}}"#), expected);
     }
 
     #[test]
@@ -203,67 +166,26 @@ mod tests {
         expect("Pod", r#"{"metadata":{"name":"p"}}"#, &[(E, "spec.containers")]);
         pod(r#"{"containers":[{"name":"c"}]}"#, &[(E, "spec.containers[0].image")]);
         pod(r#"{"containers":[{"image":"i"}]}"#, &[(E, "spec.containers[0].name")]);
-        pod(
-            r#"{"containers":[{"name":"C","image":"i"}]}"#,
-            &[(E, "spec.containers[0].name")],
-        );
+        pod(r#"{"containers":[{"name":"C","image":"i"}]}"#, &[(E, "spec.containers[0].name")]);
         let twice = r#"{"containers":[{"name":"c","image":"i"},{"name":"c","image":"i"}]}"#;
         pod(twice, &[(E, "spec.containers[1].name")]);
-        with(
-            r#""initContainers":[{"name":"c","image":"i"}]"#,
-            &[(E, "spec.initContainers[0].name")],
-        );
+        with(r#""initContainers":[{"name":"c","image":"i"}]"#, &[(E, "spec.initContainers[0].name")]);
         with(r#""initContainers":[{"name":"d","image":"i"}]"#, &[]);
     }
 
     #[test]
     fn container_ports() {
-        ports(
-            r#"{"containerPort":80,"name":"web"}"#,
-            r#"{"containerPort":81,"name":"web"}"#,
-            "",
-            &[],
-        );
+        ports(r#"{"containerPort":80,"name":"web"}"#, r#"{"containerPort":81,"name":"web"}"#, "", &[]);
         let long = r#"{"containerPort":80,"name":"abcdefghijklmnop"}"#;
         ports(long, "", "", &[(E, "spec.containers[0].ports[0].name")]);
         let twice = r#"{"containerPort":80,"name":"web"},{"containerPort":81,"name":"web"}"#;
         ports(twice, "", "", &[(E, "spec.containers[0].ports[1].name")]);
-        ports(
-            r#"{"name":"web","hostPort":80}"#,
-            "",
-            "",
-            &[(E, "spec.containers[0].ports[0].containerPort")],
-        );
-        ports(
-            r#"{"containerPort":65536}"#,
-            "",
-            "",
-            &[(E, "spec.containers[0].ports[0].containerPort")],
-        );
-        ports(
-            r#"{"containerPort":80,"protocol":"HTTP"}"#,
-            "",
-            "",
-            &[(E, "spec.containers[0].ports[0].protocol")],
-        );
-        ports(
-            r#"{"containerPort":80}"#,
-            r#"{"containerPort":80}"#,
-            "",
-            &[(W, "spec.containers[1].ports[0]")],
-        );
-        ports(
-            r#"{"containerPort":80}"#,
-            r#"{"containerPort":80,"protocol":"UDP"}"#,
-            "",
-            &[],
-        );
-        ports(
-            r#"{"containerPort":80,"hostIP":"10.0.0.1"}"#,
-            "",
-            "",
-            &[(W, "spec.containers[0].ports[0]")],
-        );
+        ports(r#"{"name":"web","hostPort":80}"#, "", "", &[(E, "spec.containers[0].ports[0].containerPort")]);
+        ports(r#"{"containerPort":65536}"#, "", "", &[(E, "spec.containers[0].ports[0].containerPort")]);
+        ports(r#"{"containerPort":80,"protocol":"HTTP"}"#, "", "", &[(E, "spec.containers[0].ports[0].protocol")]);
+        ports(r#"{"containerPort":80}"#, r#"{"containerPort":80}"#, "", &[(W, "spec.containers[1].ports[0]")]);
+        ports(r#"{"containerPort":80}"#, r#"{"containerPort":80,"protocol":"UDP"}"#, "", &[]);
+        ports(r#"{"containerPort":80,"hostIP":"10.0.0.1"}"#, "", "", &[(W, "spec.containers[0].ports[0]")]);
     }
 
     #[test]
@@ -273,29 +195,14 @@ mod tests {
         ports(&port(80, ""), &port(81, ""), "", &[(E, SECOND)]);
         ports(&port(80, ""), &port(81, r#","protocol":"UDP""#), "", &[]);
         ports(&port(80, ""), &port(81, r#","hostIP":"10.0.0.1""#), "", &[]);
-        ports(
-            r#"{"containerPort":80,"hostPort":-1}"#,
-            "",
-            "",
-            &[(E, "spec.containers[0].ports[0].hostPort")],
-        );
+        ports(r#"{"containerPort":80,"hostPort":-1}"#, "", "", &[(E, "spec.containers[0].ports[0].hostPort")]);
         let host = r#","hostNetwork":true"#;
         ports(&port(80, ""), "", host, &[(E, "spec.containers[0].ports[0].hostPort")]);
-        ports(
-            r#"{"containerPort":80,"hostPort":80},{"containerPort":443}"#,
-            "",
-            host,
-            &[],
-        );
+        ports(r#"{"containerPort":80,"hostPort":80},{"containerPort":443}"#, "", host, &[]);
         let both = [(W, "spec.containers[1].ports[0]"), (E, SECOND)];
         ports(r#"{"containerPort":80}"#, r#"{"containerPort":80}"#, host, &both);
         // The default of a wrong number is wrong once.
-        ports(
-            r#"{"containerPort":-1}"#,
-            "",
-            host,
-            &[(E, "spec.containers[0].ports[0].containerPort")],
-        );
+        ports(r#"{"containerPort":-1}"#, "", host, &[(E, "spec.containers[0].ports[0].containerPort")]);
     }
 
     #[test]
@@ -315,21 +222,9 @@ mod tests {
 
     #[test]
     fn host_aliases() {
-        with(
-            r#""hostAliases":[{"ip":"db","hostnames":["db.local"]}]"#,
-            &[(E, "spec.hostAliases[0].ip")],
-        );
-        with(
-            r#""hostAliases":[{"ip":"10.1.2.3","hostnames":["a_b"]}]"#,
-            &[(E, "spec.hostAliases[0].hostnames[0]")],
-        );
-        with(
-            r#""hostAliases":[{"ip":"10.1.2.3"},{"ip":"10.1.2.3"}]"#,
-            &[(W, "spec.hostAliases[1].ip")],
-        );
-        with(
-            r#""hostAliases":[{"ip":"10.1.2.3","hostnames":["a.local"]},{"ip":"2001:db8::7"}]"#,
-            &[],
-        );
+        with(r#""hostAliases":[{"ip":"db","hostnames":["db.local"]}]"#, &[(E, "spec.hostAliases[0].ip")]);
+        with(r#""hostAliases":[{"ip":"10.1.2.3","hostnames":["a_b"]}]"#, &[(E, "spec.hostAliases[0].hostnames[0]")]);
+        with(r#""hostAliases":[{"ip":"10.1.2.3"},{"ip":"10.1.2.3"}]"#, &[(W, "spec.hostAliases[1].ip")]);
+        with(r#""hostAliases":[{"ip":"10.1.2.3","hostnames":["a.local"]},{"ip":"2001:db8::7"}]"#, &[]);
     }
 }

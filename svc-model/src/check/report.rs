@@ -20,20 +20,15 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(object: String) -> Report {
-        Report {
-            object,
-            findings: Vec::new(),
-        }
+        Report { object, findings: Vec::new() }
     }
 
     pub(super) fn error(&mut self, field: impl Display, message: impl Display) {
-        self.findings
-            .push(Finding::error(&self.object, field.to_string(), message.to_string()));
+        self.findings.push(Finding::error(&self.object, field.to_string(), message.to_string()));
     }
 
     pub(super) fn warning(&mut self, field: impl Display, message: impl Display) {
-        self.findings
-            .push(Finding::warning(&self.object, field.to_string(), message.to_string()));
+        self.findings.push(Finding::warning(&self.object, field.to_string(), message.to_string()));
     }
 
     /// Whether a value is in order; an error if it is not.
@@ -65,13 +60,7 @@ impl Report {
     pub(super) fn protocol(&mut self, field: impl Display, value: &str) -> Option<Protocol> {
         let protocol = Protocol::of_field(value).ok();
         if protocol.is_none() {
-            self.error(
-                field,
-                NotOneOf {
-                    value,
-                    allowed: &["TCP", "UDP", "SCTP"],
-                },
-            );
+            self.error(field, NotOneOf { value, allowed: &["TCP", "UDP", "SCTP"] });
         }
         protocol
     }
@@ -104,10 +93,7 @@ impl Report {
                 IpAddr::V4(_) => format!(": an address alone is {addr}/32"),
                 IpAddr::V6(_) => format!(": an address alone is {addr}/128"),
             });
-            self.error(
-                field,
-                format_args!("{} is no CIDR{}", Shown(text), bare.unwrap_or_default()),
-            );
+            self.error(field, format_args!("{} is no CIDR{}", Shown(text), bare.unwrap_or_default()));
             return None;
         };
         self.canonical(field, text.trim(), net);
@@ -116,10 +102,7 @@ impl Report {
 
     fn canonical(&mut self, field: impl Display, text: &str, canonical: impl Display) {
         if !same_text(text, &canonical) {
-            let message = format_args!(
-                "{} is read as {canonical}; other programs may read or refuse it",
-                Shown(text)
-            );
+            let message = format_args!("{} is read as {canonical}; other programs may read or refuse it", Shown(text));
             self.warning(field, message);
         }
     }
@@ -128,14 +111,8 @@ impl Report {
     pub(super) fn labels(&mut self, field: impl Display + Copy, labels: &StringMap) -> bool {
         let before = self.findings.len();
         for (key, value) in labels {
-            self.check(
-                field,
-                names::qualified_name(key).map_err(|error| format!("key {error}")),
-            );
-            self.check(
-                field,
-                names::label_value(value).map_err(|error| format!("key {}: {error}", Shown(key))),
-            );
+            self.check(field, names::qualified_name(key).map_err(|error| format!("key {error}")));
+            self.check(field, names::label_value(value).map_err(|error| format!("key {}: {error}", Shown(key))));
         }
         self.findings.len() == before
     }
@@ -223,9 +200,8 @@ fn within_three_edits<'a>(value: &str, allowed: &[&'a str]) -> Option<&'a str> {
         let known_chars: Vec<char> = known.chars().map(|c| c.to_ascii_lowercase()).collect();
         (edits(&value, &known_chars), known_chars.len(), *known)
     });
-    let (_, _, near) = distances
-        .filter(|(edits, length, _)| *edits <= 3 && edits < length)
-        .min_by_key(|(edits, ..)| *edits)?;
+    let (_, _, near) =
+        distances.filter(|(edits, length, _)| *edits <= 3 && edits < length).min_by_key(|(edits, ..)| *edits)?;
     Some(near)
 }
 
@@ -266,10 +242,7 @@ mod tests {
     #[test]
     fn long_and_hostile_values_are_cut_and_escaped() {
         assert_eq!(Shown("a\n").to_string(), "\"a\\n\"");
-        assert_eq!(
-            Shown(&"é".repeat(100)).to_string(),
-            format!("\"{}\"...", "é".repeat(64))
-        );
+        assert_eq!(Shown(&"é".repeat(100)).to_string(), format!("\"{}\"...", "é".repeat(64)));
     }
 
     #[test]
@@ -280,12 +253,7 @@ mod tests {
         assert_eq!(report.address("f", "fd00:0:0::1"), "fd00::1".parse().ok());
         assert_eq!(report.cidr("f", "10.0.0.1/8"), "10.0.0.0/8".parse().ok());
         assert_eq!(report.findings.len(), 4);
-        assert!(
-            report
-                .findings
-                .iter()
-                .all(|finding| finding.level == super::super::Level::Warning)
-        );
+        assert!(report.findings.iter().all(|finding| finding.level == super::super::Level::Warning));
         assert!(report.address("f", "fd00::1").is_some() && report.cidr("f", " 10.0.0.0/8 ").is_some());
         assert_eq!(report.findings.len(), 4);
     }
@@ -294,9 +262,6 @@ mod tests {
     fn a_bare_address_is_told_its_mask() {
         let mut report = Report::new("x".to_owned());
         assert_eq!(report.cidr("f", "192.0.2.1"), None);
-        assert_eq!(
-            report.findings[0].message,
-            "\"192.0.2.1\" is no CIDR: an address alone is 192.0.2.1/32"
-        );
+        assert_eq!(report.findings[0].message, "\"192.0.2.1\" is no CIDR: an address alone is 192.0.2.1/32");
     }
 }

@@ -48,11 +48,7 @@ pub(super) fn check(report: &mut Report, service: &Service) {
     let spec = &service.spec;
     let type_ = Type::of(spec);
     if type_ == Type::Unknown {
-        report.one_of(
-            "spec.type",
-            &spec.type_,
-            &["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"],
-        );
+        report.one_of("spec.type", &spec.type_, &["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]);
     }
     service_ports::check(report, spec, type_);
     selector(report, spec, type_);
@@ -68,10 +64,7 @@ pub(super) fn check(report: &mut Report, service: &Service) {
 
 fn selector(report: &mut Report, spec: &ServiceSpec, type_: Type) {
     if report.labels("spec.selector", &spec.selector) && type_ == Type::ExternalName && !spec.selector.is_empty() {
-        report.warning(
-            "spec.selector",
-            "ignored on an ExternalName Service: it has no endpoints",
-        );
+        report.warning("spec.selector", "ignored on an ExternalName Service: it has no endpoints");
     }
 }
 
@@ -80,10 +73,7 @@ fn affinity(report: &mut Report, spec: &ServiceSpec) {
     let config = spec.session_affinity_config.as_ref();
     match spec.session_affinity.as_str() {
         "" | "None" if config.is_some() => {
-            report.warning(
-                "spec.sessionAffinityConfig",
-                "dropped: it needs `sessionAffinity: ClientIP`",
-            );
+            report.warning("spec.sessionAffinityConfig", "dropped: it needs `sessionAffinity: ClientIP`");
         }
         "" | "None" => {}
         "ClientIP" => {
@@ -92,10 +82,7 @@ fn affinity(report: &mut Report, spec: &ServiceSpec) {
                 report.error(TIMEOUT, format_args!("{seconds} is not within 1 to 86400 seconds"));
             }
             if spec.is_headless() {
-                report.warning(
-                    "spec.sessionAffinity",
-                    "ignored on a headless Service: clients choose the endpoint",
-                );
+                report.warning("spec.sessionAffinity", "ignored on a headless Service: clients choose the endpoint");
             }
         }
         other => {
@@ -112,10 +99,7 @@ fn policies(report: &mut Report, spec: &ServiceSpec, type_: Type) {
     if let Some(distribution) = &spec.traffic_distribution {
         let known = ["PreferSameZone", "PreferSameNode", "PreferClose"];
         if report.one_of("spec.trafficDistribution", distribution, &known) && distribution == "PreferClose" {
-            report.warning(
-                "spec.trafficDistribution",
-                "PreferClose is the older name of PreferSameZone",
-            );
+            report.warning("spec.trafficDistribution", "PreferClose is the older name of PreferSameZone");
         }
     }
     let accessible = match type_ {
@@ -141,15 +125,9 @@ fn policies(report: &mut Report, spec: &ServiceSpec, type_: Type) {
         let message = "only for type LoadBalancer with `externalTrafficPolicy: Local`";
         report.error("spec.healthCheckNodePort", message);
     } else if !NODE_PORTS.contains(&port) {
-        report.error(
-            "spec.healthCheckNodePort",
-            format_args!("{port} is not within 30000 to 32767"),
-        );
+        report.error("spec.healthCheckNodePort", format_args!("{port} is not within 30000 to 32767"));
     } else if spec.ports.iter().any(|service_port| service_port.node_port == port) {
-        report.error(
-            "spec.healthCheckNodePort",
-            format_args!("{port} is a node port of this Service"),
-        );
+        report.error("spec.healthCheckNodePort", format_args!("{port} is a node port of this Service"));
     }
 }
 
@@ -168,16 +146,11 @@ fn external_name(report: &mut Report, spec: &ServiceSpec, type_: Type) {
     }
     // CVE-2021-32783: a proxy that follows such a name reaches itself.
     if name == "localhost" || name.ends_with(".localhost") {
-        report.warning(
-            "spec.externalName",
-            format_args!("{} leads every client to itself", Shown(name)),
-        );
+        report.warning("spec.externalName", format_args!("{} leads every client to itself", Shown(name)));
     } else if let Ok(addr) = parse_ip(name) {
         let kind = special(addr).map(|special| format!(" ({special})")).unwrap_or_default();
-        let message = format_args!(
-            "{} is an IP address{kind}: DNS gives no answer for it, as a CNAME needs a name",
-            Shown(name)
-        );
+        let message =
+            format_args!("{} is an IP address{kind}: DNS gives no answer for it, as a CNAME needs a name", Shown(name));
         report.warning("spec.externalName", message);
     }
 }
@@ -217,10 +190,7 @@ fn load_balancer(report: &mut Report, service: &Service, type_: Type) {
         }
         if !ranges.trim().is_empty() {
             families.extend(
-                ranges
-                    .split(',')
-                    .filter_map(|range| report.cidr(&field, range))
-                    .map(|net| IpFamily::of_net(&net)),
+                ranges.split(',').filter_map(|range| report.cidr(&field, range)).map(|net| IpFamily::of_net(&net)),
             );
         }
     }
@@ -238,22 +208,10 @@ fn load_balancer(report: &mut Report, service: &Service, type_: Type) {
 fn families_of(service: &Service) -> impl Iterator<Item = IpFamily> {
     let spec = &service.spec;
     let asked = spec.ip_families.iter().filter_map(|family| family.parse().ok());
-    let ingress = service
-        .status
-        .load_balancer
-        .ingress
-        .iter()
-        .map(|ingress| ingress.ip.as_str());
-    let written = spec
-        .written_cluster_ips()
-        .chain(ingress)
-        .filter_map(|ip| parse_ip(ip).ok())
-        .map(IpFamily::of);
-    let both: &[IpFamily] = if spec.ip_family_policy.as_deref() == Some("RequireDualStack") {
-        &[IpFamily::V4, IpFamily::V6]
-    } else {
-        &[]
-    };
+    let ingress = service.status.load_balancer.ingress.iter().map(|ingress| ingress.ip.as_str());
+    let written = spec.written_cluster_ips().chain(ingress).filter_map(|ip| parse_ip(ip).ok()).map(IpFamily::of);
+    let both: &[IpFamily] =
+        if spec.ip_family_policy.as_deref() == Some("RequireDualStack") { &[IpFamily::V4, IpFamily::V6] } else { &[] };
     asked.chain(written).chain(both.iter().copied())
 }
 
@@ -272,11 +230,7 @@ fn status(report: &mut Report, service: &Service, type_: Type) {
             let message = format_args!("{} is an address; it belongs into `ip`", Shown(&ingress.hostname));
             report.error(format_args!("{at}.hostname"), message);
         } else {
-            report.optional_name(
-                format_args!("{at}.hostname"),
-                &ingress.hostname,
-                names::dns_1123_subdomain,
-            );
+            report.optional_name(format_args!("{at}.hostname"), &ingress.hostname, names::dns_1123_subdomain);
         }
         match &ingress.ip_mode {
             Some(_) if ingress.ip.is_empty() => report.error(format_args!("{at}.ipMode"), "only together with `ip`"),
@@ -322,18 +276,12 @@ mod tests {
             (r#""ipFamilies":["ipv4"]"#, "spec.ipFamilies[0]"),
             (r#""ipFamilyPolicy":"DualStack""#, "spec.ipFamilyPolicy"),
             (r#""trafficDistribution":"SameZone""#, "spec.trafficDistribution"),
-            (
-                r#""type":"NodePort","externalTrafficPolicy":"local""#,
-                "spec.externalTrafficPolicy",
-            ),
+            (r#""type":"NodePort","externalTrafficPolicy":"local""#, "spec.externalTrafficPolicy"),
         ] {
             with(fields, &[(E, field)]);
         }
         with(r#""trafficDistribution":"PreferSameNode""#, &[]);
-        with(
-            r#""trafficDistribution":"PreferClose""#,
-            &[(W, "spec.trafficDistribution")],
-        );
+        with(r#""trafficDistribution":"PreferClose""#, &[(W, "spec.trafficDistribution")]);
     }
 
     #[test]
@@ -358,22 +306,15 @@ mod tests {
                 r#""sessionAffinity":"ClientIP","sessionAffinityConfig":{{"clientIP":{{"timeoutSeconds":{seconds}}}}}"#
             )
         };
-        for (seconds, expected) in [
-            (0, &[(E, TIMEOUT)][..]),
-            (1, &[]),
-            (86400, &[]),
-            (86401, &[(E, TIMEOUT)]),
-            (-1, &[(E, TIMEOUT)]),
-        ] {
+        for (seconds, expected) in
+            [(0, &[(E, TIMEOUT)][..]), (1, &[]), (86400, &[]), (86401, &[(E, TIMEOUT)]), (-1, &[(E, TIMEOUT)])]
+        {
             with(&client_ip(seconds), expected);
         }
         with(r#""sessionAffinity":"ClientIP","sessionAffinityConfig":{}"#, &[]);
         let dropped = r#""sessionAffinityConfig":{"clientIP":{"timeoutSeconds":100000}}"#;
         with(dropped, &[(W, "spec.sessionAffinityConfig")]);
-        with(
-            r#""clusterIP":"None","sessionAffinity":"ClientIP""#,
-            &[(W, "spec.sessionAffinity")],
-        );
+        with(r#""clusterIP":"None","sessionAffinity":"ClientIP""#, &[(W, "spec.sessionAffinity")]);
     }
 
     #[test]
@@ -387,10 +328,7 @@ mod tests {
             ("db.example.com.", &[]),
             ("db..", &[(E, NAME)]),
         ] {
-            expect_service(
-                &format!(r#"{{"type":"ExternalName","externalName":"{name}"}}"#),
-                expected,
-            );
+            expect_service(&format!(r#"{{"type":"ExternalName","externalName":"{name}"}}"#), expected);
         }
         with(r#""externalName":"db.example.com""#, &[(W, NAME)]);
         for (fields, field) in [
@@ -400,23 +338,13 @@ mod tests {
             (r#""ipFamilies":["IPv4"]"#, "spec.ipFamilies"),
             (r#""ipFamilyPolicy":"SingleStack""#, "spec.ipFamilyPolicy"),
         ] {
-            expect_service(
-                &format!(r#"{{"type":"ExternalName","externalName":"a.b",{fields}}}"#),
-                &[(E, field)],
-            );
+            expect_service(&format!(r#"{{"type":"ExternalName","externalName":"a.b",{fields}}}"#), &[(E, field)]);
         }
     }
 
     #[test]
     fn cve_2021_32783_an_external_name_that_leads_back() {
-        for name in [
-            "localhost",
-            "localhost.",
-            "a.localhost",
-            "127.0.0.1",
-            "169.254.169.254",
-            "203.0.113.9",
-        ] {
+        for name in ["localhost", "localhost.", "a.localhost", "127.0.0.1", "169.254.169.254", "203.0.113.9"] {
             let spec = format!(r#"{{"type":"ExternalName","externalName":"{name}"}}"#);
             expect_service(&spec, &[(W, "spec.externalName")]);
         }
@@ -432,26 +360,14 @@ mod tests {
         const FIELD: &str = "spec.loadBalancerSourceRanges";
         let ranges =
             |ranges: &str, rest: &str| format!(r#""type":"LoadBalancer","loadBalancerSourceRanges":[{ranges}]{rest}"#);
-        with(
-            &ranges(r#""10.0.0.0/8","192.0.2.1""#, ""),
-            &[(E, "spec.loadBalancerSourceRanges[1]")],
-        );
+        with(&ranges(r#""10.0.0.0/8","192.0.2.1""#, ""), &[(E, "spec.loadBalancerSourceRanges[1]")]);
         with(&ranges(r#"" 10.0.0.0/8 ""#, ""), &[]);
-        with(
-            &ranges(r#""10.1.0.0/8""#, ""),
-            &[(W, "spec.loadBalancerSourceRanges[0]")],
-        );
-        with(
-            r#""type":"NodePort","loadBalancerSourceRanges":["10.0.0.0/8"]"#,
-            &[(E, FIELD)],
-        );
+        with(&ranges(r#""10.1.0.0/8""#, ""), &[(W, "spec.loadBalancerSourceRanges[0]")]);
+        with(r#""type":"NodePort","loadBalancerSourceRanges":["10.0.0.0/8"]"#, &[(E, FIELD)]);
         let dual = r#","ipFamilies":["IPv4","IPv6"],"ipFamilyPolicy":"PreferDualStack""#;
         with(&ranges(r#""10.0.0.0/8""#, dual), &[(W, FIELD)]);
         with(&ranges(r#""10.0.0.0/8","fd00::/8""#, dual), &[]);
-        with(
-            &ranges(r#""fd00::/8""#, r#","ipFamilyPolicy":"RequireDualStack""#),
-            &[(W, FIELD)],
-        );
+        with(&ranges(r#""fd00::/8""#, r#","ipFamilyPolicy":"RequireDualStack""#), &[(W, FIELD)]);
     }
 
     #[test]
@@ -463,11 +379,7 @@ mod tests {
             format!(r#"{{"metadata":{metadata},"spec":{{{spec},{PORT}}}}}"#)
         };
         let balancer = r#""type":"LoadBalancer""#;
-        expect(
-            "Service",
-            &service("10.0.0.0/8", r#""type":"ClusterIP""#),
-            &[(E, &field)],
-        );
+        expect("Service", &service("10.0.0.0/8", r#""type":"ClusterIP""#), &[(E, &field)]);
         expect("Service", &service("10.0.0.0/8, 192.0.2.1", balancer), &[(E, &field)]);
         expect("Service", &service("10.0.0.0/8, fd00::/8", balancer), &[]);
         expect("Service", &service(" ", balancer), &[]);
@@ -479,24 +391,15 @@ mod tests {
 
     #[test]
     fn load_balancer_fields_need_a_load_balancer() {
-        for (field, value) in [
-            ("allocateLoadBalancerNodePorts", "false"),
-            ("loadBalancerClass", r#""a.b/c""#),
-        ] {
+        for (field, value) in [("allocateLoadBalancerNodePorts", "false"), ("loadBalancerClass", r#""a.b/c""#)] {
             let path = format!("spec.{field}");
             for type_ in ["ClusterIP", "NodePort"] {
                 with(&format!(r#""type":"{type_}","{field}":{value}"#), &[(E, &path)]);
             }
             with(&format!(r#""type":"LoadBalancer","{field}":{value}"#), &[]);
         }
-        with(
-            r#""type":"LoadBalancer","loadBalancerClass":"my class""#,
-            &[(E, "spec.loadBalancerClass")],
-        );
-        with(
-            r#""clusterIP":"None","loadBalancerIP":"10.0.0.1""#,
-            &[(W, "spec.loadBalancerIP")],
-        );
+        with(r#""type":"LoadBalancer","loadBalancerClass":"my class""#, &[(E, "spec.loadBalancerClass")]);
+        with(r#""clusterIP":"None","loadBalancerIP":"10.0.0.1""#, &[(W, "spec.loadBalancerIP")]);
     }
 
     #[test]
@@ -504,10 +407,7 @@ mod tests {
         const POLICY: &str = "spec.externalTrafficPolicy";
         with(r#""externalTrafficPolicy":"Local""#, &[(E, POLICY)]);
         with(r#""type":"NodePort","externalTrafficPolicy":"Local""#, &[]);
-        with(
-            r#""externalIPs":["203.0.113.7"],"externalTrafficPolicy":"Local""#,
-            &[(W, "spec.externalIPs[0]")],
-        );
+        with(r#""externalIPs":["203.0.113.7"],"externalTrafficPolicy":"Local""#, &[(W, "spec.externalIPs[0]")]);
         let name = r#"{"type":"ExternalName","externalName":"a.b","externalTrafficPolicy":"Cluster"}"#;
         expect_service(name, &[(E, POLICY)]);
     }
@@ -542,17 +442,11 @@ mod tests {
             (r#"{"hostname":"lb.example.com","ipMode":"VIP"}"#, "ipMode"),
             (r#"{"ip":"10.0.0.1","ipMode":"vip"}"#, "ipMode"),
         ] {
-            expect(
-                "Service",
-                &status("LoadBalancer", ingress),
-                &[(E, &format!("{AT}[0].{field}"))],
-            );
+            expect("Service", &status("LoadBalancer", ingress), &[(E, &format!("{AT}[0].{field}"))]);
         }
-        for ingress in [
-            r#"{"ip":"10.0.0.1"}"#,
-            r#"{"ip":"10.0.0.1","ipMode":"Proxy"}"#,
-            r#"{"hostname":"lb.example.com"}"#,
-        ] {
+        for ingress in
+            [r#"{"ip":"10.0.0.1"}"#, r#"{"ip":"10.0.0.1","ipMode":"Proxy"}"#, r#"{"hostname":"lb.example.com"}"#]
+        {
             expect("Service", &status("LoadBalancer", ingress), &[]);
         }
     }
@@ -564,17 +458,11 @@ mod tests {
         let service = |annotations: &str| {
             format!(r#"{{"metadata":{{"name":"a","annotations":{{{annotations}}}}},"spec":{{{PORT}}}}}"#)
         };
-        let (old, new) = (
-            r#""service.kubernetes.io/topology-aware-hints":"Auto""#,
-            r#""service.kubernetes.io/topology-mode":"#,
-        );
+        let (old, new) =
+            (r#""service.kubernetes.io/topology-aware-hints":"Auto""#, r#""service.kubernetes.io/topology-mode":"#);
         expect("Service", &service(&format!(r#"{new}"Auto""#)), &[]);
         expect("Service", &service(old), &[(W, OLD)]);
         expect("Service", &service(&format!(r#"{old},{new}"Auto""#)), &[(W, OLD)]);
-        expect(
-            "Service",
-            &service(&format!(r#"{old},{new}"Disabled""#)),
-            &[(W, OLD), (E, NEW)],
-        );
+        expect("Service", &service(&format!(r#"{old},{new}"Disabled""#)), &[(W, OLD), (E, NEW)]);
     }
 }

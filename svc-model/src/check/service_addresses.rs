@@ -24,11 +24,7 @@ pub(super) fn cluster_ips(report: &mut Report, spec: &ServiceSpec, type_: Type) 
         if spec.cluster_ip.is_empty() {
             report.error("spec.clusterIPs", "set while `clusterIP` is not");
         } else if *first != spec.cluster_ip {
-            let message = format_args!(
-                "the first is {}, but `clusterIP` is {}",
-                Shown(first),
-                Shown(&spec.cluster_ip)
-            );
+            let message = format_args!("the first is {}, but `clusterIP` is {}", Shown(first), Shown(&spec.cluster_ip));
             report.error("spec.clusterIPs", message);
         }
     }
@@ -59,20 +55,14 @@ pub(super) fn cluster_ips(report: &mut Report, spec: &ServiceSpec, type_: Type) 
 /// The addresses of the list; `None` stands for one that cannot be read, and nothing for the `None` of a headless Service.
 fn list(report: &mut Report, written: &[String], type_: Type) -> Vec<Option<IpAddr>> {
     if written.len() > 2 {
-        report.error(
-            "spec.clusterIPs",
-            format_args!("{} addresses, at most one of each family", written.len()),
-        );
+        report.error("spec.clusterIPs", format_args!("{} addresses, at most one of each family", written.len()));
     }
     if written.first().is_some_and(|first| first == "None") {
         if written.len() > 1 {
             report.error("spec.clusterIPs", "`None` beside an address: it must stand alone");
         }
         if type_.has_node_ports() {
-            report.error(
-                "spec.clusterIPs[0]",
-                "a NodePort or LoadBalancer Service cannot be headless",
-            );
+            report.error("spec.clusterIPs[0]", "a NodePort or LoadBalancer Service cannot be headless");
         }
         return Vec::new();
     }
@@ -98,11 +88,7 @@ fn families(report: &mut Report, spec: &ServiceSpec) -> Vec<Option<IpFamily>> {
 
 fn policy(report: &mut Report, spec: &ServiceSpec, two: Option<&str>) {
     if let Some(policy) = &spec.ip_family_policy
-        && !report.one_of(
-            "spec.ipFamilyPolicy",
-            policy,
-            &["SingleStack", "PreferDualStack", "RequireDualStack"],
-        )
+        && !report.one_of("spec.ipFamilyPolicy", policy, &["SingleStack", "PreferDualStack", "RequireDualStack"])
     {
         return;
     }
@@ -173,10 +159,7 @@ mod tests {
             (r#""clusterIPs":["10.96.0.11"]"#, &[(E, LIST)]),
             (r#""clusterIP":"None","clusterIPs":["None"]"#, &[]),
             (r#""clusterIP":"None","clusterIPs":["None","10.96.0.11"]"#, &[(E, LIST)]),
-            (
-                r#""clusterIP":"10.96.0.1","clusterIPs":["10.96.0.1","None"]"#,
-                &[(E, "spec.clusterIPs[1]")],
-            ),
+            (r#""clusterIP":"10.96.0.1","clusterIPs":["10.96.0.1","None"]"#, &[(E, "spec.clusterIPs[1]")]),
             (
                 r#""clusterIP":"10.0.0.1","clusterIPs":["10.0.0.1","10.0.0.2"],"ipFamilyPolicy":"PreferDualStack""#,
                 &[(E, LIST)],
@@ -185,14 +168,8 @@ mod tests {
                 r#""clusterIP":"10.0.0.1","clusterIPs":["10.0.0.1","fd00::1","10.0.0.2"],"ipFamilyPolicy":"PreferDualStack""#,
                 &[(E, LIST)],
             ),
-            (
-                r#""clusterIP":"10.0.0.1","clusterIPs":["10.0.0.1","fd00::1"],"ipFamilyPolicy":"PreferDualStack""#,
-                &[],
-            ),
-            (
-                r#""clusterIP":"10.0.0.1","clusterIPs":["10.0.0.1","fd00::1"]"#,
-                &[(E, "spec.ipFamilyPolicy")],
-            ),
+            (r#""clusterIP":"10.0.0.1","clusterIPs":["10.0.0.1","fd00::1"],"ipFamilyPolicy":"PreferDualStack""#, &[]),
+            (r#""clusterIP":"10.0.0.1","clusterIPs":["10.0.0.1","fd00::1"]"#, &[(E, "spec.ipFamilyPolicy")]),
             (r#""clusterIP":"10.96.0.11","ipFamilies":["IPv6"]"#, &[(E, FIRST)]),
             (r#""clusterIP":"fd00::12","ipFamilies":["IPv6"]"#, &[]),
             (r#""clusterIP":"None","type":"NodePort""#, &[(E, FIRST)]),
@@ -210,47 +187,24 @@ mod tests {
         const POLICY: &str = "spec.ipFamilyPolicy";
         with(r#""ipFamilies":["IPv4","IPv4"]"#, &[(E, "spec.ipFamilies[1]")]);
         with(r#""ipFamilies":["IPv4","IPv6"]"#, &[(E, POLICY)]);
-        with(
-            r#""ipFamilies":["IPv4","IPv6"],"ipFamilyPolicy":"SingleStack""#,
-            &[(E, POLICY)],
-        );
-        with(
-            r#""ipFamilies":["IPv6","IPv4"],"ipFamilyPolicy":"PreferDualStack""#,
-            &[],
-        );
+        with(r#""ipFamilies":["IPv4","IPv6"],"ipFamilyPolicy":"SingleStack""#, &[(E, POLICY)]);
+        with(r#""ipFamilies":["IPv6","IPv4"],"ipFamilyPolicy":"PreferDualStack""#, &[]);
         with(r#""clusterIP":"None","ipFamilies":["IPv4","IPv6"]"#, &[]);
-        with(
-            r#""clusterIP":"None","selector":{"a":"b"},"ipFamilies":["IPv4","IPv6"]"#,
-            &[(E, POLICY)],
-        );
+        with(r#""clusterIP":"None","selector":{"a":"b"},"ipFamilies":["IPv4","IPv6"]"#, &[(E, POLICY)]);
     }
 
     #[test]
     fn cve_2020_8554_external_ips_are_always_warned_of() {
         const FIRST: &str = "spec.externalIPs[0]";
-        for ip in [
-            "vip.example.com",
-            "",
-            "127.0.0.1",
-            "::1",
-            "0.0.0.0",
-            "169.254.169.254",
-            "fe80::1",
-            "224.0.0.5",
-            "ff02::1",
-        ] {
+        for ip in
+            ["vip.example.com", "", "127.0.0.1", "::1", "0.0.0.0", "169.254.169.254", "fe80::1", "224.0.0.5", "ff02::1"]
+        {
             with(&format!(r#""externalIPs":["{ip}"]"#), &[(E, FIRST)]);
         }
-        with(
-            r#""externalIPs":["203.0.113.7","2001:db8::7"]"#,
-            &[(W, FIRST), (W, "spec.externalIPs[1]")],
-        );
+        with(r#""externalIPs":["203.0.113.7","2001:db8::7"]"#, &[(W, FIRST), (W, "spec.externalIPs[1]")]);
         with(r#""externalIPs":["203.0.113.007"]"#, &[(W, FIRST), (W, FIRST)]);
         with(r#""externalIPs":["::ffff:127.0.0.1"]"#, &[(E, FIRST)]);
-        with(
-            r#""clusterIP":"None","externalIPs":["203.0.113.7"]"#,
-            &[(W, "spec.externalIPs"), (W, FIRST)],
-        );
+        with(r#""clusterIP":"None","externalIPs":["203.0.113.7"]"#, &[(W, "spec.externalIPs"), (W, FIRST)]);
         let name = r#"{"type":"ExternalName","externalName":"a.b","externalIPs":["203.0.113.7"]}"#;
         expect_service(name, &[(W, "spec.externalIPs"), (W, FIRST)]);
     }

@@ -14,10 +14,7 @@ const KUBELET_PORT: i64 = 10250;
 pub(super) fn check(report: &mut Report, spec: &ServiceSpec, type_: Type) {
     let may_be_empty = spec.is_headless() || matches!(type_, Type::ExternalName | Type::Unknown);
     if spec.ports.is_empty() && !may_be_empty {
-        report.error(
-            "spec.ports",
-            "missing: a Service without `clusterIP: None` needs a port",
-        );
+        report.error("spec.ports", "missing: a Service without `clusterIP: None` needs a port");
     }
     let mut seen = Seen::default();
     for (i, port) in spec.ports.iter().enumerate() {
@@ -36,22 +33,12 @@ pub(super) fn check(report: &mut Report, spec: &ServiceSpec, type_: Type) {
             node_port(report, at, port, protocol, type_, &mut seen);
         }
         if type_ == Type::LoadBalancer && port.port == KUBELET_PORT {
-            report.error(
-                at,
-                "port 10250 is the kubelet's and may not be exposed by a load balancer",
-            );
+            report.error(at, "port 10250 is the kubelet's and may not be exposed by a load balancer");
         }
     }
-    let has = |protocol| {
-        spec.ports
-            .iter()
-            .any(|port| Protocol::of_field(&port.protocol) == Ok(protocol))
-    };
+    let has = |protocol| spec.ports.iter().any(|port| Protocol::of_field(&port.protocol) == Ok(protocol));
     if type_ == Type::LoadBalancer && has(Protocol::Tcp) && has(Protocol::Udp) {
-        report.warning(
-            "spec.ports",
-            "TCP and UDP on one load balancer: not every implementation can do that",
-        );
+        report.warning("spec.ports", "TCP and UDP on one load balancer: not every implementation can do that");
     }
 }
 
@@ -82,20 +69,9 @@ fn target_port(report: &mut Report, at: &str, port: &ServicePort) {
         Some(IntOrString::Int(number)) => _ = report.port(format_args!("{at}.targetPort"), *number),
         Some(IntOrString::String(name)) => {
             let is_number = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
-            let hint = if is_number {
-                "; without quotes it is a number"
-            } else {
-                ""
-            };
-            let result = if name.is_empty() {
-                Ok(())
-            } else {
-                names::iana_service_name(name)
-            };
-            report.check(
-                format_args!("{at}.targetPort"),
-                result.map_err(|error| format!("{error}{hint}")),
-            );
+            let hint = if is_number { "; without quotes it is a number" } else { "" };
+            let result = if name.is_empty() { Ok(()) } else { names::iana_service_name(name) };
+            report.check(format_args!("{at}.targetPort"), result.map_err(|error| format!("{error}{hint}")));
         }
     }
 }
@@ -116,10 +92,7 @@ fn node_port(report: &mut Report, at: &str, port: &ServicePort, protocol: Protoc
         report.error(field, format_args!("{number} is not within 30000 to 32767"));
         return;
     }
-    let (first, protocols) = seen
-        .node_ports
-        .entry(number)
-        .or_insert_with(|| (port.port, HashSet::new()));
+    let (first, protocols) = seen.node_ports.entry(number).or_insert_with(|| (port.port, HashSet::new()));
     if !protocols.insert(protocol) {
         report.error(field, format_args!("{protocol} node port {number} a second time"));
     } else if *first != port.port {
@@ -151,11 +124,7 @@ mod tests {
         let unnamed = [(E, "spec.ports[0].name"), (E, "spec.ports[1].name")];
         ports("", r#"{"port":80},{"port":443}"#, &unnamed);
         ports("", r#"{"name":"http","port":80},{"port":443}"#, &unnamed[1..]);
-        ports(
-            "",
-            r#"{"name":"web","port":80},{"name":"web","port":8080}"#,
-            &unnamed[1..],
-        );
+        ports("", r#"{"name":"web","port":80},{"name":"web","port":8080}"#, &unnamed[1..]);
         ports("", r#"{"name":"http_api","port":80}"#, &unnamed[..1]);
         ports("", r#"{"name":"abcdefghijklmnop","port":80}"#, &[]);
         ports("", r#"{"name":"80","port":80}"#, &[]);
@@ -163,49 +132,21 @@ mod tests {
 
     #[test]
     fn port_numbers_and_protocols() {
-        for port in [
-            r#"{"port":0}"#,
-            r#"{"targetPort":8080}"#,
-            r#"{"port":65536}"#,
-            r#"{"port":-1}"#,
-        ] {
+        for port in [r#"{"port":0}"#, r#"{"targetPort":8080}"#, r#"{"port":65536}"#, r#"{"port":-1}"#] {
             ports("", port, &[(E, "spec.ports[0].port")]);
         }
         ports("", r#"{"port":80,"protocol":"HTTP"}"#, &[(E, "spec.ports[0].protocol")]);
         ports("", r#"{"port":80,"protocol":"SCTP"}"#, &[]);
-        for target in [
-            r#""8080""#,
-            r#""Http""#,
-            "65536",
-            "-1",
-            r#""abcdefghijklmnop""#,
-            r#""a--b""#,
-        ] {
-            ports(
-                "",
-                &format!(r#"{{"port":80,"targetPort":{target}}}"#),
-                &[(E, "spec.ports[0].targetPort")],
-            );
+        for target in [r#""8080""#, r#""Http""#, "65536", "-1", r#""abcdefghijklmnop""#, r#""a--b""#] {
+            ports("", &format!(r#"{{"port":80,"targetPort":{target}}}"#), &[(E, "spec.ports[0].targetPort")]);
         }
         for target in ["8080", r#""http""#, "0", r#""""#, "null"] {
             ports("", &format!(r#"{{"port":80,"targetPort":{target}}}"#), &[]);
         }
-        ports(
-            "",
-            r#"{"port":80,"appProtocol":"http 2"}"#,
-            &[(E, "spec.ports[0].appProtocol")],
-        );
+        ports("", r#"{"port":80,"appProtocol":"http 2"}"#, &[(E, "spec.ports[0].appProtocol")]);
         ports("", r#"{"port":80,"appProtocol":"kubernetes.io/h2c"}"#, &[]);
-        ports(
-            "",
-            r#"{"name":"x","port":80},{"name":"y","port":80}"#,
-            &[(E, "spec.ports[1]")],
-        );
-        ports(
-            "",
-            r#"{"name":"t","port":53},{"name":"u","port":53,"protocol":"UDP"}"#,
-            &[],
-        );
+        ports("", r#"{"name":"x","port":80},{"name":"y","port":80}"#, &[(E, "spec.ports[1]")]);
+        ports("", r#"{"name":"t","port":53},{"name":"u","port":53,"protocol":"UDP"}"#, &[]);
         ports("LoadBalancer", r#"{"port":10250}"#, &[(E, "spec.ports[0]")]);
         ports("NodePort", r#"{"port":10250}"#, &[]);
     }
@@ -215,19 +156,11 @@ mod tests {
         const FIRST: &str = "spec.ports[0].nodePort";
         const SECOND: &str = "spec.ports[1].nodePort";
         ports("", r#"{"port":80,"nodePort":30080}"#, &[(E, FIRST)]);
-        for (number, expected) in [
-            (29999, &[(E, FIRST)][..]),
-            (30000, &[]),
-            (32767, &[]),
-            (32768, &[(E, FIRST)]),
-            (-1, &[(E, FIRST)]),
-        ] {
+        for (number, expected) in
+            [(29999, &[(E, FIRST)][..]), (30000, &[]), (32767, &[]), (32768, &[(E, FIRST)]), (-1, &[(E, FIRST)])]
+        {
             ports("NodePort", &format!(r#"{{"port":80,"nodePort":{number}}}"#), expected);
-            ports(
-                "LoadBalancer",
-                &format!(r#"{{"port":80,"nodePort":{number}}}"#),
-                expected,
-            );
+            ports("LoadBalancer", &format!(r#"{{"port":80,"nodePort":{number}}}"#), expected);
         }
         let two = |a: u16, b: u16, protocol: &str| {
             format!(

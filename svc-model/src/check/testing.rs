@@ -10,8 +10,7 @@ pub(super) const W: Level = Level::Warning;
 
 pub(super) fn read(kind: &str, json: &str) -> Object {
     let kind: Kind = kind.parse().unwrap();
-    kind.deserialize(&mut serde_json::Deserializer::from_str(json))
-        .unwrap_or_else(|error| panic!("{error}: {json}"))
+    kind.deserialize(&mut serde_json::Deserializer::from_str(json)).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
 /// The findings about one object in its current version.
@@ -24,10 +23,7 @@ pub(super) fn findings(kind: &str, json: &str) -> Vec<Finding> {
 #[track_caller]
 pub(super) fn expect(kind: &str, json: &str, expected: &[(Level, &str)]) {
     let found = findings(kind, json);
-    let mut fields: Vec<(Level, &str)> = found
-        .iter()
-        .map(|finding| (finding.level, finding.field.as_str()))
-        .collect();
+    let mut fields: Vec<(Level, &str)> = found.iter().map(|finding| (finding.level, finding.field.as_str())).collect();
     let mut expected = expected.to_vec();
     fields.sort_unstable();
     expected.sort_unstable();
@@ -37,11 +33,7 @@ pub(super) fn expect(kind: &str, json: &str, expected: &[(Level, &str)]) {
 /// A Service named `a` with this spec.
 #[track_caller]
 pub(super) fn expect_service(spec: &str, expected: &[(Level, &str)]) {
-    expect(
-        "Service",
-        &format!(r#"{{"metadata":{{"name":"a"}},"spec":{spec}}}"#),
-        expected,
-    );
+    expect("Service", &format!(r#"{{"metadata":{{"name":"a"}},"spec":{spec}}}"#), expected);
 }
 
 /// A cluster of `kind manifest` lines.
@@ -56,10 +48,7 @@ pub(super) fn world(objects: &[(&str, &str)]) -> Cluster {
 pub(super) fn expect_across(objects: &[(&str, &str)], about: &[&str], expected: &[(Level, &str, &str)]) {
     let found = super::cluster(&world(objects));
     let at = |finding: &&Finding| about.iter().any(|field| finding.field.contains(field));
-    let fields: Vec<(Level, &str, &str)> = found
-        .iter()
-        .filter(at)
-        .map(|f| (f.level, f.object.as_str(), f.field.as_str()))
-        .collect();
+    let fields: Vec<(Level, &str, &str)> =
+        found.iter().filter(at).map(|f| (f.level, f.object.as_str(), f.field.as_str())).collect();
     assert_eq!(fields, expected, "{found:#?}");
 }

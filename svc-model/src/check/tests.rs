@@ -67,9 +67,7 @@ fn fields(of: &'static schema::Struct, depth: u32) -> BoxedStrategy<Value> {
         .collect();
     fields
         .prop_map(|fields| {
-            let given = fields
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+            let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
             Value::from(Map::from_iter(given))
         })
         .boxed()

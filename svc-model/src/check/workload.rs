@@ -9,12 +9,7 @@ use crate::kind::Kind;
 pub(super) fn check(report: &mut Report, kind: Kind, api_version: &str, at: &str, spec: &WorkloadSpec) {
     let template = &format!("{at}.template");
     metadata::labels_and_annotations(report, &format!("{template}.metadata"), &spec.template.metadata);
-    pod::check(
-        report,
-        &format!("{template}.spec"),
-        &spec.template.spec,
-        pod::Stands::InTemplate,
-    );
+    pod::check(report, &format!("{template}.spec"), &spec.template.spec, pod::Stands::InTemplate);
     for (field, count) in [("replicas", spec.replicas), ("parallelism", spec.parallelism)] {
         if let Some(count) = count.filter(|count| *count < 0) {
             report.error(format_args!("{at}.{field}"), format_args!("{count} is negative"));
@@ -36,10 +31,7 @@ fn selector(report: &mut Report, api_version: &str, at: &str, spec: &WorkloadSpe
     let Some(selector) = spec.selector.as_ref().filter(|selector| !selector.is_empty()) else {
         // The groups before `apps/v1` take the template's labels.
         if api_version == "apps/v1" {
-            report.error(
-                format_args!("{at}.selector"),
-                "missing: it must select the template's labels",
-            );
+            report.error(format_args!("{at}.selector"), "missing: it must select the template's labels");
         }
         return;
     };
@@ -61,11 +53,7 @@ fn well_formed(report: &mut Report, at: &str, selector: &LabelSelector) -> bool 
         }
         let takes_values = matches!(requirement.operator.as_str(), "In" | "NotIn");
         if takes_values == requirement.values.is_empty() {
-            let message = if takes_values {
-                "missing"
-            } else {
-                "not with this operator"
-            };
+            let message = if takes_values { "missing" } else { "not with this operator" };
             report.error(format_args!("{at}.values"), message);
         }
     }
@@ -79,15 +67,9 @@ fn restart_policy(report: &mut Report, field: &str, policy: &str, runs_to_its_en
         _ => return,
     };
     if wrong && runs_to_its_end {
-        report.error(
-            field,
-            "OnFailure or Never: a Job runs to its end (the default is Always)",
-        );
+        report.error(field, "OnFailure or Never: a Job runs to its end (the default is Always)");
     } else if wrong {
-        report.error(
-            field,
-            format_args!("{policy:?} is not Always, the only policy of such a workload"),
-        );
+        report.error(field, format_args!("{policy:?} is not Always, the only policy of such a workload"));
     }
 }
 
@@ -105,22 +87,14 @@ mod tests {
         let selector = r#""selector":{"matchLabels":{"app":"d"}}"#;
         let template = format!(r#""template":{{{LABELS},"spec":{{{CONTAINERS}{pod_field}}}}}"#);
         let spec = format!(r#"{{{selector},{template}{spec_field}}}"#);
-        expect(
-            kind,
-            &format!(r#"{{"metadata":{{"name":"d"}},"spec":{spec}}}"#),
-            expected,
-        );
+        expect(kind, &format!(r#"{{"metadata":{{"name":"d"}},"spec":{spec}}}"#), expected);
     }
 
     #[track_caller]
     fn selector(selector: &str, expected: &[(Level, &str)]) {
         let spec = format!(r#"{{{selector}"template":{{{LABELS},"spec":{{{CONTAINERS}}}}}}}"#);
         for kind in ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"] {
-            expect(
-                kind,
-                &format!(r#"{{"metadata":{{"name":"d"}},"spec":{spec}}}"#),
-                expected,
-            );
+            expect(kind, &format!(r#"{{"metadata":{{"name":"d"}},"spec":{spec}}}"#), expected);
         }
     }
 
@@ -129,31 +103,19 @@ mod tests {
         selector(r#""selector":{"matchLabels":{"app":"d"}},"#, &[]);
         selector("", &[(E, "spec.selector")]);
         selector(r#""selector":{},"#, &[(E, "spec.selector")]);
-        selector(
-            r#""selector":{"matchLabels":{"app":"x"}},"#,
-            &[(E, "spec.template.metadata.labels")],
-        );
-        selector(
-            r#""selector":{"matchLabels":{"app":"my app"}},"#,
-            &[(E, "spec.selector.matchLabels")],
-        );
+        selector(r#""selector":{"matchLabels":{"app":"x"}},"#, &[(E, "spec.template.metadata.labels")]);
+        selector(r#""selector":{"matchLabels":{"app":"my app"}},"#, &[(E, "spec.selector.matchLabels")]);
         let expression = |e: &str| format!(r#""selector":{{"matchExpressions":[{{"key":"app",{e}}}]}},"#);
         selector(&expression(r#""operator":"Exists""#), &[]);
         selector(&expression(r#""operator":"In","values":["d"]"#), &[]);
-        selector(
-            &expression(r#""operator":"In""#),
-            &[(E, "spec.selector.matchExpressions[0].values")],
-        );
+        selector(&expression(r#""operator":"In""#), &[(E, "spec.selector.matchExpressions[0].values")]);
         let key = r#""selector":{"matchLabels":{"app":"d"},"matchExpressions":[{"key":"a b","operator":"Exists"}]},"#;
         selector(key, &[(E, "spec.selector.matchExpressions[0].key")]);
         selector(
             &expression(r#""operator":"Exists","values":["d"]"#),
             &[(E, "spec.selector.matchExpressions[0].values")],
         );
-        selector(
-            &expression(r#""operator":"in""#),
-            &[(E, "spec.selector.matchExpressions[0].operator")],
-        );
+        selector(&expression(r#""operator":"in""#), &[(E, "spec.selector.matchExpressions[0].operator")]);
     }
 
     #[test]
@@ -169,11 +131,7 @@ mod tests {
     #[test]
     fn a_job_needs_no_selector() {
         let template = format!(r#"{{"template":{{"spec":{{{CONTAINERS},"restartPolicy":"Never"}}}}}}"#);
-        expect(
-            "Job",
-            &format!(r#"{{"metadata":{{"name":"d"}},"spec":{template}}}"#),
-            &[],
-        );
+        expect("Job", &format!(r#"{{"metadata":{{"name":"d"}},"spec":{template}}}"#), &[]);
         let cron = format!(r#"{{"metadata":{{"name":"d"}},"spec":{{"jobTemplate":{{"spec":{template}}}}}}}"#);
         expect("CronJob", &cron, &[]);
     }
@@ -182,12 +140,7 @@ mod tests {
     fn counts_are_not_negative() {
         with("Deployment", r#","replicas":-1"#, "", &[(E, "spec.replicas")]);
         with("Deployment", r#","replicas":0"#, "", &[]);
-        with(
-            "Job",
-            r#","parallelism":-1"#,
-            r#","restartPolicy":"Never""#,
-            &[(E, "spec.parallelism")],
-        );
+        with("Job", r#","parallelism":-1"#, r#","restartPolicy":"Never""#, &[(E, "spec.parallelism")]);
     }
 
     #[test]
@@ -205,17 +158,8 @@ mod tests {
         let empty = r#"{"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}}}}}"#;
         expect("Deployment", empty, &[(E, "spec.template.spec.containers")]);
         let cron = r#"{"metadata":{"name":"d"},"spec":{"jobTemplate":{"spec":{"template":{"spec":{"restartPolicy":"Never"}}}}}}"#;
-        expect(
-            "CronJob",
-            cron,
-            &[(E, "spec.jobTemplate.spec.template.spec.containers")],
-        );
-        with(
-            "Deployment",
-            "",
-            r#","subdomain":"a.b""#,
-            &[(E, "spec.template.spec.subdomain")],
-        );
+        expect("CronJob", cron, &[(E, "spec.jobTemplate.spec.template.spec.containers")]);
+        with("Deployment", "", r#","subdomain":"a.b""#, &[(E, "spec.template.spec.subdomain")]);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::addr::IpFamily;
 
 /// Addresses of a range, or of a band of it, lowest free first.
 ///
-/// Nothing is ever given back, so a place once passed stays passed and all calls together cost the size of what is taken.
+/// Nothing is ever given back, so a place once passed stays passed: all calls of one `Range` together pass each taken address
+/// at most once. Keep one for each distinct net; an address lies in few of those (33 of IPv4, 129 of IPv6).
 #[derive(Clone, Debug)]
 pub(super) struct Range {
     net: IpNet,
@@ -25,11 +26,7 @@ impl Range {
 
     /// The addresses `from..to` places behind the first of the range, save its last.
     pub(super) fn band(net: IpNet, from: u128, to: u128) -> Range {
-        Range {
-            net,
-            next: from.max(1),
-            end: to.min(size(&net) - 1),
-        }
+        Range { net, next: from.max(1), end: to.min(size(&net) - 1) }
     }
 
     pub(super) fn family(&self) -> IpFamily {

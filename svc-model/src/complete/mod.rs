@@ -2,7 +2,7 @@
 //!
 //! A repository holds what people wrote, not what the API server and the controllers add. [`complete`] adds it, the same
 //! way every time, and the [`Cluster`] remembers what was assumed, so that an answer can say so:
-//! [`Cluster::is_assumed_pod`], [`Cluster::has_assumed_cluster_ips`], [`Cluster::has_assumed_node_ports`].
+//! [`Cluster::is_assumed_pod`], [`Cluster::is_assumed_cluster_ip`], [`Cluster::is_assumed_node_port`].
 
 mod addresses;
 mod allocate;
@@ -14,7 +14,13 @@ use crate::cluster::Cluster;
 /// Adds the Pods of workloads, the addresses of Pods that nobody has run, and cluster IPs and node ports. What could not
 /// be added is reported: a range that is exhausted, a family without a range.
 ///
-/// Costs O(objects); at most [`MAX_ASSUMED_PODS`] Pods are added, whatever `replicas` says.
+/// A derived Pod carries the labels of its template and names its workload in `ownerReferences` (kind and name), which is
+/// how to find the Pods of a workload: the template of a Job seldom has labels.
+///
+/// Whatever `replicas` says, at most [`MAX_ASSUMED_PODS`] Pods are added, shared out fairly: each workload has one at
+/// least, then they get more by turns, up to 1,000 each (a DaemonSet: one a Node). A warning names a workload that stands for
+/// fewer Pods than it wants. The cost is O(objects + added Pods) and, for each workload, the number of Pods that carry the
+/// rarest label of its selector; each added Pod is a copy of its template.
 ///
 /// ```
 /// use svc_model::api::{Deployment, Pod};

@@ -172,9 +172,7 @@ mod tests {
     }
 
     fn every_version() -> impl Iterator<Item = (Kind, &'static str)> {
-        Kind::ALL
-            .iter()
-            .flat_map(|kind| kind.versions().iter().map(|version| (*kind, version.name)))
+        Kind::ALL.iter().flat_map(|kind| kind.versions().iter().map(|version| (*kind, version.name)))
     }
 
     #[test]
@@ -208,11 +206,9 @@ mod tests {
             Shape::Opaque => serde_json::Value::Null,
             Shape::List(element) => vec![sample(element, name)].into(),
             Shape::Map(value) => serde_json::json!({ "k": sample(value, name) }),
-            Shape::Struct(table) => table
-                .fields
-                .iter()
-                .map(|field| (field.name.to_owned(), sample(field.shape, field.name)))
-                .collect(),
+            Shape::Struct(table) => {
+                table.fields.iter().map(|field| (field.name.to_owned(), sample(field.shape, field.name))).collect()
+            }
         }
     }
 
@@ -221,9 +217,7 @@ mod tests {
         use serde::de::DeserializeSeed as _;
         for (kind, version) in every_version() {
             let full = sample(&Shape::Struct(of(kind, version)), "");
-            let object = kind
-                .deserialize(full)
-                .unwrap_or_else(|error| panic!("{kind} {version}: {error}"));
+            let object = kind.deserialize(full).unwrap_or_else(|error| panic!("{kind} {version}: {error}"));
             assert_eq!(object.metadata().name, "x");
         }
     }
@@ -232,10 +226,7 @@ mod tests {
     fn old_ingress_fields_are_known_only_to_old_versions() {
         let old = of(Kind::Ingress, "extensions/v1beta1");
         let new = of(Kind::Ingress, "networking.k8s.io/v1");
-        assert_eq!(
-            place_of(old, "servicePort").as_deref(),
-            Some("spec.backend.servicePort")
-        );
+        assert_eq!(place_of(old, "servicePort").as_deref(), Some("spec.backend.servicePort"));
         assert_eq!(place_of(new, "servicePort"), None);
         assert_eq!(place_of(new, "defaultBackend").as_deref(), Some("spec.defaultBackend"));
         assert_eq!(place_of(old, "defaultBackend"), None);

@@ -9,7 +9,7 @@ use super::service_port::{Backend, Candidates, ServicePort, TrafficPolicy};
 use super::settings::Mode;
 use super::{HostPort, NodeView};
 use crate::addr::IpFamily;
-use crate::kind::ObjectRef;
+use crate::kind::{NamespacedName, ObjectRef};
 use crate::protocol::Protocol;
 
 /// The first packet of a connection, as the node receives or sends it.
@@ -26,11 +26,7 @@ pub struct Packet {
 impl Packet {
     /// A packet to a port.
     pub fn new(src: IpAddr, dst: SocketAddr, protocol: Protocol) -> Packet {
-        Packet {
-            src,
-            dst: dst.ip(),
-            port: Some((protocol, dst.port())),
-        }
+        Packet { src, dst: dst.ip(), port: Some((protocol, dst.port())) }
     }
 
     /// What `ping` sends.
@@ -143,7 +139,8 @@ pub struct Decision<'v> {
 pub struct Endpoints<'v> {
     backends: &'v [Backend],
     src: IpAddr,
-    masquerade: bool,
+    /// The rule for all of them.
+    pub(super) masquerade: bool,
 }
 
 impl<'v> Endpoints<'v> {
@@ -154,11 +151,7 @@ impl<'v> Endpoints<'v> {
 
     /// The share of new connections that each gets; 0 when there is none.
     pub fn share(&self) -> f64 {
-        if self.backends.is_empty() {
-            0.0
-        } else {
-            1.0 / self.backends.len() as f64
-        }
+        if self.backends.is_empty() { 0.0 } else { 1.0 / self.backends.len() as f64 }
     }
 
     /// Whether the packet's source is replaced when this endpoint is chosen: by the rule for all, or because the endpoint
@@ -187,7 +180,7 @@ impl NodeView {
     /// Where a packet goes.
     ///
     /// The order is kube-proxy's: the addresses of Services, then node ports, then host ports; what nobody owns is accepted.
-    /// Constant time, no allocation; the endpoints are not looked at one by one.
+    /// A few look-ups, no allocation; the endpoints are not looked at one by one (see the crate page for what is).
     pub fn decide(&self, packet: &Packet) -> Decision<'_> {
         let Some((protocol, number)) = packet.port else {
             return self.decide_ping(packet);
@@ -203,10 +196,7 @@ impl NodeView {
         }
         if self.settings.is_local(packet.dst) {
             let host_ports = self.host_ports.get(&(family, protocol, number)).into_iter().flatten();
-            if let Some(host_port) = host_ports
-                .into_iter()
-                .find(|p| p.host_ip.is_none_or(|ip| ip == packet.dst))
-            {
+            if let Some(host_port) = host_ports.into_iter().find(|p| p.host_ip.is_none_or(|ip| ip == packet.dst)) {
                 return self.decide_host_port(packet, host_port);
             }
             if protocol == Protocol::Tcp
@@ -223,11 +213,7 @@ impl NodeView {
             verdict,
             frontend: Some(Frontend::Service(kind, port)),
             endpoints: Endpoints {
-                backends: if verdict == Verdict::Dnat {
-                    &candidates.backends
-                } else {
-                    &[]
-                },
+                backends: if verdict == Verdict::Dnat { &candidates.backends } else { &[] },
                 src: packet.src,
                 masquerade,
             },
@@ -303,35 +289,27 @@ impl NodeView {
         }
     }
 
-    /// A destination that no Service port owns. Modes differ over the other ports of a Service's address.
+    /// A destination that no Service port owns. Modes differ over the other ports of a Service's address; one that is also the
+    /// node's own is an address like any other (IPVS mode, too, puts only such on its device as no other device has).
     fn decide_unowned<'v>(&'v self, packet: &Packet) -> Decision<'v> {
-        let owner = self
-            .owners
-            .get(&packet.dst)
-            .map(|&(kind, index)| (kind, &self.ports[index].service));
+        let owner = self.owner(packet.dst);
         match (self.settings.mode, owner) {
-            (Mode::Iptables, Some((_, service))) => self.unowned(packet, Verdict::Accept, Reason::UnknownPort(service)),
+            (_, Some((_, service))) if self.settings.is_local(packet.dst) => {
+                self.unowned(packet, Verdict::Accept, Reason::NodeAddress(service))
+            }
             (Mode::Nftables, Some((FrontendKind::ClusterIp, service))) | (Mode::Ipvs, Some((_, service))) => {
                 self.unowned(packet, Verdict::Reject, Reason::UnknownPort(service))
             }
-            (Mode::Nftables, None)
-                if self
-                    .settings
-                    .service_ranges
-                    .iter()
-                    .any(|range| range.contains(&packet.dst)) =>
-            {
+            (_, Some((_, service))) => self.unowned(packet, Verdict::Accept, Reason::UnknownPort(service)),
+            (Mode::Nftables, None) if self.settings.service_ranges.iter().any(|range| range.contains(&packet.dst)) => {
                 self.unowned(packet, Verdict::Drop, Reason::UnallocatedServiceAddress)
             }
-            _ => self.unowned(packet, Verdict::Accept, Reason::NotAService),
+            (_, None) => self.unowned(packet, Verdict::Accept, Reason::NotAService),
         }
     }
 
     fn decide_ping<'v>(&'v self, packet: &Packet) -> Decision<'v> {
-        let owner = self
-            .owners
-            .get(&packet.dst)
-            .map(|&(kind, index)| (kind, &self.ports[index].service));
+        let owner = self.owner(packet.dst).filter(|_| !self.settings.is_local(packet.dst));
         match (self.settings.mode, owner) {
             (Mode::Nftables, Some((FrontendKind::ClusterIp, service))) | (Mode::Ipvs, Some((_, service))) => {
                 self.unowned(packet, Verdict::Reject, Reason::Ping(service))
@@ -341,17 +319,13 @@ impl NodeView {
         }
     }
 
+    fn owner(&self, dst: IpAddr) -> Option<(FrontendKind, &NamespacedName)> {
+        let &(kind, index) = self.owners.get(&dst)?;
+        Some((kind, &self.ports[index].service))
+    }
+
     fn unowned<'v>(&'v self, packet: &Packet, verdict: Verdict, reason: Reason<'v>) -> Decision<'v> {
-        let endpoints = Endpoints {
-            backends: &[],
-            src: packet.src,
-            masquerade: false,
-        };
-        Decision {
-            verdict,
-            frontend: None,
-            endpoints,
-            reason,
-        }
+        let endpoints = Endpoints { backends: &[], src: packet.src, masquerade: false };
+        Decision { verdict, frontend: None, endpoints, reason }
     }
 }

@@ -23,20 +23,11 @@ pub(super) struct Detector {
 
 impl Detector {
     pub(super) fn new(cluster: &Cluster, config: &KubeProxyConfiguration, name: &str, node: Option<&Node>) -> Detector {
-        let node_ranges = || {
-            node.into_iter()
-                .flat_map(Node::written_pod_cidrs)
-                .filter_map(|cidr| parse_cidr(cidr).ok())
-        };
+        let node_ranges =
+            || node.into_iter().flat_map(Node::written_pod_cidrs).filter_map(|cidr| parse_cidr(cidr).ok());
         match config.detect_local_mode.as_str() {
-            "" | "ClusterCIDR" => Detector {
-                ranges: cidr_list(&config.cluster_cidr).collect(),
-                ..Detector::default()
-            },
-            "NodeCIDR" => Detector {
-                ranges: node_ranges().collect(),
-                ..Detector::default()
-            },
+            "" | "ClusterCIDR" => Detector { ranges: cidr_list(&config.cluster_cidr).collect(), ..Detector::default() },
+            "NodeCIDR" => Detector { ranges: node_ranges().collect(), ..Detector::default() },
             "BridgeInterface" if config.detect_local.bridge_interface.is_empty() => Detector::default(),
             "InterfaceNamePrefix" if config.detect_local.interface_name_prefix.is_empty() => Detector::default(),
             "BridgeInterface" | "InterfaceNamePrefix" => Detector {

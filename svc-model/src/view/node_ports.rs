@@ -36,20 +36,13 @@ impl NodePortAddresses {
         let wants_primary =
             listed.iter().any(|entry| entry == "primary") || (listed.is_empty() && mode == Mode::Nftables);
         if wants_primary {
-            return NodePortAddresses {
-                accepted: primary.iter().copied().collect(),
-                loopback: Loopback::None,
-            };
+            return NodePortAddresses { accepted: primary.iter().copied().collect(), loopback: Loopback::None };
         }
         let ranges: Vec<IpNet> = listed.iter().filter_map(|cidr| parse_cidr(cidr).ok()).collect();
         // A family without a range of its own takes all its addresses.
         let all_of = |family| !ranges.iter().any(|range| IpFamily::of_net(range) == family);
         let listed = |addr: &IpAddr| ranges.iter().any(|range| range.contains(addr));
-        let accepted = addresses
-            .iter()
-            .filter(|addr| all_of(IpFamily::of(**addr)) || listed(addr))
-            .copied()
-            .collect();
+        let accepted = addresses.iter().filter(|addr| all_of(IpFamily::of(**addr)) || listed(addr)).copied().collect();
         let loopback = match mode {
             Mode::Iptables if !localhost_node_ports => Loopback::None,
             Mode::Iptables

@@ -37,6 +37,9 @@ pub enum Reason<'v> {
     HealthCheck(&'v NamespacedName),
     /// The address is this Service's, the port is not.
     UnknownPort(&'v NamespacedName),
+    /// The address is this Service's and the node's own (an external IP, say); the port is not the Service's, so the node itself
+    /// takes the packet, a `ping` too.
+    NodeAddress(&'v NamespacedName),
     /// The address lies in a Service range and belongs to no Service.
     UnallocatedServiceAddress,
     /// `ping` of an address of this Service: it proves nothing.
@@ -97,11 +100,7 @@ impl fmt::Display for Named<'_> {
 
 impl Explanation<'_> {
     fn service_rule(&self, f: &mut fmt::Formatter<'_>, kind: FrontendKind, port: &ServicePort) -> fmt::Result {
-        let policy = if kind == FrontendKind::ClusterIp {
-            "internalTrafficPolicy"
-        } else {
-            "externalTrafficPolicy"
-        };
+        let policy = if kind == FrontendKind::ClusterIp { "internalTrafficPolicy" } else { "externalTrafficPolicy" };
         let candidates = match self.decision.reason {
             Reason::NoEndpoints => {
                 return f.write_str("the Service has no ready endpoint, so the packet is rejected");
@@ -129,19 +128,17 @@ impl Explanation<'_> {
                 &port.cluster
             }
             Reason::IpvsFallback => {
-                write!(
-                    f,
-                    "{policy} is Local, {} has no endpoint, and IPVS falls back to all; ",
-                    self.node()
-                )?;
+                write!(f, "{policy} is Local, {} has no endpoint, and IPVS falls back to all; ", self.node())?;
                 &port.cluster
             }
             // The remaining rules have no Service port.
             _ => return Ok(()),
         };
         self.choice(f, candidates)?;
-        if self.decision.endpoints.masquerades_any() {
+        if self.decision.endpoints.masquerade {
             f.write_str(", source address replaced (masquerade)")?;
+        } else if self.decision.endpoints.masquerades_any() {
+            f.write_str(", source address replaced (masquerade) only towards itself")?;
         }
         if let Some(seconds) = port.affinity_seconds {
             write!(f, ", the same client keeps its endpoint for {seconds} s (ClientIP)")?;
@@ -187,33 +184,57 @@ impl Explanation<'_> {
     fn unowned(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.decision.reason {
             Reason::HealthCheck(service) => {
-                write!(
-                    f,
-                    "health check node port of Service/{service}: the node's proxy answers it"
-                )
+                write!(f, "health check node port of Service/{service}: the node's proxy answers it")?;
+                if self.view.ports_of(service).any(|port| port.assumed_health_check_node_port) {
+                    f.write_str(" (assumed node port)")?;
+                }
+                Ok(())
             }
             Reason::UnknownPort(service) => {
-                write!(
-                    f,
-                    "the address belongs to Service/{service}, which has no such port and protocol"
-                )?;
+                write!(f, "the address belongs to Service/{service}, which has no such port and protocol")?;
                 match self.decision.verdict {
-                    Verdict::Accept => f.write_str("; no rule matches, so the packet goes on to an address nobody has"),
+                    Verdict::Accept if self.has_virtual_addresses_only(service) => {
+                        f.write_str("; no rule matches, so the packet goes on to an address nobody has")
+                    }
+                    Verdict::Accept => f.write_str("; no rule matches, so the packet goes on unchanged"),
                     _ => write!(f, "; {} mode rejects that", self.view.settings.mode),
                 }
+            }
+            Reason::NodeAddress(service) => {
+                write!(
+                    f,
+                    "the address is also the node's own; Service/{service} has no such port and protocol there, "
+                )?;
+                f.write_str("so the node itself takes the packet")
             }
             Reason::UnallocatedServiceAddress => {
                 f.write_str("the address lies in a Service range, but no Service has it; nftables mode drops that")
             }
             Reason::Ping(service) => {
-                write!(
-                    f,
-                    "a virtual address of Service/{service} has no device that could answer a ping; "
-                )?;
+                match self.decision.verdict {
+                    Verdict::Accept if self.has_virtual_addresses_only(service) => {
+                        write!(f, "a virtual address of Service/{service} has no device that could answer a ping; ")?;
+                    }
+                    Verdict::Accept => write!(
+                        f,
+                        "a ping of an address of Service/{service} goes on unchanged, to whoever else has it; "
+                    )?,
+                    _ => write!(
+                        f,
+                        "{} mode rejects a ping of an address of Service/{service}; ",
+                        self.view.settings.mode
+                    )?,
+                }
                 f.write_str("only its ports lead anywhere, so a ping proves nothing")
             }
             _ => f.write_str("no Service owns this address and port; the packet goes on unchanged"),
         }
+    }
+
+    /// Whether a Service has its cluster IPs only, which are on no device; the other addresses may be somebody's.
+    fn has_virtual_addresses_only(&self, service: &NamespacedName) -> bool {
+        let mut ports = self.view.ports_of(service);
+        ports.all(|port| port.external_ips.is_empty() && port.load_balancer_ips.is_empty())
     }
 
     fn node(&self) -> impl fmt::Display + '_ {
@@ -221,11 +242,7 @@ impl Explanation<'_> {
         struct Node<'a>(&'a str);
         impl fmt::Display for Node<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                if self.0.is_empty() {
-                    f.write_str("this node")
-                } else {
-                    write!(f, "node {}", self.0)
-                }
+                if self.0.is_empty() { f.write_str("this node") } else { write!(f, "node {}", self.0) }
             }
         }
         Node(name)

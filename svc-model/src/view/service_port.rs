@@ -1,7 +1,6 @@
 //! What does the node do with one port of one Service in one family? The policy facts, resolved.
 
-use std::cmp::Ordering;
-use std::fmt::Write as _;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -53,10 +52,12 @@ pub struct ServicePort {
     pub local: Candidates,
     /// Whether anybody at all could serve; where it is false packets are rejected.
     pub has_any_endpoints: bool,
-    /// Whether the cluster IP was allocated here rather than written.
+    /// Whether [`cluster_ip`](Self::cluster_ip) was allocated here rather than written.
     pub assumed_cluster_ip: bool,
-    /// Whether the node port was allocated here rather than written.
+    /// Whether [`node_port`](Self::node_port) was allocated here rather than written.
     pub assumed_node_port: bool,
+    /// Whether [`health_check_node_port`](Self::health_check_node_port) was allocated here rather than written.
+    pub assumed_health_check_node_port: bool,
 }
 
 /// Who may serve.
@@ -73,8 +74,8 @@ pub enum TrafficPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Candidates {
-    /// The endpoints.
-    pub backends: Box<[Backend]>,
+    /// The endpoints; ports of one Service that lead to the same ones share them.
+    pub backends: Arc<[Backend]>,
     /// How they were chosen among all.
     pub choice: Choice,
 }
@@ -104,8 +105,8 @@ pub struct Backend {
     pub addr: SocketAddr,
     /// The node it is on.
     pub node: Option<Arc<str>>,
-    /// The Pod behind it.
-    pub pod: Option<NamespacedName>,
+    /// The Pod behind it; a name that copies share.
+    pub pod: Option<Arc<NamespacedName>>,
     /// Whether its Pod had to be assumed.
     pub assumed: bool,
 }
@@ -129,6 +130,7 @@ impl ServicePort {
             return Vec::new();
         }
         let mut ports = Vec::new();
+        let mut chosen: HashMap<Served, Chosen> = HashMap::new();
         for cluster_ip in spec.written_cluster_ips().filter_map(|ip| parse_ip(ip).ok()) {
             let family = IpFamily::of(cluster_ip);
             for port in &spec.ports {
@@ -136,12 +138,21 @@ impl ServicePort {
                     continue;
                 };
                 let mut served = ServicePort::without_endpoints(service, port, cluster_ip, number, protocol);
-                served.assumed_cluster_ip = cluster.has_assumed_cluster_ips(&served.service);
-                served.assumed_node_port = cluster.has_assumed_node_ports(&served.service);
-                let of_family = endpoints
-                    .for_port(port)
-                    .filter(|(endpoint, _)| IpFamily::of(endpoint.addr) == family);
-                served.choose(of_family.collect(), node);
+                let is_assumed = |number| cluster.is_assumed_node_port(&served.service, number);
+                served.assumed_node_port = served.node_port.is_some_and(is_assumed);
+                served.assumed_health_check_node_port = served.health_check_node_port.is_some_and(is_assumed);
+                served.assumed_cluster_ip = cluster.is_assumed_cluster_ip(&served.service, cluster_ip);
+                let key = Served {
+                    family,
+                    sets: endpoints.sets_of(port).collect(),
+                    uses_cluster: served.uses_cluster(),
+                    uses_local: served.uses_local(),
+                };
+                let Chosen { cluster, local, has_any } =
+                    chosen.entry(key).or_insert_with_key(|key| Chosen::new(key, endpoints, node)).clone();
+                served.cluster = cluster;
+                served.local = local;
+                served.has_any_endpoints = has_any;
                 ports.push(served);
             }
         }
@@ -158,21 +169,9 @@ impl ServicePort {
         let spec = &service.spec;
         let family = IpFamily::of(cluster_ip);
         let of_family = |addr: &IpAddr| IpFamily::of(*addr) == family;
-        let external_ips = spec
-            .external_ips
-            .iter()
-            .filter_map(|ip| parse_ip(ip).ok())
-            .filter(of_family);
-        let vips = service
-            .status
-            .load_balancer
-            .ingress
-            .iter()
-            .filter(|ingress| !is_proxy(ingress));
-        let ranges = spec
-            .load_balancer_source_ranges
-            .iter()
-            .filter_map(|cidr| parse_cidr(cidr).ok());
+        let external_ips = spec.external_ips.iter().filter_map(|ip| parse_ip(ip).ok()).filter(of_family);
+        let vips = service.status.load_balancer.ingress.iter().filter(|ingress| !is_proxy(ingress));
+        let ranges = spec.load_balancer_source_ranges.iter().filter_map(|cidr| parse_cidr(cidr).ok());
         let mut served = ServicePort {
             service: service.key(),
             name: port.name.as_str().into(),
@@ -181,10 +180,7 @@ impl ServicePort {
             family,
             cluster_ip,
             external_ips: external_ips.collect(),
-            load_balancer_ips: vips
-                .filter_map(|ingress| parse_ip(&ingress.ip).ok())
-                .filter(of_family)
-                .collect(),
+            load_balancer_ips: vips.filter_map(|ingress| parse_ip(&ingress.ip).ok()).filter(of_family).collect(),
             node_port: port_number(port.node_port),
             health_check_node_port: None,
             internal_policy: policy(spec.internal_traffic_policy.as_deref().unwrap_or_default()),
@@ -196,6 +192,7 @@ impl ServicePort {
             has_any_endpoints: false,
             assumed_cluster_ip: false,
             assumed_node_port: false,
+            assumed_health_check_node_port: false,
         };
         // The external policy counts only for Services that have something external.
         if matches!(spec.type_.as_str(), "NodePort" | "LoadBalancer") || !spec.external_ips.is_empty() {
@@ -207,64 +204,75 @@ impl ServicePort {
         served
     }
 
+    fn uses_cluster(&self) -> bool {
+        self.internal_policy == TrafficPolicy::Cluster || self.is_externally_accessible()
+    }
+
+    fn uses_local(&self) -> bool {
+        self.internal_policy == TrafficPolicy::Local
+            || (self.external_policy == TrafficPolicy::Local && self.is_externally_accessible())
+    }
+}
+
+/// What of a Service port decides its endpoints on a node; ports that agree in it share them.
+#[derive(PartialEq, Eq, Hash)]
+struct Served {
+    family: IpFamily,
+    /// Sets of endpoints, with the port's number there.
+    sets: Vec<(usize, u16)>,
+    uses_cluster: bool,
+    uses_local: bool,
+}
+
+/// The endpoints that a node uses for it.
+#[derive(Clone)]
+struct Chosen {
+    cluster: Candidates,
+    local: Candidates,
+    has_any: bool,
+}
+
+impl Chosen {
     /// Chooses the endpoints of both lists.
-    fn choose(&mut self, mut endpoints: Vec<(&Endpoint, u16)>, node: &NodeSettings) {
+    fn new(port: &Served, endpoints: &ServiceEndpoints, node: &NodeSettings) -> Chosen {
+        let numbered = port.sets.iter().flat_map(|&(i, number)| {
+            let of_set = endpoints.sets[i].endpoints.iter();
+            of_set.map(move |endpoint| (endpoint, number))
+        });
+        let mut endpoints: Vec<(&Endpoint, u16)> =
+            numbered.filter(|(endpoint, _)| IpFamily::of(endpoint.addr) == port.family).collect();
         let is_local = |endpoint: &Endpoint| !node.node.is_empty() && endpoint.node.as_deref() == Some(&*node.node);
         // The same address and port in several slices is one endpoint; a local copy wins.
-        endpoints.sort_by(|a, b| {
-            let key =
-                |(endpoint, port): &(&Endpoint, u16)| (SocketAddr::new(endpoint.addr, *port), !is_local(endpoint));
-            key(a).cmp(&key(b))
-        });
-        endpoints.dedup_by_key(|(endpoint, port)| SocketAddr::new(endpoint.addr, *port));
+        endpoints.sort_by_key(|(endpoint, number)| (SocketAddr::new(endpoint.addr, *number), !is_local(endpoint)));
+        endpoints.dedup_by_key(|(endpoint, number)| SocketAddr::new(endpoint.addr, *number));
 
-        let is_ready = |endpoint: &Endpoint| endpoint.ready;
-        let is_terminating = |endpoint: &Endpoint| endpoint.serving && endpoint.terminating;
-        let uses_cluster = self.internal_policy == TrafficPolicy::Cluster || self.is_externally_accessible();
-        let uses_local = self.internal_policy == TrafficPolicy::Local
-            || (self.external_policy == TrafficPolicy::Local && self.is_externally_accessible());
-        if uses_cluster {
-            let ready: Vec<_> = endpoints
-                .iter()
-                .copied()
-                .filter(|(endpoint, _)| is_ready(endpoint))
-                .collect();
-            self.cluster = match narrow(ready, node) {
+        let is_ready = |(endpoint, _): &(&Endpoint, u16)| endpoint.ready;
+        let is_terminating = |(endpoint, _): &(&Endpoint, u16)| endpoint.serving && endpoint.terminating;
+        let mut cluster = Candidates::default();
+        if port.uses_cluster {
+            let ready: Vec<_> = endpoints.iter().copied().filter(is_ready).collect();
+            cluster = match narrow(ready, node) {
                 (chosen, choice) if !chosen.is_empty() => Candidates::new(&chosen, choice),
                 _ => {
-                    let chosen: Vec<_> = endpoints
-                        .iter()
-                        .copied()
-                        .filter(|(endpoint, _)| is_terminating(endpoint))
-                        .collect();
+                    let chosen: Vec<_> = endpoints.iter().copied().filter(is_terminating).collect();
                     Candidates::new(&chosen, Choice::Terminating)
                 }
             };
         }
-        if uses_local {
-            let local: Vec<_> = endpoints
-                .iter()
-                .copied()
-                .filter(|(endpoint, _)| is_local(endpoint))
-                .collect();
-            let ready: Vec<_> = local
-                .iter()
-                .copied()
-                .filter(|(endpoint, _)| is_ready(endpoint))
-                .collect();
-            self.local = if ready.is_empty() {
-                let chosen: Vec<_> = local
-                    .into_iter()
-                    .filter(|(endpoint, _)| is_terminating(endpoint))
-                    .collect();
+        let mut local = Candidates::default();
+        if port.uses_local {
+            let here = || endpoints.iter().copied().filter(|(endpoint, _)| is_local(endpoint));
+            let ready: Vec<_> = here().filter(is_ready).collect();
+            local = if ready.is_empty() {
+                let chosen: Vec<_> = here().filter(is_terminating).collect();
                 Candidates::new(&chosen, Choice::Terminating)
             } else {
                 Candidates::new(&ready, Choice::Ready)
             };
         }
-        let serves = |endpoint: &Endpoint| is_ready(endpoint) || is_terminating(endpoint);
-        self.has_any_endpoints =
-            !self.cluster.backends.is_empty() || (uses_local && endpoints.iter().any(|(endpoint, _)| serves(endpoint)));
+        let any_serves = || endpoints.iter().any(|e| is_ready(e) || is_terminating(e));
+        let has_any = !cluster.backends.is_empty() || (port.uses_local && any_serves());
+        Chosen { cluster, local, has_any }
     }
 }
 
@@ -281,10 +289,7 @@ fn narrow<'a>(ready: Vec<(&'a Endpoint, u16)>, node: &NodeSettings) -> (Vec<(&'a
     if let Some(chosen) = hinted_for(|endpoint| &endpoint.node_hints, &node.node) {
         return (chosen, Choice::NodeHints);
     }
-    if let Some(chosen) = hinted_for(
-        |endpoint| &endpoint.zone_hints,
-        node.zone.as_deref().unwrap_or_default(),
-    ) {
+    if let Some(chosen) = hinted_for(|endpoint| &endpoint.zone_hints, node.zone.as_deref().unwrap_or_default()) {
         return (chosen, Choice::ZoneHints);
     }
     (ready, Choice::Ready)
@@ -298,29 +303,15 @@ impl Candidates {
             pod: endpoint.pod.clone(),
             assumed: endpoint.assumed,
         };
-        let mut backends: Box<[Backend]> = chosen.iter().map(backend).collect();
-        let (mut left, mut right) = (String::new(), String::new());
-        backends.sort_by(|a, b| by_text(a.addr, b.addr, &mut left, &mut right));
-        Candidates { backends, choice }
+        let mut backends: Vec<Backend> = chosen.iter().map(backend).collect();
+        // kube-proxy's order, by the text: `10.1.1.11:11` comes before `10.1.1.1:11`.
+        backends.sort_by_cached_key(|backend| backend.addr.to_string());
+        Candidates { backends: backends.into(), choice }
     }
-}
-
-/// kube-proxy's order of endpoints: by the text, so that `10.1.1.11:11` comes before `10.1.1.1:11`.
-fn by_text(a: SocketAddr, b: SocketAddr, left: &mut String, right: &mut String) -> Ordering {
-    left.clear();
-    right.clear();
-    // Writing to a String cannot fail.
-    let _ = write!(left, "{a}");
-    let _ = write!(right, "{b}");
-    left.as_str().cmp(right)
 }
 
 fn policy(text: &str) -> TrafficPolicy {
-    if text == "Local" {
-        TrafficPolicy::Local
-    } else {
-        TrafficPolicy::Cluster
-    }
+    if text == "Local" { TrafficPolicy::Local } else { TrafficPolicy::Cluster }
 }
 
 fn is_proxy(ingress: &api::LoadBalancerIngress) -> bool {
@@ -334,17 +325,7 @@ fn affinity_seconds(service: &Service) -> Option<u32> {
     if service.spec.session_affinity != "ClientIP" {
         return None;
     }
-    let config = service
-        .spec
-        .session_affinity_config
-        .as_ref()
-        .and_then(|config| config.client_ip.as_ref());
-    let seconds = config
-        .and_then(|config| config.timeout_seconds)
-        .and_then(|seconds| u32::try_from(seconds).ok());
-    Some(
-        seconds
-            .filter(|seconds| (1..=LONGEST).contains(seconds))
-            .unwrap_or(DEFAULT),
-    )
+    let config = service.spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
+    let seconds = config.and_then(|config| config.timeout_seconds).and_then(|seconds| u32::try_from(seconds).ok());
+    Some(seconds.filter(|seconds| (1..=LONGEST).contains(seconds)).unwrap_or(DEFAULT))
 }

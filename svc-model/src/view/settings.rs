@@ -103,9 +103,7 @@ impl NodeSettings {
                     [] => "",
                     [only] => only,
                     _ => {
-                        return Err(AmbiguousNode {
-                            names: names.into_iter().map(str::to_owned).collect(),
-                        });
+                        return Err(AmbiguousNode { names: names.into_iter().map(str::to_owned).collect() });
                     }
                 }
             }

@@ -30,10 +30,7 @@ pub(crate) fn node(name: &str, ip: &str) -> Value {
 
 pub(crate) fn proxy(extra: Value) -> Value {
     let mut config = json!({"kind": "KubeProxyConfiguration", "clusterCIDR": "10.0.0.0/8"});
-    config
-        .as_object_mut()
-        .unwrap()
-        .extend(extra.as_object().unwrap().clone());
+    config.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     config
 }
 
@@ -69,13 +66,7 @@ pub(crate) fn decide<'v>(view: &'v NodeView, src: &str, dst: &str) -> Decision<'
 pub(crate) fn short(view: &NodeView, src: &str, dst: &str) -> String {
     let decision = decide(view, src, dst);
     let mut words = vec![decision.verdict.to_string()];
-    words.extend(
-        decision
-            .endpoints
-            .backends()
-            .iter()
-            .map(|backend| backend.addr.to_string()),
-    );
+    words.extend(decision.endpoints.backends().iter().map(|backend| backend.addr.to_string()));
     if decision.endpoints.masquerades_any() {
         words.push("masq".into());
     }

@@ -26,11 +26,7 @@ pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
 /// The addresses that Services are written to have; not those of headless and ExternalName Services, which have none.
 pub(super) fn written_addrs(service: &Service) -> impl Iterator<Item = IpAddr> {
     let has_none = service.spec.is_headless() || service.spec.is_external_name();
-    service
-        .spec
-        .written_cluster_ips()
-        .filter(move |_| !has_none)
-        .filter_map(|ip| parse_ip(ip).ok())
+    service.spec.written_cluster_ips().filter(move |_| !has_none).filter_map(|ip| parse_ip(ip).ok())
 }
 
 fn cluster_ips(cluster: &Cluster, ranges: &Ranges, findings: &mut Findings) {
@@ -50,11 +46,7 @@ fn cluster_ips(cluster: &Cluster, ranges: &Ranges, findings: &mut Findings) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(service);
                     if ranges.exclude(addr) {
-                        findings.error(
-                            service,
-                            "spec.clusterIPs",
-                            format_args!("{addr} is outside every ServiceCIDR"),
-                        );
+                        findings.error(service, "spec.clusterIPs", format_args!("{addr} is outside every ServiceCIDR"));
                     }
                 }
             }
@@ -108,10 +100,7 @@ fn node_ports(cluster: &Cluster, findings: &mut Findings) {
         let local = type_ == Type::LoadBalancer && spec.external_traffic_policy == "Local";
         let health_check = local.then_some((None, spec.health_check_node_port));
         let ports = spec.ports.iter().enumerate().map(|(i, port)| (Some(i), port.node_port));
-        for (port, number) in ports
-            .chain(health_check)
-            .filter(|(_, number)| NODE_PORTS.contains(number))
-        {
+        for (port, number) in ports.chain(health_check).filter(|(_, number)| NODE_PORTS.contains(number)) {
             let owner = *owners.entry(number).or_insert(service);
             if ptr::eq(owner, service) {
                 continue;
@@ -164,23 +153,13 @@ mod tests {
 
     #[test]
     fn a_cluster_ip_has_one_owner() {
-        let (a, b) = (
-            service("a", r#""clusterIP":"10.96.0.11""#),
-            service("b", r#""clusterIP":"10.96.0.11""#),
-        );
+        let (a, b) = (service("a", r#""clusterIP":"10.96.0.11""#), service("b", r#""clusterIP":"10.96.0.11""#));
         // Whatever the order they are given in.
-        for world in [
-            [("Service", &*a), ("Service", &*b)],
-            [("Service", &*b), ("Service", &*a)],
-        ] {
+        for world in [[("Service", &*a), ("Service", &*b)], [("Service", &*b), ("Service", &*a)]] {
             expect_across(&world, &["clusterIP"], &[(E, B, "spec.clusterIPs")]);
         }
         let other = service("b", r#""clusterIP":"010.096.0.11""#);
-        expect_across(
-            &[("Service", &a), ("Service", &other)],
-            &["clusterIP"],
-            &[(E, B, "spec.clusterIPs")],
-        );
+        expect_across(&[("Service", &a), ("Service", &other)], &["clusterIP"], &[(E, B, "spec.clusterIPs")]);
         let headless = service("b", r#""clusterIP":"None""#);
         expect_across(&[("Service", &headless), ("Service", &headless)], &["clusterIP"], &[]);
     }
@@ -207,11 +186,7 @@ mod tests {
             &["clusterIP"],
             &[(W, A, "spec.clusterIP")],
         );
-        for spec in [
-            r#""clusterIP":"None""#,
-            r#""type":"ExternalName""#,
-            r#""clusterIPs":["10.96.0.1"]"#,
-        ] {
+        for spec in [r#""clusterIP":"None""#, r#""type":"ExternalName""#, r#""clusterIPs":["10.96.0.1"]"#] {
             expect_across(&[("Service", &service("a", spec))], &["clusterIP"], &[]);
         }
     }
@@ -271,10 +246,7 @@ mod tests {
     fn health_check_ports_and_node_ports_share_their_range() {
         const ABOUT: &[&str] = &["odePort"];
         let check = |name: &str| {
-            service(
-                name,
-                r#""type":"LoadBalancer","externalTrafficPolicy":"Local","healthCheckNodePort":30900"#,
-            )
+            service(name, r#""type":"LoadBalancer","externalTrafficPolicy":"Local","healthCheckNodePort":30900"#)
         };
         let of = |name: &str| {
             let spec = r#"{"type":"NodePort","ports":[{"port":80,"nodePort":30900}]}"#;
@@ -283,10 +255,6 @@ mod tests {
         let later = &[(E, B, "spec.healthCheckNodePort")];
         expect_across(&[("Service", &check("a")), ("Service", &check("b"))], ABOUT, later);
         expect_across(&[("Service", &of("a")), ("Service", &check("b"))], ABOUT, later);
-        expect_across(
-            &[("Service", &check("a")), ("Service", &of("b"))],
-            ABOUT,
-            &[(E, B, "spec.ports[0].nodePort")],
-        );
+        expect_across(&[("Service", &check("a")), ("Service", &of("b"))], ABOUT, &[(E, B, "spec.ports[0].nodePort")]);
     }
 }

@@ -56,9 +56,8 @@ fn claims(service: &Service) -> Vec<(IpAddr, Claim)> {
     if service.spec.is_headless() || service.spec.is_external_name() {
         return Vec::new();
     }
-    let mut claims: Vec<(IpAddr, Claim)> = allocation::written_addrs(service)
-        .map(|addr| (addr, Claim::ClusterIp))
-        .collect();
+    let mut claims: Vec<(IpAddr, Claim)> =
+        allocation::written_addrs(service).map(|addr| (addr, Claim::ClusterIp)).collect();
     for (i, ip) in service.spec.external_ips.iter().enumerate() {
         let addr = parse_ip(ip).ok().filter(|addr| special(*addr).is_none());
         claims.extend(addr.map(|addr| (addr, Claim::External(i))));
@@ -87,9 +86,7 @@ fn service_addresses(cluster: &Cluster, findings: &mut Findings) {
         claims.dedup_by(|a, b| a.0.rank() == b.0.rank() && ptr::eq(a.1, b.1));
         if let Some((Claim::ClusterIp, owner)) = claims.first() {
             let message = format!("{addr} is the cluster IP of {}", owner.reference());
-            claims
-                .iter()
-                .for_each(|(claim, service)| claim.lost(service, &message, findings));
+            claims.iter().for_each(|(claim, service)| claim.lost(service, &message, findings));
             continue;
         }
         let mut owners = HashMap::new();
@@ -130,11 +127,7 @@ struct HostPort<'a> {
 
 impl<'a> HostPort<'a> {
     fn conflict(&self, host_ip: &str) -> Option<&'a Pod> {
-        if host_ip.is_empty() {
-            self.first
-        } else {
-            self.everywhere.or_else(|| self.at.get(host_ip).copied())
-        }
+        if host_ip.is_empty() { self.first } else { self.everywhere.or_else(|| self.at.get(host_ip).copied()) }
     }
 
     fn take(&mut self, host_ip: &'a str, pod: &'a Pod) {
@@ -150,10 +143,7 @@ impl<'a> HostPort<'a> {
 /// The scheduler puts only one Pod with a host port on a node.
 fn host_ports(cluster: &Cluster, findings: &mut Findings) {
     let mut taken: HashMap<(&str, Protocol, i64), HostPort<'_>> = HashMap::new();
-    for pod in cluster
-        .list::<Pod>()
-        .filter(|pod| !pod.spec.node_name.is_empty() && !pod.is_finished())
-    {
+    for pod in cluster.list::<Pod>().filter(|pod| !pod.spec.node_name.is_empty() && !pod.is_finished()) {
         let mut own = Vec::new();
         for (i, container) in pod.spec.containers.iter().enumerate() {
             for (j, port) in container.ports.iter().enumerate() {
@@ -164,11 +154,7 @@ fn host_ports(cluster: &Cluster, findings: &mut Findings) {
                 if !is_port(number) {
                     continue;
                 }
-                let host_ip = if port.host_ip == "0.0.0.0" {
-                    ""
-                } else {
-                    port.host_ip.as_str()
-                };
+                let host_ip = if port.host_ip == "0.0.0.0" { "" } else { port.host_ip.as_str() };
                 let key = (pod.spec.node_name.as_str(), protocol, number);
                 if let Some(other) = taken.get(&key).and_then(|taken| taken.conflict(host_ip)) {
                     let message = format_args!(
@@ -229,11 +215,7 @@ mod tests {
     #[test]
     fn cve_2020_8554_no_external_address_is_a_cluster_ip() {
         let cluster_ip = r#"{"metadata":{"name":"z"},"spec":{"clusterIP":"10.96.0.9","ports":[{"port":443}]}}"#;
-        services(
-            &external("a", "10.96.0.9", r#""port":80"#),
-            cluster_ip,
-            &[(W, A, EXTERNAL)],
-        );
+        services(&external("a", "10.96.0.9", r#""port":80"#), cluster_ip, &[(W, A, EXTERNAL)]);
         services(&balanced("a", r#"{"ip":"10.96.0.9"}"#), cluster_ip, &[(W, A, INGRESS)]);
     }
 
@@ -267,45 +249,17 @@ mod tests {
             ("n2", r#""hostPort":8080"#, r#""hostPort":8080"#, false),
             ("n1", r#""hostPort":8080"#, r#""hostPort":8081"#, false),
             ("n1", r#""hostPort":8080"#, r#""hostPort":8080,"protocol":"UDP""#, false),
-            (
-                "n1",
-                r#""hostPort":8080"#,
-                r#""hostPort":8080,"hostIP":"10.0.0.1""#,
-                true,
-            ),
-            (
-                "n1",
-                r#""hostPort":8080,"hostIP":"10.0.0.1""#,
-                r#""hostPort":8080"#,
-                true,
-            ),
-            (
-                "n1",
-                r#""hostPort":8080,"hostIP":"10.0.0.1""#,
-                r#""hostPort":8080,"hostIP":"10.0.0.1""#,
-                true,
-            ),
-            (
-                "n1",
-                r#""hostPort":8080,"hostIP":"10.0.0.1""#,
-                r#""hostPort":8080,"hostIP":"10.0.0.2""#,
-                false,
-            ),
-            (
-                "n1",
-                r#""hostPort":8080,"hostIP":"0.0.0.0""#,
-                r#""hostPort":8080,"hostIP":"10.0.0.2""#,
-                true,
-            ),
+            ("n1", r#""hostPort":8080"#, r#""hostPort":8080,"hostIP":"10.0.0.1""#, true),
+            ("n1", r#""hostPort":8080,"hostIP":"10.0.0.1""#, r#""hostPort":8080"#, true),
+            ("n1", r#""hostPort":8080,"hostIP":"10.0.0.1""#, r#""hostPort":8080,"hostIP":"10.0.0.1""#, true),
+            ("n1", r#""hostPort":8080,"hostIP":"10.0.0.1""#, r#""hostPort":8080,"hostIP":"10.0.0.2""#, false),
+            ("n1", r#""hostPort":8080,"hostIP":"0.0.0.0""#, r#""hostPort":8080,"hostIP":"10.0.0.2""#, true),
             ("n1", r#""hostPort":0"#, r#""hostPort":0"#, false),
         ] {
             let world = [("Pod", &*pod("p", "n1", p)), ("Pod", &*pod("q", node, q))];
             expect_across(&world, &["hostPort"], if conflict { found } else { &[] });
         }
-        let unscheduled = [
-            ("Pod", &*pod("p", "", r#""hostPort":80"#)),
-            ("Pod", &*pod("q", "", r#""hostPort":80"#)),
-        ];
+        let unscheduled = [("Pod", &*pod("p", "", r#""hostPort":80"#)), ("Pod", &*pod("q", "", r#""hostPort":80"#))];
         expect_across(&unscheduled, &["hostPort"], &[]);
     }
 }

@@ -28,16 +28,11 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn error(&mut self, object: &impl Resource, field: impl Display, message: impl Display) {
-        self.0
-            .push(Finding::error(subject(object), field.to_string(), message.to_string()));
+        self.0.push(Finding::error(subject(object), field.to_string(), message.to_string()));
     }
 
     fn warning(&mut self, object: &impl Resource, field: impl Display, message: impl Display) {
-        self.0.push(Finding::warning(
-            subject(object),
-            field.to_string(),
-            message.to_string(),
-        ));
+        self.0.push(Finding::warning(subject(object), field.to_string(), message.to_string()));
     }
 }
 
@@ -56,35 +51,15 @@ struct Workload<'a> {
 
 fn workloads(cluster: &Cluster) -> impl Iterator<Item = Workload<'_>> {
     fn of<'a, T: Resource>(object: &'a T, at: &'static str, spec: &'a WorkloadSpec) -> Workload<'a> {
-        Workload {
-            object: subject(object),
-            namespace: object.namespace(),
-            at,
-            spec,
-        }
+        Workload { object: subject(object), namespace: object.namespace(), at, spec }
     }
     let jobs = cluster.list::<Job>().map(|object| of(object, "spec", &object.spec));
-    let cron_jobs = cluster
-        .list::<CronJob>()
-        .map(|object| of(object, "spec.jobTemplate.spec", &object.spec.job_template.spec));
-    (cluster
-        .list::<Deployment>()
-        .map(|object| of(object, "spec", &object.spec)))
-    .chain(
-        cluster
-            .list::<ReplicaSet>()
-            .map(|object| of(object, "spec", &object.spec)),
-    )
-    .chain(
-        cluster
-            .list::<StatefulSet>()
-            .map(|object| of(object, "spec", &object.spec)),
-    )
-    .chain(
-        cluster
-            .list::<DaemonSet>()
-            .map(|object| of(object, "spec", &object.spec)),
-    )
-    .chain(jobs)
-    .chain(cron_jobs)
+    let cron_jobs =
+        cluster.list::<CronJob>().map(|object| of(object, "spec.jobTemplate.spec", &object.spec.job_template.spec));
+    (cluster.list::<Deployment>().map(|object| of(object, "spec", &object.spec)))
+        .chain(cluster.list::<ReplicaSet>().map(|object| of(object, "spec", &object.spec)))
+        .chain(cluster.list::<StatefulSet>().map(|object| of(object, "spec", &object.spec)))
+        .chain(cluster.list::<DaemonSet>().map(|object| of(object, "spec", &object.spec)))
+        .chain(jobs)
+        .chain(cron_jobs)
 }

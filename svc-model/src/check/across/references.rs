@@ -41,19 +41,14 @@ impl<'a> Index<'a> {
         for service in cluster.list::<Service>() {
             for port in &service.spec.ports {
                 if let Ok(protocol) = Protocol::of_field(&port.protocol) {
-                    index
-                        .ports
-                        .insert((service.namespace(), service.name(), &port.name, protocol));
+                    index.ports.insert((service.namespace(), service.name(), &port.name, protocol));
                 }
             }
             for addr in allocation::written_addrs(service) {
                 index.cluster_ips.entry(addr).or_insert(service);
             }
         }
-        for pod in cluster
-            .list::<Pod>()
-            .filter(|pod| !pod.spec.host_network && !pod.is_finished())
-        {
+        for pod in cluster.list::<Pod>().filter(|pod| !pod.spec.host_network && !pod.is_finished()) {
             for addr in pod.written_ips().filter_map(|ip| parse_ip(ip).ok()) {
                 index.pods.entry(addr).or_insert(pod);
                 index.pod_namespaces.insert((addr, pod.namespace()));
@@ -67,10 +62,7 @@ impl<'a> Index<'a> {
         if let Some(service) = self.cluster_ips.get(&addr) {
             return Some(format!("{addr} is the cluster IP of {}", service.reference()));
         }
-        let pod = self
-            .pods
-            .get(&addr)
-            .filter(|_| !self.pod_namespaces.contains(&(addr, namespace)))?;
+        let pod = self.pods.get(&addr).filter(|_| !self.pod_namespaces.contains(&(addr, namespace)))?;
         Some(format!("{addr} is {}, of another namespace", pod.reference()))
     }
 
@@ -78,9 +70,7 @@ impl<'a> Index<'a> {
     fn is_dead(&self, service: &Service, name: &str, protocol: &str) -> Option<Protocol> {
         let protocol = Protocol::of_field(protocol).ok()?;
         let is_name = name.is_empty() || names::dns_1123_label(name).is_ok();
-        let pairs = self
-            .ports
-            .contains(&(service.namespace(), service.name(), name, protocol));
+        let pairs = self.ports.contains(&(service.namespace(), service.name(), name, protocol));
         (is_name && !pairs && !service.spec.ports.is_empty() && !service.spec.is_external_name()).then_some(protocol)
     }
 }
@@ -90,15 +80,8 @@ fn service_named(namespace: &str, name: &str) -> ObjectRef {
 }
 
 fn dead(service: &Service, name: &str, protocol: Protocol) -> String {
-    let port = if name.is_empty() {
-        "without a name".to_owned()
-    } else {
-        format!("named {name:?}")
-    };
-    format!(
-        "{} has no {protocol} port {port}, so nothing leads here",
-        service.reference()
-    )
+    let port = if name.is_empty() { "without a name".to_owned() } else { format!("named {name:?}") };
+    format!("{} has no {protocol} port {port}, so nothing leads here", service.reference())
 }
 
 /// An address that the object itself may have.
@@ -150,10 +133,8 @@ fn endpoints_name(cluster: &Cluster, index: &Index<'_>, endpoints: &Endpoints, f
         findings.warning(endpoints, "metadata.name", message);
     }
     for (i, subset) in endpoints.subsets.iter().enumerate() {
-        for (list, addresses) in [
-            ("addresses", &subset.addresses),
-            ("notReadyAddresses", &subset.not_ready_addresses),
-        ] {
+        for (list, addresses) in [("addresses", &subset.addresses), ("notReadyAddresses", &subset.not_ready_addresses)]
+        {
             for (j, address) in addresses.iter().enumerate() {
                 if let Some(message) = judged(&address.ip).and_then(|addr| index.why_not(namespace, addr)) {
                     findings.warning(endpoints, format_args!("subsets[{i}].{list}[{j}].ip"), message);
@@ -252,11 +233,7 @@ mod tests {
         expect_across(&[("Endpoints", "{}")], &["metadata"], &[]);
         let malformed = s.replace(r#":"a"}"#, r#":"a b"}"#);
         expect_across(&[("EndpointSlice", &malformed)], &["metadata"], &[]);
-        expect_across(
-            &[("Service", &a), ("EndpointSlice", &s), ("Endpoints", &e)],
-            &["metadata"],
-            &[],
-        );
+        expect_across(&[("Service", &a), ("EndpointSlice", &s), ("Endpoints", &e)], &["metadata"], &[]);
     }
 
     #[test]
@@ -302,25 +279,16 @@ mod tests {
         for (addr, pods, found) in [
             ("10.1.0.1", vec![pod("other", "", "Running")], true),
             ("10.1.0.1", vec![pod("default", "", "Running")], false),
-            (
-                "10.1.0.1",
-                vec![pod("other", "", "Running"), pod("default", "", "")],
-                false,
-            ),
-            (
-                "10.1.0.1",
-                vec![pod("other", r#""hostNetwork":true"#, "Running")],
-                false,
-            ),
+            ("10.1.0.1", vec![pod("other", "", "Running"), pod("default", "", "")], false),
+            ("10.1.0.1", vec![pod("other", r#""hostNetwork":true"#, "Running")], false),
             ("10.1.0.1", vec![pod("other", "", "Succeeded")], false),
             ("10.1.0.2", vec![pod("other", "", "Running")], false),
             ("10.96.0.9", vec![], true),
             ("010.096.0.9", vec![], true),
         ] {
-            for (kind, json, expected) in [
-                ("EndpointSlice", slice(addr, ""), fields),
-                ("Endpoints", endpoints(addr, ""), old_fields),
-            ] {
+            for (kind, json, expected) in
+                [("EndpointSlice", slice(addr, ""), fields), ("Endpoints", endpoints(addr, ""), old_fields)]
+            {
                 let mut world: Vec<(&str, &str)> = vec![("Service", &a), (kind, &json)];
                 world.extend(pods.iter().map(|pod| ("Pod", pod.as_str())));
                 expect_across(&world, &["ddresses"], if found { &expected } else { &[] });
@@ -336,24 +304,12 @@ mod tests {
         expect_across(&[("Pod", pod)], ABOUT, &[(W, "Pod/default/p", "spec.subdomain")]);
         expect_across(&[("Pod", pod), ("Service", &a)], ABOUT, &[]);
         let set = r#"{"metadata":{"name":"d"},"spec":{"serviceName":"a"}}"#;
-        expect_across(
-            &[("StatefulSet", set)],
-            ABOUT,
-            &[(W, "StatefulSet/default/d", "spec.serviceName")],
-        );
+        expect_across(&[("StatefulSet", set)], ABOUT, &[(W, "StatefulSet/default/d", "spec.serviceName")]);
         expect_across(&[("StatefulSet", set), ("Service", &a)], ABOUT, &[]);
         let deployment = r#"{"metadata":{"name":"d"},"spec":{"template":{"spec":{"subdomain":"a"}}}}"#;
         let field = "spec.template.spec.subdomain";
-        expect_across(
-            &[("Deployment", deployment)],
-            ABOUT,
-            &[(W, "Deployment/default/d", field)],
-        );
-        expect_across(
-            &[("Pod", r#"{"metadata":{"name":"p"},"spec":{"subdomain":"a.b"}}"#)],
-            ABOUT,
-            &[],
-        );
+        expect_across(&[("Deployment", deployment)], ABOUT, &[(W, "Deployment/default/d", field)]);
+        expect_across(&[("Pod", r#"{"metadata":{"name":"p"},"spec":{"subdomain":"a.b"}}"#)], ABOUT, &[]);
     }
 
     #[test]
@@ -361,11 +317,7 @@ mod tests {
         let dns = r#"{"metadata":{"name":"kube-dns","namespace":"kube-system"},"spec":{"clusterIP":"10.96.0.10"}}"#;
         let kubelet = r#"{"clusterDNS":["10.96.0.10","10.96.0.11","169.254.20.10","kube-dns"]}"#;
         let expected = &[(W, "KubeletConfiguration", "clusterDNS[1]")];
-        expect_across(
-            &[("KubeletConfiguration", kubelet), ("Service", dns)],
-            &["clusterDNS"],
-            expected,
-        );
+        expect_across(&[("KubeletConfiguration", kubelet), ("Service", dns)], &["clusterDNS"], expected);
         expect_across(&[("KubeletConfiguration", kubelet)], &["clusterDNS"], &[]);
     }
 }

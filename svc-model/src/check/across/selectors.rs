@@ -13,10 +13,7 @@ use crate::kind::Resource;
 
 pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
     let templates = Templates::of(cluster);
-    for service in cluster
-        .list::<Service>()
-        .filter(|service| !service.spec.is_external_name())
-    {
+    for service in cluster.list::<Service>().filter(|service| !service.spec.is_external_name()) {
         let (namespace, selector) = (service.namespace(), &service.spec.selector);
         let has_objects = cluster.slices_of(namespace, service.name()).next().is_some()
             || cluster.get::<Endpoints>(namespace, service.name()).is_some();
@@ -34,9 +31,7 @@ pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
             continue;
         }
         let mut selected = Selected::default();
-        templates
-            .selected_by(namespace, selector)
-            .for_each(|spec| selected.add(spec, true));
+        templates.selected_by(namespace, selector).for_each(|spec| selected.add(spec, true));
         for pod in cluster.pods_selected_by(namespace, selector) {
             selected.add(&pod.spec, may_serve(pod, service));
         }
@@ -48,17 +43,9 @@ pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
         }
         let what = shown(selector);
         if selected.count == 0 {
-            findings.warning(
-                service,
-                "spec.selector",
-                format_args!("no Pod and no workload has the labels {what}"),
-            );
+            findings.warning(service, "spec.selector", format_args!("no Pod and no workload has the labels {what}"));
         } else if !selected.any_may_serve {
-            findings.warning(
-                service,
-                "spec.selector",
-                format_args!("no Pod with the labels {what} is ready"),
-            );
+            findings.warning(service, "spec.selector", format_args!("no Pod with the labels {what} is ready"));
         }
     }
 }
@@ -67,16 +54,8 @@ fn written_endpoints(cluster: &Cluster, service: &Service, findings: &mut Findin
     let endpoints = endpoints::of(cluster, service);
     let mut all = endpoints.sets.iter().flat_map(|set| &set.endpoints);
     if !all.any(|endpoint| endpoint.ready || (endpoint.serving && endpoint.terminating)) {
-        let objects = if endpoints.source == Source::Slices {
-            "EndpointSlices hold"
-        } else {
-            "Endpoints object holds"
-        };
-        findings.warning(
-            service,
-            "spec.selector",
-            format_args!("its {objects} no endpoint that is ready"),
-        );
+        let objects = if endpoints.source == Source::Slices { "EndpointSlices hold" } else { "Endpoints object holds" };
+        findings.warning(service, "spec.selector", format_args!("its {objects} no endpoint that is ready"));
     }
 }
 
@@ -88,17 +67,11 @@ fn may_serve(pod: &Pod, service: &Service) -> bool {
 
 /// A selector that is refused for its form is not judged further.
 fn is_well_formed(selector: &StringMap) -> bool {
-    selector
-        .iter()
-        .all(|(key, value)| names::qualified_name(key).is_ok() && names::label_value(value).is_ok())
+    selector.iter().all(|(key, value)| names::qualified_name(key).is_ok() && names::label_value(value).is_ok())
 }
 
 fn shown(selector: &StringMap) -> String {
-    selector
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect::<Vec<_>>()
-        .join(",")
+    selector.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
 fn target_ports(service: &Service, selected: &Selected<'_>, findings: &mut Findings) {
@@ -120,11 +93,7 @@ fn target_ports(service: &Service, selected: &Selected<'_>, findings: &mut Findi
             _ => port.port,
         };
         if is_port(number) && selected.all_declare && !selected.numbers.contains(&number) {
-            findings.warning(
-                service,
-                field,
-                format_args!("no Pod it selects declares the port {number}"),
-            );
+            findings.warning(service, field, format_args!("no Pod it selects declares the port {number}"));
         }
     }
 }
@@ -142,13 +111,7 @@ struct Selected<'a> {
 impl Default for Selected<'_> {
     fn default() -> Self {
         let (names, numbers) = Default::default();
-        Selected {
-            count: 0,
-            names,
-            numbers,
-            all_declare: true,
-            any_may_serve: false,
-        }
+        Selected { count: 0, names, numbers, all_declare: true, any_may_serve: false }
     }
 }
 
@@ -166,11 +129,7 @@ impl<'a> Selected<'a> {
     }
 
     fn names_of(&self, protocol: Protocol) -> String {
-        let names = self
-            .names
-            .iter()
-            .filter(|(name, p)| !name.is_empty() && *p == protocol)
-            .map(|(name, _)| *name);
+        let names = self.names.iter().filter(|(name, p)| !name.is_empty() && *p == protocol).map(|(name, _)| *name);
         match names.take(5).collect::<Vec<_>>() {
             names if names.is_empty() => String::new(),
             names => format!(", they have {}", names.join(", ")),
@@ -186,18 +145,11 @@ struct Templates<'a> {
 
 impl<'a> Templates<'a> {
     fn of(cluster: &'a Cluster) -> Templates<'a> {
-        let mut found = Templates {
-            templates: Vec::new(),
-            by_label: HashMap::new(),
-        };
+        let mut found = Templates { templates: Vec::new(), by_label: HashMap::new() };
         for workload in workloads(cluster) {
             let template = &workload.spec.template;
             for (key, value) in &template.metadata.labels {
-                found
-                    .by_label
-                    .entry((workload.namespace, key, value))
-                    .or_default()
-                    .push(found.templates.len());
+                found.by_label.entry((workload.namespace, key, value)).or_default().push(found.templates.len());
             }
             found.templates.push((&template.metadata.labels, &template.spec));
         }
@@ -211,20 +163,11 @@ impl<'a> Templates<'a> {
         selector: &'s StringMap,
     ) -> impl Iterator<Item = &'a PodSpec> + use<'s, 'a> {
         let with = |(key, value): (&'s String, &'s String)| -> &'s [usize] {
-            self.by_label
-                .get(&(namespace, key.as_str(), value.as_str()))
-                .map(Vec::as_slice)
-                .unwrap_or_default()
+            self.by_label.get(&(namespace, key.as_str(), value.as_str())).map(Vec::as_slice).unwrap_or_default()
         };
-        let rarest = selector
-            .iter()
-            .map(with)
-            .min_by_key(|templates| templates.len())
-            .unwrap_or_default();
+        let rarest = selector.iter().map(with).min_by_key(|templates| templates.len()).unwrap_or_default();
         let templates = rarest.iter().map(|i| self.templates[*i]);
-        templates
-            .filter(move |(labels, _)| selects(selector, labels))
-            .map(|(_, spec)| spec)
+        templates.filter(move |(labels, _)| selects(selector, labels)).map(|(_, spec)| spec)
     }
 }
 
@@ -308,11 +251,7 @@ mod tests {
             (r#""ready":false,"terminating":true"#, &[]),
             (r#""ready":false,"serving":false,"terminating":true"#, &[SELECTOR]),
         ] {
-            expect_across(
-                &[("Service", &bare), ("EndpointSlice", &endpoint(conditions))],
-                ABOUT,
-                expected,
-            );
+            expect_across(&[("Service", &bare), ("EndpointSlice", &endpoint(conditions))], ABOUT, expected);
         }
         let not_ready = r#"{"metadata":{"name":"a"},"subsets":[{"notReadyAddresses":[{"ip":"10.1.0.1"}]}]}"#;
         expect_across(&[("Service", &bare), ("Endpoints", not_ready)], ABOUT, &[SELECTOR]);
@@ -320,23 +259,14 @@ mod tests {
         let a = selecting(r#""port":80"#);
         let condition = |status: &str| {
             let conditions = format!(r#"[{{"type":"Ready","status":"{status}"}}]"#);
-            pod(
-                "p",
-                "x",
-                "",
-                &format!(r#""phase":"Running","podIP":"10.1.0.1","conditions":{conditions}"#),
-            )
+            pod("p", "x", "", &format!(r#""phase":"Running","podIP":"10.1.0.1","conditions":{conditions}"#))
         };
         expect_across(&[("Service", &a), ("Pod", &condition("True"))], ABOUT, &[]);
         expect_across(&[("Service", &a), ("Pod", &condition("False"))], ABOUT, &[SELECTOR]);
         let publishing = service(r#""selector":{"app":"x"},"publishNotReadyAddresses":true"#);
         expect_across(&[("Service", &publishing), ("Pod", &condition("False"))], ABOUT, &[]);
         // The template's Pods will be.
-        let world = [
-            ("Service", &*a),
-            ("Pod", &*condition("False")),
-            ("Deployment", &*deployment("x", "")),
-        ];
+        let world = [("Service", &*a), ("Pod", &*condition("False")), ("Deployment", &*deployment("x", ""))];
         expect_across(&world, ABOUT, &[]);
     }
 
@@ -345,23 +275,9 @@ mod tests {
         const ABOUT: &[&str] = &["targetPort"];
         let a = selecting(r#""port":80,"targetPort":"web""#);
         let with = |ports: &str| pod("p", "x", ports, "");
-        expect_across(
-            &[
-                ("Service", &a),
-                ("Pod", &with(r#"{"containerPort":8080,"name":"http"}"#)),
-            ],
-            ABOUT,
-            &[TARGET],
-        );
+        expect_across(&[("Service", &a), ("Pod", &with(r#"{"containerPort":8080,"name":"http"}"#))], ABOUT, &[TARGET]);
         expect_across(&[("Service", &a), ("Pod", &with(""))], ABOUT, &[TARGET]);
-        expect_across(
-            &[
-                ("Service", &a),
-                ("Pod", &with(r#"{"containerPort":8080,"name":"web"}"#)),
-            ],
-            ABOUT,
-            &[],
-        );
+        expect_across(&[("Service", &a), ("Pod", &with(r#"{"containerPort":8080,"name":"web"}"#))], ABOUT, &[]);
         let udp = r#"{"containerPort":8080,"name":"web","protocol":"UDP"}"#;
         expect_across(&[("Service", &a), ("Pod", &with(udp))], ABOUT, &[TARGET]);
         let world = [
@@ -379,18 +295,13 @@ mod tests {
         const ABOUT: &[&str] = &["targetPort"];
         let p = pod("p", "x", r#"{"containerPort":8080}"#, "");
         let silent = pod("q", "x", "", "");
-        for (port, expected) in [
-            (r#""port":80"#, &[TARGET][..]),
-            (r#""port":80,"targetPort":8080"#, &[]),
-            (r#""port":8080"#, &[]),
-        ] {
+        for (port, expected) in
+            [(r#""port":80"#, &[TARGET][..]), (r#""port":80,"targetPort":8080"#, &[]), (r#""port":8080"#, &[])]
+        {
             let a = selecting(port);
             expect_across(&[("Service", &a), ("Pod", &p)], ABOUT, expected);
             expect_across(
-                &[
-                    ("Service", &a),
-                    ("Deployment", &deployment("x", r#"{"containerPort":8080}"#)),
-                ],
+                &[("Service", &a), ("Deployment", &deployment("x", r#"{"containerPort":8080}"#))],
                 ABOUT,
                 expected,
             );

@@ -12,10 +12,7 @@ use crate::kind::Resource;
 pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
     let mut namespace = "";
     let mut owners: HashMap<String, &Service> = HashMap::new();
-    for service in cluster
-        .list::<Service>()
-        .filter(|s| !s.spec.is_headless() && !s.spec.is_external_name())
-    {
+    for service in cluster.list::<Service>().filter(|s| !s.spec.is_headless() && !s.spec.is_external_name()) {
         // The Services come by namespace.
         if service.namespace() != namespace {
             namespace = service.namespace();
@@ -30,10 +27,7 @@ pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
             }
         }
         if let Some((variable, owner)) = collision {
-            let message = format_args!(
-                "the variable {variable} is made of {} too; chance decides",
-                owner.reference()
-            );
+            let message = format_args!("the variable {variable} is made of {} too; chance decides", owner.reference());
             findings.warning(service, "metadata.name", message);
         }
     }
@@ -42,9 +36,7 @@ pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
 /// The names of the variables that the kubelet makes of a Service.
 fn variables(service: &Service) -> Vec<String> {
     let prefix = upper(service.name());
-    let mut names: Vec<String> = ["SERVICE_HOST", "SERVICE_PORT", "PORT"]
-        .map(|name| format!("{prefix}_{name}"))
-        .into();
+    let mut names: Vec<String> = ["SERVICE_HOST", "SERVICE_PORT", "PORT"].map(|name| format!("{prefix}_{name}")).into();
     for port in service.spec.ports.iter().filter(|port| is_port(port.port)) {
         let Ok(protocol) = Protocol::of_field(&port.protocol) else {
             continue;
@@ -79,16 +71,8 @@ mod tests {
             (service("a", PORT), service("a-service", PORT), true),
             (service("a", PORT), service("b", PORT), false),
             // A_SERVICE_PORT_B_SERVICE_HOST is nobody's, but A_SERVICE_PORT_B_SERVICE_PORT would be a name's.
-            (
-                service("a", named),
-                service("a-service-port-b", r#""ports":[{"name":"x","port":80}]"#),
-                false,
-            ),
-            (
-                service("a", r#""ports":[{"name":"b-port","port":80}]"#),
-                service("a-service-port-b", PORT),
-                true,
-            ),
+            (service("a", named), service("a-service-port-b", r#""ports":[{"name":"x","port":80}]"#), false),
+            (service("a", r#""ports":[{"name":"b-port","port":80}]"#), service("a-service-port-b", PORT), true),
             (service("a", PORT), service("a-service", r#""clusterIP":"None""#), false),
         ] {
             let last = b.split('"').nth(5).unwrap().to_owned();

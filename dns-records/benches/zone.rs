@@ -22,28 +22,14 @@ fn cluster() -> Cluster {
         let mut service = Service::default();
         service.metadata.name = format!("svc{i}");
         service.metadata.namespace = format!("ns{}", i / 100);
-        service.spec.ports.push(ServicePort {
-            name: "http".into(),
-            port: 80,
-            ..Default::default()
-        });
+        service.spec.ports.push(ServicePort { name: "http".into(), port: 80, ..Default::default() });
         if i % 10 == 0 {
             service.spec.cluster_ips.push("None".into());
-            let mut slice = EndpointSlice {
-                address_type: "IPv4".into(),
-                ..Default::default()
-            };
+            let mut slice = EndpointSlice { address_type: "IPv4".into(), ..Default::default() };
             slice.metadata.name.clone_from(&service.metadata.name);
             slice.metadata.namespace.clone_from(&service.metadata.namespace);
-            slice
-                .metadata
-                .labels
-                .insert(SERVICE_NAME_LABEL.into(), service.metadata.name.clone());
-            slice.ports.push(SlicePort {
-                name: Some("http".into()),
-                port: Some(8080),
-                ..Default::default()
-            });
+            slice.metadata.labels.insert(SERVICE_NAME_LABEL.into(), service.metadata.name.clone());
+            slice.ports.push(SlicePort { name: Some("http".into()), port: Some(8080), ..Default::default() });
             slice.endpoints = (0..100u32)
                 .map(|j| SliceEndpoint {
                     addresses: vec![Ipv4Addr::from(0x0a80_0000 + i as u32 * 100 + j).to_string()],
@@ -52,10 +38,7 @@ fn cluster() -> Cluster {
                 .collect();
             cluster.apply(slice);
         } else {
-            service
-                .spec
-                .cluster_ips
-                .push(Ipv4Addr::from(0xac1e_000a + i as u32).to_string());
+            service.spec.cluster_ips.push(Ipv4Addr::from(0xac1e_000a + i as u32).to_string());
         }
         cluster.apply(service);
     }
@@ -82,22 +65,10 @@ fn bench(c: &mut Criterion) {
         ("A hit", "svc1234.ns12.svc.cluster.local", RecordType::A),
         ("AAAA no data", "svc1234.ns12.svc.cluster.local", RecordType::AAAA),
         ("NXDOMAIN Service", "svc1234.ns13.svc.cluster.local", RecordType::A),
-        (
-            "NXDOMAIN search list",
-            "www.example.com.ns12.svc.cluster.local",
-            RecordType::A,
-        ),
+        ("NXDOMAIN search list", "www.example.com.ns12.svc.cluster.local", RecordType::A),
         ("SRV hit", "_http._tcp.svc1234.ns12.svc.cluster.local", RecordType::SRV),
-        (
-            "A headless, 100 endpoints",
-            "svc1230.ns12.svc.cluster.local",
-            RecordType::A,
-        ),
-        (
-            "SRV headless, 100 endpoints",
-            "_http._tcp.svc1230.ns12.svc.cluster.local",
-            RecordType::SRV,
-        ),
+        ("A headless, 100 endpoints", "svc1230.ns12.svc.cluster.local", RecordType::A),
+        ("SRV headless, 100 endpoints", "_http._tcp.svc1230.ns12.svc.cluster.local", RecordType::SRV),
         ("PTR hit", "220.4.30.172.in-addr.arpa", RecordType::PTR),
         ("not ours", "www.example.com", RecordType::A),
     ] {

@@ -17,10 +17,7 @@ pub struct Question<'a> {
 impl<'a> Question<'a> {
     /// Asks `name` for records of a type.
     pub fn new(name: impl Into<NameRef<'a>>, record_type: RecordType) -> Self {
-        Self {
-            name: name.into(),
-            record_type,
-        }
+        Self { name: name.into(), record_type }
     }
 }
 
@@ -127,19 +124,8 @@ impl<R> Answer<R> {
             }
             .push(record.to_record());
         };
-        let Verdict {
-            rcode,
-            authoritative,
-            reason,
-        } = ask(&mut sink);
-        Self {
-            rcode,
-            authoritative,
-            answer,
-            authority,
-            additional,
-            reason,
-        }
+        let Verdict { rcode, authoritative, reason } = ask(&mut sink);
+        Self { rcode, authoritative, answer, authority, additional, reason }
     }
 }
 

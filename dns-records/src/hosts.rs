@@ -29,10 +29,7 @@ pub struct HostsLine {
 impl HostsFile {
     /// Appends a line.
     pub fn push<S: Into<String>>(&mut self, addr: IpAddr, names: impl IntoIterator<Item = S>) {
-        self.lines.push(HostsLine {
-            addr,
-            names: names.into_iter().map(Into::into).collect(),
-        });
+        self.lines.push(HostsLine { addr, names: names.into_iter().map(Into::into).collect() });
     }
 
     /// The lines in order.
@@ -44,11 +41,7 @@ impl HostsFile {
     pub fn addresses(&self, name: &str) -> impl Iterator<Item = IpAddr> {
         self.lines
             .iter()
-            .filter(move |line| {
-                line.names
-                    .iter()
-                    .any(|own| own.eq_ignore_ascii_case(name) && !own.ends_with('.'))
-            })
+            .filter(move |line| line.names.iter().any(|own| own.eq_ignore_ascii_case(name) && !own.ends_with('.')))
             .map(|line| line.addr)
     }
 }
@@ -74,9 +67,7 @@ impl FromStr for HostsFile {
 
 impl fmt::Display for HostsFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines
-            .iter()
-            .try_for_each(|line| writeln!(f, "{}\t{}", line.addr, line.names.join("\t")))
+        self.lines.iter().try_for_each(|line| writeln!(f, "{}\t{}", line.addr, line.names.join("\t")))
     }
 }
 

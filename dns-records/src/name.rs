@@ -114,17 +114,13 @@ impl Name {
 
     /// Whole labels in front of a name; the caller vouches that both fit.
     pub(crate) fn joined(head: &[u8], tail: NameRef<'_>) -> Self {
-        Self {
-            wire: [head, tail.wire].concat().into_boxed_slice(),
-        }
+        Self { wire: [head, tail.wire].concat().into_boxed_slice() }
     }
 
     fn bounded(wire: Vec<u8>) -> Result<Self, NameError> {
         match wire.len() {
             length if length > MAX_WIRE => Err(NameError::TooLong { length }),
-            _ => Ok(Self {
-                wire: wire.into_boxed_slice(),
-            }),
+            _ => Ok(Self { wire: wire.into_boxed_slice() }),
         }
     }
 }
@@ -132,19 +128,13 @@ impl Name {
 /// Appends one label in wire form; the caller adds the zero octet and checks the length of the whole.
 pub(crate) fn push_label(wire: &mut Vec<u8>, label: &[u8]) -> Result<(), NameError> {
     match label.len() {
-        0 => Err(NameError::EmptyLabel {
-            name: String::new(),
-            at: wire.len(),
-        }),
+        0 => Err(NameError::EmptyLabel { name: String::new(), at: wire.len() }),
         length @ 1..=MAX_LABEL => {
             wire.push(length as u8);
             wire.extend_from_slice(label);
             Ok(())
         }
-        length => Err(NameError::LabelTooLong {
-            label: cut(&Label(label).to_string(), 80),
-            length,
-        }),
+        length => Err(NameError::LabelTooLong { label: cut(&Label(label).to_string(), 80), length }),
     }
 }
 
@@ -169,10 +159,7 @@ impl FromStr for Name {
         while at < bytes.len() {
             match bytes[at] {
                 b'.' if label.is_empty() => {
-                    return Err(NameError::EmptyLabel {
-                        name: cut(text, 300),
-                        at,
-                    });
+                    return Err(NameError::EmptyLabel { name: cut(text, 300), at });
                 }
                 b'.' => {
                     push_label(&mut wire, &label)?;
@@ -195,9 +182,7 @@ impl FromStr for Name {
                 }
             }
             if wire.len() + label.len() > 2 * MAX_WIRE {
-                return Err(NameError::TooLong {
-                    length: wire.len() + label.len(),
-                });
+                return Err(NameError::TooLong { length: wire.len() + label.len() });
             }
         }
         if !label.is_empty() {
@@ -267,9 +252,7 @@ impl<'a> NameRef<'a> {
 
     /// The labels from left to right, without the empty one of the root.
     pub fn labels(self) -> Labels<'a> {
-        Labels {
-            rest: self.labels_wire(),
-        }
+        Labels { rest: self.labels_wire() }
     }
 
     /// Whether this is the root.
@@ -281,9 +264,7 @@ impl<'a> NameRef<'a> {
     pub fn skip(self, count: usize) -> Self {
         let mut labels = self.labels();
         labels.by_ref().take(count).for_each(drop);
-        Self {
-            wire: &self.wire[self.wire.len() - 1 - labels.rest.len()..],
-        }
+        Self { wire: &self.wire[self.wire.len() - 1 - labels.rest.len()..] }
     }
 
     /// Whether this is `other` or a name below it.
@@ -468,10 +449,7 @@ mod tests {
     #[test]
     fn escapes_are_read_and_written_back() {
         let dotted = name(r"a\.b.c\032d.\\");
-        assert_eq!(
-            dotted.as_ref().labels().map(|l| l.0.to_vec()).collect::<Vec<_>>(),
-            [&b"a.b"[..], b"c d", b"\\"]
-        );
+        assert_eq!(dotted.as_ref().labels().map(|l| l.0.to_vec()).collect::<Vec<_>>(), [&b"a.b"[..], b"c d", b"\\"]);
         assert_eq!(dotted.to_string(), r"a\.b.c\032d.\\.");
     }
 
@@ -479,54 +457,24 @@ mod tests {
     fn the_limits_are_63_and_255_octets() {
         let label = "a".repeat(63);
         assert!(label.parse::<Name>().is_ok());
-        assert!(matches!(
-            "a".repeat(64).parse::<Name>(),
-            Err(NameError::LabelTooLong { length: 64, .. })
-        ));
+        assert!(matches!("a".repeat(64).parse::<Name>(), Err(NameError::LabelTooLong { length: 64, .. })));
         let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
         assert_eq!(longest.len(), 253);
         assert_eq!(name(&longest).as_ref().as_wire().len(), 255);
-        assert_eq!(
-            format!("{longest}a").parse::<Name>(),
-            Err(NameError::TooLong { length: 256 })
-        );
+        assert_eq!(format!("{longest}a").parse::<Name>(), Err(NameError::TooLong { length: 256 }));
     }
 
     #[test]
     fn errors_name_what_is_wrong_and_where() {
         assert_eq!("".parse::<Name>(), Err(NameError::Empty));
-        assert_eq!(
-            "a..b".parse::<Name>(),
-            Err(NameError::EmptyLabel {
-                name: "a..b".into(),
-                at: 2
-            })
-        );
-        assert_eq!(
-            ".a".parse::<Name>(),
-            Err(NameError::EmptyLabel {
-                name: ".a".into(),
-                at: 0
-            })
-        );
-        assert_eq!(
-            "a.é".parse::<Name>(),
-            Err(NameError::Character { character: 'é', at: 2 })
-        );
-        assert_eq!(
-            "a b".parse::<Name>(),
-            Err(NameError::Character { character: ' ', at: 1 })
-        );
+        assert_eq!("a..b".parse::<Name>(), Err(NameError::EmptyLabel { name: "a..b".into(), at: 2 }));
+        assert_eq!(".a".parse::<Name>(), Err(NameError::EmptyLabel { name: ".a".into(), at: 0 }));
+        assert_eq!("a.é".parse::<Name>(), Err(NameError::Character { character: 'é', at: 2 }));
+        assert_eq!("a b".parse::<Name>(), Err(NameError::Character { character: ' ', at: 1 }));
         for broken in ["a\\", "\\256", "\\12", "\\1é"] {
-            assert!(
-                matches!(broken.parse::<Name>(), Err(NameError::Escape { .. })),
-                "{broken}"
-            );
+            assert!(matches!(broken.parse::<Name>(), Err(NameError::Escape { .. })), "{broken}");
         }
-        assert_eq!(
-            "a..b".parse::<Name>().unwrap_err().to_string(),
-            "empty label at octet 2 of `a..b`"
-        );
+        assert_eq!("a..b".parse::<Name>().unwrap_err().to_string(), "empty label at octet 2 of `a..b`");
     }
 
     #[test]
@@ -551,13 +499,7 @@ mod tests {
         names.sort();
         assert_eq!(
             names.map(|n| n.to_string()),
-            [
-                "example.",
-                "a.example.",
-                "Yljkjljk.a.example.",
-                "z.example.",
-                "a.z.example."
-            ]
+            ["example.", "a.example.", "Yljkjljk.a.example.", "z.example.", "a.z.example."]
         );
     }
 }

@@ -92,9 +92,7 @@ impl FromStr for RecordType {
             }
             _ => None,
         };
-        number
-            .map(Self)
-            .ok_or_else(|| UnknownRecordType(text.chars().take(80).collect()))
+        number.map(Self).ok_or_else(|| UnknownRecordType(text.chars().take(80).collect()))
     }
 }
 
@@ -163,37 +161,15 @@ impl<N> RecordData<N> {
         match self {
             Self::A(addr) => RecordData::A(addr),
             Self::Aaaa(addr) => RecordData::Aaaa(addr),
-            Self::Srv {
-                priority,
-                weight,
-                port,
-                target,
-            } => RecordData::Srv {
-                priority,
-                weight,
-                port,
-                target: to(target),
-            },
+            Self::Srv { priority, weight, port, target } => {
+                RecordData::Srv { priority, weight, port, target: to(target) }
+            }
             Self::Cname(target) => RecordData::Cname(to(target)),
             Self::Ptr(target) => RecordData::Ptr(to(target)),
             Self::Ns(target) => RecordData::Ns(to(target)),
-            Self::Soa {
-                primary,
-                mailbox,
-                serial,
-                refresh,
-                retry,
-                expire,
-                minimum,
-            } => RecordData::Soa {
-                primary: to(primary),
-                mailbox: to(mailbox),
-                serial,
-                refresh,
-                retry,
-                expire,
-                minimum,
-            },
+            Self::Soa { primary, mailbox, serial, refresh, retry, expire, minimum } => {
+                RecordData::Soa { primary: to(primary), mailbox: to(mailbox), serial, refresh, retry, expire, minimum }
+            }
             Self::Txt(text) => RecordData::Txt(text),
         }
     }
@@ -204,22 +180,9 @@ impl<N: fmt::Display> fmt::Display for RecordData<N> {
         match self {
             Self::A(addr) => addr.fmt(f),
             Self::Aaaa(addr) => addr.fmt(f),
-            Self::Srv {
-                priority,
-                weight,
-                port,
-                target,
-            } => write!(f, "{priority} {weight} {port} {target}"),
+            Self::Srv { priority, weight, port, target } => write!(f, "{priority} {weight} {port} {target}"),
             Self::Cname(name) | Self::Ptr(name) | Self::Ns(name) => name.fmt(f),
-            Self::Soa {
-                primary,
-                mailbox,
-                serial,
-                refresh,
-                retry,
-                expire,
-                minimum,
-            } => {
+            Self::Soa { primary, mailbox, serial, refresh, retry, expire, minimum } => {
                 write!(f, "{primary} {mailbox} {serial} {refresh} {retry} {expire} {minimum}")
             }
             Self::Txt(text) if text.is_empty() => f.write_str("\"\""),
@@ -266,24 +229,13 @@ pub type RecordRef<'a> = Record<JoinedName<'a>>;
 impl RecordRef<'_> {
     /// An owned copy.
     pub fn to_record(&self) -> Record {
-        Record {
-            owner: self.owner.into(),
-            ttl: self.ttl,
-            data: self.data.clone().map(Name::from),
-        }
+        Record { owner: self.owner.into(), ttl: self.ttl, data: self.data.clone().map(Name::from) }
     }
 }
 
 impl<N: fmt::Display> fmt::Display for Record<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} IN {} {}",
-            self.owner,
-            self.ttl,
-            self.data.record_type(),
-            self.data
-        )
+        write!(f, "{} {} IN {} {}", self.owner, self.ttl, self.data.record_type(), self.data)
     }
 }
 
@@ -306,30 +258,12 @@ mod tests {
     #[test]
     fn the_text_form_is_owner_ttl_class_type_data() {
         let n = |text: &str| text.parse::<Name>().unwrap();
-        let text = |data| {
-            Record {
-                owner: n("o.example"),
-                ttl: 30,
-                data,
-            }
-            .to_string()
-        };
-        assert_eq!(
-            text(RecordData::Aaaa("2001:DB8:0::1".parse().unwrap())),
-            "o.example. 30 IN AAAA 2001:db8::1"
-        );
-        let srv = RecordData::Srv {
-            priority: 0,
-            weight: 50,
-            port: 80,
-            target: n("t.example"),
-        };
+        let text = |data| Record { owner: n("o.example"), ttl: 30, data }.to_string();
+        assert_eq!(text(RecordData::Aaaa("2001:DB8:0::1".parse().unwrap())), "o.example. 30 IN AAAA 2001:db8::1");
+        let srv = RecordData::Srv { priority: 0, weight: 50, port: 80, target: n("t.example") };
         assert_eq!(text(srv), "o.example. 30 IN SRV 0 50 80 t.example.");
         assert_eq!(text(RecordData::Txt(b"1.1.0".into())), "o.example. 30 IN TXT \"1.1.0\"");
-        assert_eq!(
-            text(RecordData::Txt(b"a\"\x07".into())),
-            "o.example. 30 IN TXT \"a\\\"\\007\""
-        );
+        assert_eq!(text(RecordData::Txt(b"a\"\x07".into())), "o.example. 30 IN TXT \"a\\\"\\007\"");
         assert_eq!(text(RecordData::Txt(b"".into())), "o.example. 30 IN TXT \"\"");
         let long = text(RecordData::Txt(vec![b'x'; 256].into()));
         assert!(long.ends_with("x\" \"x\""), "{long}");

@@ -53,10 +53,7 @@ pub struct ResolvOption {
 impl ResolvOption {
     /// An option; an empty value is none.
     pub fn new(name: impl Into<String>, value: Option<&str>) -> Self {
-        Self {
-            name: name.into(),
-            value: value.filter(|value| !value.is_empty()).map(Into::into),
-        }
+        Self { name: name.into(), value: value.filter(|value| !value.is_empty()).map(Into::into) }
     }
 
     fn parse(word: &str) -> Self {
@@ -95,9 +92,7 @@ impl ResolvConf {
         };
         // As atoi(3) does: the leading digits, 0 if there are none.
         let digits = value.bytes().take_while(u8::is_ascii_digit);
-        digits.fold(0, |number, digit| {
-            (number * 10 + u16::from(digit - b'0')).min(MAX_NDOTS.into())
-        }) as u8
+        digits.fold(0, |number, digit| (number * 10 + u16::from(digit - b'0')).min(MAX_NDOTS.into())) as u8
     }
 
     /// Adds what is not there yet, without regard for the limits, comparing servers and paths as text. An option
@@ -209,31 +204,20 @@ mod tests {
         );
         assert_eq!(conf.nameservers, ["10.0.0.1", "fe80::1%eth0"]);
         assert_eq!(conf.searches, ["c", "d.e", "."]);
-        assert_eq!(
-            conf.options,
-            [ResolvOption::new("rotate", None), ResolvOption::new("timeout", None)]
-        );
+        assert_eq!(conf.options, [ResolvOption::new("rotate", None), ResolvOption::new("timeout", None)]);
     }
 
     #[test]
     fn a_bare_search_line_clears_the_list_and_a_bare_nameserver_is_an_error() {
         assert_eq!(parse("search a\nsearch\n").searches, [""; 0]);
-        assert_eq!(
-            "\n nameserver \n".parse::<ResolvConf>(),
-            Err(ResolvConfError::NoAddress { line: 2 })
-        );
+        assert_eq!("\n nameserver \n".parse::<ResolvConf>(), Err(ResolvConfError::NoAddress { line: 2 }));
     }
 
     #[test]
     fn ndots_defaults_to_1_and_ends_at_15() {
-        for (options, ndots) in [
-            ("", 1),
-            ("ndots", 1),
-            ("ndots:0", 0),
-            ("ndots:x", 0),
-            ("ndots:5 ndots:2", 2),
-            ("ndots:99999999", 15),
-        ] {
+        for (options, ndots) in
+            [("", 1), ("ndots", 1), ("ndots:0", 0), ("ndots:x", 0), ("ndots:5 ndots:2", 2), ("ndots:99999999", 15)]
+        {
             assert_eq!(parse(&format!("options {options}")).ndots(), ndots, "{options}");
         }
     }
@@ -256,9 +240,7 @@ mod tests {
     #[test]
     fn a_merge_keeps_first_positions_and_later_option_values() {
         let mut conf = parse("nameserver 1.1.1.1\nsearch a b\noptions ndots:5 rotate");
-        conf.merge(parse(
-            "nameserver 2.2.2.2\nnameserver 1.1.1.1\nsearch b c c\noptions edns0 ndots:2",
-        ));
+        conf.merge(parse("nameserver 2.2.2.2\nnameserver 1.1.1.1\nsearch b c c\noptions edns0 ndots:2"));
         assert_eq!(
             conf.to_string(),
             "nameserver 1.1.1.1\nnameserver 2.2.2.2\nsearch a b c\noptions ndots:2 rotate edns0\n"

@@ -87,13 +87,7 @@ impl<'a> Search<'a> {
         // The name as it is is tried where it stands first, and no second time.
         let mut as_is = false;
         plan.retain(|step| !matches!(step, Step::AsIs) || !std::mem::replace(&mut as_is, true));
-        Ok(Self {
-            name: name.parse()?,
-            kind,
-            plan: plan.into_iter(),
-            done: false,
-            failed: false,
-        })
+        Ok(Self { name: name.parse()?, kind, plan: plan.into_iter(), done: false, failed: false })
     }
 
     /// Takes what came of the candidate given last.
@@ -191,25 +185,16 @@ impl Search<'_> {
             unknown.push(heard == Heard::Unknown);
             match heard {
                 Heard::Records => {
-                    return Tries {
-                        names,
-                        outcome: Outcome::Found,
-                    };
+                    return Tries { names, outcome: Outcome::Found };
                 }
                 Heard::Settled => {
-                    return Tries {
-                        names,
-                        outcome: Outcome::Unknown,
-                    };
+                    return Tries { names, outcome: Outcome::Unknown };
                 }
                 Heard::NoData | Heard::NoName | Heard::Unknown => {}
             }
         }
         if self.failed {
-            return Tries {
-                names,
-                outcome: Outcome::Failed,
-            };
+            return Tries { names, outcome: Outcome::Failed };
         }
         if let Some(as_is) = names.iter().position(|name| *name == self.name)
             && unknown[as_is]
@@ -217,14 +202,7 @@ impl Search<'_> {
             names.truncate(as_is + 1);
         }
         let last_is_unknown = names.last().is_some() && unknown[names.len() - 1];
-        Tries {
-            names,
-            outcome: if last_is_unknown {
-                Outcome::Unknown
-            } else {
-                Outcome::NotFound
-            },
-        }
+        Tries { names, outcome: if last_is_unknown { Outcome::Unknown } else { Outcome::NotFound } }
     }
 }
 
@@ -237,10 +215,7 @@ mod tests {
     }
 
     fn all(name: &str, conf: &ResolvConf, kind: ResolverKind) -> Vec<String> {
-        Search::new(name, conf, kind)
-            .unwrap()
-            .map(|name| name.to_string())
-            .collect()
+        Search::new(name, conf, kind).unwrap().map(|name| name.to_string()).collect()
     }
 
     #[test]
@@ -265,24 +240,10 @@ mod tests {
     #[test]
     fn musl_fails_at_a_root_in_the_list_and_stops_at_no_data() {
         let root = conf("search .");
-        let tries = Search::new("x", &root, ResolverKind::Musl)
-            .unwrap()
-            .walk(|_| Heard::Unknown);
-        assert_eq!(
-            tries,
-            Tries {
-                names: vec![],
-                outcome: Outcome::Failed
-            }
-        );
+        let tries = Search::new("x", &root, ResolverKind::Musl).unwrap().walk(|_| Heard::Unknown);
+        assert_eq!(tries, Tries { names: vec![], outcome: Outcome::Failed });
         let two = conf("search a b");
-        let tries = |kind| {
-            Search::new("x", &two, kind)
-                .unwrap()
-                .walk(|_| Heard::NoData)
-                .names
-                .len()
-        };
+        let tries = |kind| Search::new("x", &two, kind).unwrap().walk(|_| Heard::NoData).names.len();
         assert_eq!((tries(ResolverKind::Musl), tries(ResolverKind::Glibc)), (1, 3));
     }
 
@@ -297,10 +258,7 @@ mod tests {
     #[test]
     fn candidates_that_are_no_names_are_left_out() {
         let conf = conf(&format!("search {} b..c ok", "l.".repeat(125)));
-        assert_eq!(
-            all("abcdefgh", &conf, ResolverKind::Glibc),
-            ["abcdefgh.ok.", "abcdefgh."]
-        );
+        assert_eq!(all("abcdefgh", &conf, ResolverKind::Glibc), ["abcdefgh.ok.", "abcdefgh."]);
         assert!(Search::new("a..b", &conf, ResolverKind::Glibc).is_err());
     }
 
@@ -308,13 +266,11 @@ mod tests {
     fn names_nobody_can_judge_end_the_list_only_if_none_else_answers() {
         let conf = conf("search ours");
         let walk = |known: bool| {
-            Search::new("a.b", &conf, ResolverKind::Glibc)
-                .unwrap()
-                .walk(|name| match name.to_string().as_str() {
-                    "a.b.ours." if known => Heard::Records,
-                    "a.b.ours." => Heard::NoName,
-                    _ => Heard::Unknown,
-                })
+            Search::new("a.b", &conf, ResolverKind::Glibc).unwrap().walk(|name| match name.to_string().as_str() {
+                "a.b.ours." if known => Heard::Records,
+                "a.b.ours." => Heard::NoName,
+                _ => Heard::Unknown,
+            })
         };
         assert_eq!(walk(true).names.len(), 2);
         assert_eq!(walk(true).outcome, Outcome::Found);

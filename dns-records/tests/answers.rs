@@ -33,11 +33,7 @@ fn shop() -> Zone {
         alias("shop/to-cart", "Cart.shop.svc.CLUSTER.local"),
         alias("shop/to-nothing", "nobody.shop.svc.cluster.local"),
         alias("shop/number", "192.0.2.1"),
-        service(
-            "kube-system/kube-dns",
-            &["10.96.0.10"],
-            json!([{"name": "dns", "port": 53, "protocol": "UDP"}]),
-        ),
+        service("kube-system/kube-dns", &["10.96.0.10"], json!([{"name": "dns", "port": 53, "protocol": "UDP"}])),
     ]))
 }
 
@@ -95,64 +91,29 @@ fn a_headless_service_answers_with_ready_endpoints_and_their_ports() {
 fn negative_answers_tell_no_data_from_no_name_and_why() {
     let zone = shop();
     let no_data = |name, record_type, why: &str| {
-        assert_eq!(
-            ask(&zone, name, record_type),
-            format!("NOERROR: | {SOA} | ; {why}; no {record_type} record there")
-        );
+        assert_eq!(ask(&zone, name, record_type), format!("NOERROR: | {SOA} | ; {why}; no {record_type} record there"));
     };
     let missing = |name, why: &str| {
         for record_type in ["A", "SRV", "TXT", "SOA"] {
             assert_eq!(ask(&zone, name, record_type), format!("NXDOMAIN: | {SOA} | ; {why}"));
         }
     };
-    no_data(
-        "fleet.shop.svc.cluster.local",
-        "AAAA",
-        "Service/shop/fleet is headless: its 2 ready endpoints",
-    );
-    no_data(
-        "waiting.shop.svc.cluster.local",
-        "A",
-        "Service/shop/waiting has no cluster IP yet",
-    );
+    no_data("fleet.shop.svc.cluster.local", "AAAA", "Service/shop/fleet is headless: its 2 ready endpoints");
+    no_data("waiting.shop.svc.cluster.local", "A", "Service/shop/waiting has no cluster IP yet");
     no_data("shop.svc.cluster.local", "A", "a namespace");
     no_data("pod.cluster.local", "A", "names exist below it");
     no_data("cluster.local", "MX", "the zone itself");
     missing("cart.nowhere.svc.cluster.local", "no namespace nowhere");
     missing("*.Shop.svc.cluster.local", "no Service * in namespace Shop");
     missing("x.nobody.shop.svc.cluster.local", "no Service nobody in namespace shop");
-    missing(
-        "idle.shop.svc.cluster.local",
-        "Service/shop/idle is headless and has no ready endpoint",
-    );
-    missing(
-        "x.idle.shop.svc.cluster.local",
-        "Service/shop/idle is headless and has no ready endpoint",
-    );
-    missing(
-        "_http._udp.cart.shop.svc.cluster.local",
-        "Service/shop/cart has no port _http of protocol _udp",
-    );
-    missing(
-        "number.shop.svc.cluster.local",
-        "the externalName of Service/shop/number is an address, no name",
-    );
-    missing(
-        "1-2-3-4.shop.pod.cluster.local",
-        "names of Pod addresses are switched off (pods disabled)",
-    );
-    missing(
-        "a.b.c.cart.shop.svc.cluster.local",
-        "no name of a cluster has this form",
-    );
-    assert_eq!(
-        ask(&zone, "example.org", "A"),
-        "REFUSED: | | ; in no zone of this cluster"
-    );
-    assert_eq!(
-        ask(&zone, "mycluster.local", "A"),
-        "REFUSED: | | ; in no zone of this cluster"
-    );
+    missing("idle.shop.svc.cluster.local", "Service/shop/idle is headless and has no ready endpoint");
+    missing("x.idle.shop.svc.cluster.local", "Service/shop/idle is headless and has no ready endpoint");
+    missing("_http._udp.cart.shop.svc.cluster.local", "Service/shop/cart has no port _http of protocol _udp");
+    missing("number.shop.svc.cluster.local", "the externalName of Service/shop/number is an address, no name");
+    missing("1-2-3-4.shop.pod.cluster.local", "names of Pod addresses are switched off (pods disabled)");
+    missing("a.b.c.cart.shop.svc.cluster.local", "no name of a cluster has this form");
+    assert_eq!(ask(&zone, "example.org", "A"), "REFUSED: | | ; in no zone of this cluster");
+    assert_eq!(ask(&zone, "mycluster.local", "A"), "REFUSED: | | ; in no zone of this cluster");
 }
 
 #[test]
@@ -196,10 +157,7 @@ fn aliases_are_followed_in_the_zone_and_left_to_others_outside() {
         short(&zone, "web.shop.svc.cluster.local", "MX"),
         "NOERROR: web.shop.svc.cluster.local. 5 IN CNAME www.example.com."
     );
-    assert_eq!(
-        short(&zone, "_http._tcp.web.shop.svc.cluster.local", "SRV"),
-        "NXDOMAIN:"
-    );
+    assert_eq!(short(&zone, "_http._tcp.web.shop.svc.cluster.local", "SRV"), "NXDOMAIN:");
 }
 
 #[test]
@@ -208,14 +166,7 @@ fn an_upstream_appends_what_follows_an_alias() {
     impl Upstream for Elsewhere {
         fn resolve(&mut self, question: Question<'_>, sink: &mut dyn Sink) {
             let data = RecordData::A([192, 0, 2, 80].into());
-            sink.record(
-                Section::Answer,
-                &Record {
-                    owner: question.name.into(),
-                    ttl: 60,
-                    data,
-                },
-            );
+            sink.record(Section::Answer, &Record { owner: question.name.into(), ttl: 60, data });
         }
     }
     let zone = shop();
@@ -225,10 +176,7 @@ fn an_upstream_appends_what_follows_an_alias() {
     zone.answer_into(Question::new(&name, RecordType::A), &mut Elsewhere, &mut sink);
     assert_eq!(
         lines,
-        [
-            "web.shop.svc.cluster.local. 5 IN CNAME www.example.com.",
-            "www.example.com. 60 IN A 192.0.2.80"
-        ]
+        ["web.shop.svc.cluster.local. 5 IN CNAME www.example.com.", "www.example.com. 60 IN A 192.0.2.80"]
     );
 }
 
@@ -238,9 +186,7 @@ fn a_shuffle_moves_addresses_only() {
     let shuffled = |mut answer: Answer<_>| {
         let mut random = 7u64;
         answer.shuffle(|| {
-            random = random
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             random >> 33
         });
         answer
@@ -249,9 +195,7 @@ fn a_shuffle_moves_addresses_only() {
     let before = zone.answer(Question::new(&name, RecordType::SRV));
     let mut after = shuffled(before.clone());
     assert_eq!(before.answer, after.answer);
-    after
-        .additional
-        .sort_by_key(|record| before.additional.iter().position(|other| other == record));
+    after.additional.sort_by_key(|record| before.additional.iter().position(|other| other == record));
     assert_eq!(before, after);
     let name: Name = "to-cart.shop.svc.cluster.local".parse().unwrap();
     let before = zone.answer(Question::new(&name, RecordType::A));
@@ -261,23 +205,12 @@ fn a_shuffle_moves_addresses_only() {
 #[test]
 fn rustsec_2020_0001_the_additional_section_is_one_level_of_addresses() {
     let zone = shop();
-    for name in [
-        "cart",
-        "fleet",
-        "_http._tcp.fleet",
-        "first.fleet",
-        "web",
-        "to-cart",
-        "number",
-    ] {
+    for name in ["cart", "fleet", "_http._tcp.fleet", "first.fleet", "web", "to-cart", "number"] {
         let name: Name = format!("{name}.shop.svc.cluster.local").parse().unwrap();
         let answer = zone.answer(Question::new(&name, RecordType::SRV));
         assert!(answer.additional.len() <= 2 * answer.answer.len());
         for record in answer.additional {
-            assert!(
-                matches!(record.data, RecordData::A(_) | RecordData::Aaaa(_)),
-                "{record}"
-            );
+            assert!(matches!(record.data, RecordData::A(_) | RecordData::Aaaa(_)), "{record}");
         }
     }
 }
@@ -295,16 +228,10 @@ fn self_referencing_and_looping_aliases_end() {
         ask(&zone, "me.x.svc.cluster.local", "A"),
         "NOERROR: me.x.svc.cluster.local. 5 IN CNAME me.x.svc.cluster.local. | | ; the aliases lead back to Service/x/me"
     );
-    assert_eq!(
-        short(&zone, "ping.x.svc.cluster.local", "A").matches(" CNAME ").count(),
-        2
-    );
+    assert_eq!(short(&zone, "ping.x.svc.cluster.local", "A").matches(" CNAME ").count(), 2);
     let long = ask(&zone, "c0.x.svc.cluster.local", "A");
     assert_eq!(long.matches(" CNAME ").count(), 11);
-    assert!(
-        long.ends_with("too many aliases, the last followed is Service/x/c11"),
-        "{long}"
-    );
+    assert!(long.ends_with("too many aliases, the last followed is Service/x/c11"), "{long}");
 }
 
 #[test]
@@ -316,10 +243,7 @@ fn the_apex_names_the_owner_of_the_dns_address() {
          kube-dns.kube-system.svc.cluster.local. 5 IN A 10.96.0.10 ; the zone itself"
     );
     assert_eq!(short(&zone, "cluster.local", "SOA"), format!("NOERROR: {SOA}"));
-    assert_eq!(
-        short(&zone, "ns.dns.cluster.local", "A"),
-        "NOERROR: ns.dns.cluster.local. 5 IN A 10.96.0.10"
-    );
+    assert_eq!(short(&zone, "ns.dns.cluster.local", "A"), "NOERROR: ns.dns.cluster.local. 5 IN A 10.96.0.10");
     assert_eq!(
         short(&zone, "dns-version.cluster.local", "TXT"),
         "NOERROR: dns-version.cluster.local. 28800 IN TXT \"1.1.0\""
@@ -347,11 +271,9 @@ fn names_that_others_hang_on_exist_as_the_rfcs_say() {
             assert_eq!(short(&zone, name, record_type), "NOERROR:", "{name} {record_type}");
         }
     }
-    for (name, record_type) in [
-        ("dns-version.cluster.local", "A"),
-        ("ns.dns.cluster.local", "SRV"),
-        ("1.0.1.10.in-addr.arpa", "A"),
-    ] {
+    for (name, record_type) in
+        [("dns-version.cluster.local", "A"), ("ns.dns.cluster.local", "SRV"), ("1.0.1.10.in-addr.arpa", "A")]
+    {
         assert_eq!(short(&zone, name, record_type), "NOERROR:", "{name}");
     }
     for name in [
@@ -362,6 +284,17 @@ fn names_that_others_hang_on_exist_as_the_rfcs_say() {
     ] {
         assert_eq!(short(&zone, name, "A"), "NXDOMAIN:", "{name}");
     }
+}
+
+#[test]
+fn a_reverse_name_lists_each_name_of_a_shared_endpoint_once() {
+    let endpoint = json!([{"addresses": ["10.1.0.1"]}, {"addresses": ["10.1.0.1"]}]);
+    let names = ["a", "b", "c"];
+    let services = names.map(|name| service(&format!("n/{name}"), &["None"], json!([])));
+    let slices = names.map(|name| slice(&format!("n/{name}"), "IPv4", json!([]), endpoint.clone()));
+    let zone = Zone::of(&cluster(services.into_iter().chain(slices)));
+    let records = names.map(|name| format!(" 1.0.1.10.in-addr.arpa. 5 IN PTR 10-1-0-1.{name}.n.svc.cluster.local."));
+    assert_eq!(short(&zone, "1.0.1.10.in-addr.arpa", "PTR"), format!("NOERROR:{}", records.join(",")));
 }
 
 #[test]
@@ -421,11 +354,7 @@ fn names_too_long_to_be_served_are_left_out_and_reported() {
     ]));
     let name = format!("s.{long}.svc.{}.{}", "d".repeat(63), "e".repeat(60));
     let answer = ask(&zone, &name, "SRV");
-    assert_eq!(
-        (answer.matches(" SRV ").count(), answer.matches(" 50 1 ok.").count()),
-        (1, 1),
-        "{answer}"
-    );
+    assert_eq!((answer.matches(" SRV ").count(), answer.matches(" 50 1 ok.").count()), (1, 1), "{answer}");
     assert_eq!(short(&zone, &name, "A").matches(" A ").count(), 2);
     assert_eq!(zone.findings().len(), 1, "{:?}", zone.findings());
     assert!(zone.findings()[0].message.contains("too long"));
@@ -435,11 +364,7 @@ fn names_too_long_to_be_served_are_left_out_and_reported() {
 fn a_transfer_lists_the_zone_once_and_needs_leave() {
     let objects = || {
         [
-            service(
-                "shop/cart",
-                &["10.0.0.1"],
-                json!([{"name": "http", "port": 80}, {"port": 81}]),
-            ),
+            service("shop/cart", &["10.0.0.1"], json!([{"name": "http", "port": 80}, {"port": 81}])),
             service("shop/duo", &["None"], json!([{"name": "http", "port": 80}])),
             slice(
                 "shop/duo",
@@ -452,18 +377,12 @@ fn a_transfer_lists_the_zone_once_and_needs_leave() {
         ]
     };
     let closed = Zone::of(&cluster(objects()));
-    assert_eq!(
-        ask(&closed, "cluster.local", "AXFR"),
-        "REFUSED: | | ; zone transfer is not allowed"
-    );
+    assert_eq!(ask(&closed, "cluster.local", "AXFR"), "REFUSED: | | ; zone transfer is not allowed");
     let config = world::corefile(". {\n transfer {\n to *\n }\n kubernetes cluster.local in-addr.arpa\n}");
     let open = Zone::of(&cluster(objects().into_iter().chain([config])));
     let soa = SOA;
     assert_eq!(
-        short(&open, "cluster.local", "AXFR")
-            .trim_start_matches("NOERROR: ")
-            .split(", ")
-            .collect::<Vec<_>>(),
+        short(&open, "cluster.local", "AXFR").trim_start_matches("NOERROR: ").split(", ").collect::<Vec<_>>(),
         [
             soa,
             "cluster.local. 5 IN NS kube-dns.kube-system.svc.cluster.local.",
@@ -502,24 +421,12 @@ fn rows_of_the_corefile_change_the_answers() {
         Zone::of(&zone)
     };
     let idle = "idle.shop.svc.cluster.local";
-    assert_eq!(
-        short(&world("ttl 0"), idle, "A"),
-        "NOERROR: idle.shop.svc.cluster.local. 0 IN A 10.0.0.1"
-    );
+    assert_eq!(short(&world("ttl 0"), idle, "A"), "NOERROR: idle.shop.svc.cluster.local. 0 IN A 10.0.0.1");
     assert!(ask(&world("ttl 3600"), "cluster.local", "SOA").contains("cluster.local. 300 IN SOA ns.dns"));
     assert_eq!(short(&world("ignore empty_service"), idle, "A"), "NXDOMAIN:");
-    assert_eq!(
-        short(&world("namespaces shop"), "s.hidden.svc.cluster.local", "A"),
-        "NXDOMAIN:"
-    );
-    assert_eq!(
-        short(&world("namespaces shop"), "2.0.0.10.in-addr.arpa", "PTR"),
-        "NXDOMAIN:"
-    );
-    assert_eq!(
-        short(&world("noendpoints"), "crew.shop.svc.cluster.local", "A"),
-        "NXDOMAIN:"
-    );
+    assert_eq!(short(&world("namespaces shop"), "s.hidden.svc.cluster.local", "A"), "NXDOMAIN:");
+    assert_eq!(short(&world("namespaces shop"), "2.0.0.10.in-addr.arpa", "PTR"), "NXDOMAIN:");
+    assert_eq!(short(&world("noendpoints"), "crew.shop.svc.cluster.local", "A"), "NXDOMAIN:");
     assert!(short(&world("endpoint_pod_names"), "crew-1.crew.shop.svc.cluster.local", "A").ends_with("10.1.0.1"));
     let falls = world("fallthrough in-addr.arpa");
     assert_eq!(
@@ -527,35 +434,20 @@ fn rows_of_the_corefile_change_the_answers() {
         "REFUSED: | | ; no Service and no ready endpoint has the address 9.9.9.9; left to others by fallthrough"
     );
     assert_eq!(short(&falls, "x.shop.svc.cluster.local", "A"), "NXDOMAIN:");
-    assert_eq!(
-        short(&world("fallthrough"), "x.shop.svc.cluster.local", "A"),
-        "REFUSED:"
-    );
+    assert_eq!(short(&world("fallthrough"), "x.shop.svc.cluster.local", "A"), "REFUSED:");
     for (mode, name, expected) in [
-        (
-            "insecure",
-            "1-2-3-4.shop",
-            "NOERROR: 1-2-3-4.shop.pod.cluster.local. 5 IN A 1.2.3.4",
-        ),
+        ("insecure", "1-2-3-4.shop", "NOERROR: 1-2-3-4.shop.pod.cluster.local. 5 IN A 1.2.3.4"),
         ("insecure", "1-2-3-04.shop", "NXDOMAIN:"),
         ("insecure", "1-2-3-4.nowhere", "NXDOMAIN:"),
         ("insecure", "x.1-2-3-4.shop", "NXDOMAIN:"),
         ("insecure", "shop", "NOERROR:"),
-        (
-            "verified",
-            "10-1-0-9.shop",
-            "NOERROR: 10-1-0-9.shop.pod.cluster.local. 5 IN A 10.1.0.9",
-        ),
+        ("verified", "10-1-0-9.shop", "NOERROR: 10-1-0-9.shop.pod.cluster.local. 5 IN A 10.1.0.9"),
         ("verified", "1-2-3-4.shop", "NXDOMAIN:"),
         ("verified", "10-1-0-9.hidden", "NXDOMAIN:"),
         ("disabled", "shop", "NXDOMAIN:"),
     ] {
         let zone = world(&format!("pods {mode}"));
-        assert_eq!(
-            short(&zone, &format!("{name}.pod.cluster.local"), "A"),
-            expected,
-            "{mode} {name}"
-        );
+        assert_eq!(short(&zone, &format!("{name}.pod.cluster.local"), "A"), expected, "{mode} {name}");
     }
     assert_eq!(
         short(&world("pods insecure"), "2001-db8--7.shop.pod.cluster.local", "AAAA"),
@@ -575,14 +467,8 @@ fn zones_come_from_the_block_else_from_its_server_and_the_longest_wins() {
     assert_eq!(short(&zone, "1.0.1.10.in-addr.arpa", "PTR"), "REFUSED:");
     assert_eq!(short(&zone, "1.0.0.11.in-addr.arpa", "PTR"), "REFUSED:");
     let zone = Zone::of(&cluster(objects(". {\n kubernetes local a.local\n}")));
-    assert_eq!(
-        short(&zone, "s.a.svc.a.local", "A"),
-        "NOERROR: s.a.svc.a.local. 5 IN A 10.0.0.1"
-    );
-    assert_eq!(
-        short(&zone, "s.a.svc.local", "A"),
-        "NOERROR: s.a.svc.local. 5 IN A 10.0.0.1"
-    );
+    assert_eq!(short(&zone, "s.a.svc.a.local", "A"), "NOERROR: s.a.svc.a.local. 5 IN A 10.0.0.1");
+    assert_eq!(short(&zone, "s.a.svc.local", "A"), "NOERROR: s.a.svc.local. 5 IN A 10.0.0.1");
     let zone = Zone::of(&cluster(objects(". {\n kubernetes local c.b.a.local\n}")));
     assert_eq!(
         ["a.local", "b.a.local", "x.a.local"].map(|name| short(&zone, name, "A")),
@@ -594,10 +480,7 @@ fn zones_come_from_the_block_else_from_its_server_and_the_longest_wins() {
         ["NOERROR:", "NOERROR:", "NXDOMAIN:"]
     );
     assert_eq!(short(&zone, "s.a.svc", "A"), "NOERROR: s.a.svc. 5 IN A 10.0.0.1");
-    assert_eq!(
-        short(&zone, "1.0.0.10.in-addr.arpa", "PTR"),
-        "NOERROR: 1.0.0.10.in-addr.arpa. 5 IN PTR s.a.svc."
-    );
+    assert_eq!(short(&zone, "1.0.0.10.in-addr.arpa", "PTR"), "NOERROR: 1.0.0.10.in-addr.arpa. 5 IN PTR s.a.svc.");
 }
 
 #[test]
@@ -614,10 +497,7 @@ fn a_positive_answer_into_a_sink_allocates_nothing() {
         let mut count = 0;
         let mut sink = |_: Section, _: &RecordRef<'_>| count += 1;
         let allocations = allocation_counter::measure(|| {
-            std::hint::black_box(
-                zone.answer_into(Question::new(&name, record_type), &mut NoUpstream, &mut sink)
-                    .rcode,
-            );
+            std::hint::black_box(zone.answer_into(Question::new(&name, record_type), &mut NoUpstream, &mut sink).rcode);
         });
         assert_eq!((allocations.count_total, count), (0, records), "{name}");
     }

@@ -30,21 +30,14 @@ fn object() -> impl Strategy<Value = Value> {
             json!([{"name": "p", "port": 1}, {"name": "Q", "port": 2, "protocol": "UDP"}, {"port": 3}]),
         ])
     };
-    let endpoint = (
-        1..5u8,
-        select(vec![None, Some("h"), Some("H"), Some("i")]),
-        any::<bool>(),
-    )
-        .prop_map(|(i, hostname, ready)| {
+    let endpoint = (1..5u8, select(vec![None, Some("h"), Some("H"), Some("i")]), any::<bool>()).prop_map(
+        |(i, hostname, ready)| {
             json!({"addresses": [format!("10.1.0.{i}")], "hostname": hostname, "conditions": {"ready": ready},
             "targetRef": {"kind": "Pod", "name": format!("pod-{i}")}})
-        });
+        },
+    );
     prop_oneof![
-        (
-            key(),
-            subsequence(vec!["10.0.0.1", "10.0.0.2", "fd00::1", "10.1.0.1"], 0..3),
-            port()
-        )
+        (key(), subsequence(vec!["10.0.0.1", "10.0.0.2", "fd00::1", "10.1.0.1"], 0..3), port())
             .prop_map(|(key, ips, ports)| world::service(&key, &ips, ports)),
         (key(), port()).prop_map(|(key, ports)| world::service(&key, &["None"], ports)),
         (key(), port(), prop::collection::vec(endpoint, 0..4)).prop_map(|(key, ports, endpoints)| world::slice(
@@ -113,35 +106,16 @@ fn question() -> impl Strategy<Value = String> {
         "x",
     ]);
     let forward = (prop::collection::vec(label, 0..6), select(vec!["svc.", "pod.", ""])).prop_map(|(labels, tree)| {
-        format!(
-            "{}{tree}Cluster.local",
-            labels.iter().map(|l| format!("{l}.")).collect::<String>()
-        )
+        format!("{}{tree}Cluster.local", labels.iter().map(|l| format!("{l}.")).collect::<String>())
     });
-    let reverse = prop::collection::vec(select(vec!["0", "1", "2", "10", "x"]), 0..6).prop_map(|labels| {
-        format!(
-            "{}in-addr.ARPA",
-            labels.iter().map(|l| format!("{l}.")).collect::<String>()
-        )
-    });
+    let reverse = prop::collection::vec(select(vec!["0", "1", "2", "10", "x"]), 0..6)
+        .prop_map(|labels| format!("{}in-addr.ARPA", labels.iter().map(|l| format!("{l}.")).collect::<String>()));
     prop_oneof![3 => forward, 1 => reverse]
 }
 
 fn record_type() -> impl Strategy<Value = RecordType> {
     use RecordType as T;
-    select(vec![
-        T::A,
-        T::AAAA,
-        T::SRV,
-        T::CNAME,
-        T::PTR,
-        T::NS,
-        T::SOA,
-        T::TXT,
-        T::MX,
-        T::ANY,
-        T::AXFR,
-    ])
+    select(vec![T::A, T::AAAA, T::SRV, T::CNAME, T::PTR, T::NS, T::SOA, T::TXT, T::MX, T::ANY, T::AXFR])
 }
 
 fn addresses(zone: &Zone, name: &Name) -> BTreeSet<IpAddr> {

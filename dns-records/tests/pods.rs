@@ -14,20 +14,14 @@ use world::{alias, cluster, kubernetes, pod, service};
 
 fn kubelet(value: Value) -> Value {
     let mut kubelet = json!({"kind": "KubeletConfiguration"});
-    kubelet
-        .as_object_mut()
-        .unwrap()
-        .extend(value.as_object().unwrap().clone());
+    kubelet.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
     kubelet
 }
 
 fn conf(cluster: &Cluster, key: &str, host: &str) -> String {
     let (namespace, name) = key.split_once('/').unwrap();
     let pod = cluster.get::<Pod>(namespace, name).unwrap();
-    resolv_conf(cluster, pod, &host.parse().unwrap())
-        .to_string()
-        .trim_end()
-        .replace('\n', "; ")
+    resolv_conf(cluster, pod, &host.parse().unwrap()).to_string().trim_end().replace('\n', "; ")
 }
 
 const HOST: &str = "nameserver 192.0.2.53\nsearch corp.example\noptions rotate\n";
@@ -39,17 +33,9 @@ fn the_policy_and_the_network_of_a_pod_choose_its_servers() {
         pod("a/plain", "", json!({})),
         pod("a/odd", "", json!({"dnsPolicy": "clusterfirst", "hostNetwork": true})),
         pod("a/host-net", "", json!({"hostNetwork": true})),
-        pod(
-            "a/with-host-net",
-            "",
-            json!({"hostNetwork": true, "dnsPolicy": "ClusterFirstWithHostNet"}),
-        ),
+        pod("a/with-host-net", "", json!({"hostNetwork": true, "dnsPolicy": "ClusterFirstWithHostNet"})),
         pod("a/default", "", json!({"dnsPolicy": "Default"})),
-        pod(
-            "a/none",
-            "",
-            json!({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["1.1.1.1"], "searches": ["x."]}}),
-        ),
+        pod("a/none", "", json!({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["1.1.1.1"], "searches": ["x."]}})),
     ]);
     let of_cluster = "nameserver 10.96.0.10; nameserver fd00::a; search a.svc.c.local svc.c.local c.local corp.example; options ndots:5";
     let of_host = "nameserver 192.0.2.53; search corp.example; options rotate";
@@ -70,23 +56,14 @@ fn the_address_of_the_dns_service_is_guessed_only_without_a_kubelet_configuratio
     let with = |more: Vec<Value>| cluster(more.into_iter().chain([pod("a/p", "", json!({}))]));
     let kube_dns = service("kube-system/kube-dns", &["10.0.0.53"], json!([]));
     let searches = "search a.svc.cluster.local svc.cluster.local cluster.local; options ndots:5";
-    assert_eq!(
-        conf(&with(vec![]), "a/p", ""),
-        format!("nameserver 10.96.0.10; {searches}")
-    );
-    assert_eq!(
-        conf(&with(vec![kube_dns.clone()]), "a/p", ""),
-        format!("nameserver 10.0.0.53; {searches}")
-    );
+    assert_eq!(conf(&with(vec![]), "a/p", ""), format!("nameserver 10.96.0.10; {searches}"));
+    assert_eq!(conf(&with(vec![kube_dns.clone()]), "a/p", ""), format!("nameserver 10.0.0.53; {searches}"));
     assert_eq!(
         conf(&with(vec![kube_dns, kubelet(json!({}))]), "a/p", HOST),
         "nameserver 192.0.2.53; search corp.example; options rotate"
     );
     let no_domain = kubelet(json!({"clusterDNS": ["10.0.0.1"]}));
-    assert_eq!(
-        conf(&with(vec![no_domain]), "a/p", HOST),
-        "nameserver 10.0.0.1; search corp.example; options ndots:5"
-    );
+    assert_eq!(conf(&with(vec![no_domain]), "a/p", HOST), "nameserver 10.0.0.1; search corp.example; options ndots:5");
 }
 
 #[test]
@@ -105,10 +82,7 @@ fn an_empty_resolv_conf_key_means_loopback_of_the_pods_own_node() {
     let two = objects(vec![node("four", "10.0.0.1"), node("six", "fd00::1")]);
     assert_eq!(conf(&two, "a/there", HOST), "nameserver ::1; search .");
     assert_eq!(conf(&two, "a/nowhere", HOST), "nameserver 127.0.0.1; search .");
-    assert_eq!(
-        conf(&objects(vec![node("six", "fd00::1")]), "a/nowhere", HOST),
-        "nameserver ::1; search ."
-    );
+    assert_eq!(conf(&objects(vec![node("six", "fd00::1")]), "a/nowhere", HOST), "nameserver ::1; search .");
 }
 
 fn shop() -> Cluster {
@@ -135,23 +109,14 @@ fn look(cluster: &Cluster, name: &str, kind: ResolverKind) -> Lookup {
 }
 
 fn tries(cluster: &Cluster, name: &str, kind: ResolverKind) -> Vec<String> {
-    look(cluster, name, kind)
-        .tries
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    look(cluster, name, kind).tries.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn the_hosts_file_goes_before_every_question() {
     let shop = shop();
-    let hosts = |name: &str| {
-        look(&shop, name, ResolverKind::Glibc)
-            .hosts
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    };
+    let hosts =
+        |name: &str| look(&shop, name, ResolverKind::Glibc).hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(hosts("REDIS"), ["10.9.9.9", "fd00::9"]);
     assert_eq!(hosts("cart"), ["10.9.9.9"]);
     assert_eq!(hosts("own"), ["10.1.0.9"]);
@@ -159,10 +124,7 @@ fn the_hosts_file_goes_before_every_question() {
     assert_eq!(hosts("localhost"), ["127.0.0.1", "::1"]);
     assert!(tries(&shop, "cart", ResolverKind::Glibc).is_empty());
     // With a final dot, or by another form of its name, the Service is found.
-    assert_eq!(
-        tries(&shop, "cart.shop.svc.cluster.local.", ResolverKind::Glibc),
-        ["cart.shop.svc.cluster.local."]
-    );
+    assert_eq!(tries(&shop, "cart.shop.svc.cluster.local.", ResolverKind::Glibc), ["cart.shop.svc.cluster.local."]);
     assert_eq!(tries(&shop, "cart.shop", ResolverKind::Glibc).len(), 2);
 }
 
@@ -185,19 +147,13 @@ fn a_hostname_is_cut_to_a_label() {
 #[test]
 fn a_lookup_ends_where_there_is_an_address_and_musl_where_there_is_a_name() {
     let shop = shop();
-    assert_eq!(
-        tries(&shop, "web", ResolverKind::Glibc),
-        ["web.shop.svc.cluster.local."]
-    );
+    assert_eq!(tries(&shop, "web", ResolverKind::Glibc), ["web.shop.svc.cluster.local."]);
     for (kind, count) in [(ResolverKind::Glibc, 4), (ResolverKind::Go, 4), (ResolverKind::Musl, 1)] {
         assert_eq!(tries(&shop, "none-yet", kind).len(), count, "{kind:?}");
     }
     let outside = look(&shop, "www.example.com", ResolverKind::Glibc);
     assert_eq!((outside.tries.len(), outside.outcome), (4, Outcome::Unknown));
-    assert_eq!(
-        look(&shop, "nobody.shop.svc.cluster.local.", ResolverKind::Glibc).outcome,
-        Outcome::NotFound
-    );
+    assert_eq!(look(&shop, "nobody.shop.svc.cluster.local.", ResolverKind::Glibc).outcome, Outcome::NotFound);
 }
 
 #[test]
@@ -211,9 +167,7 @@ fn cve_2022_2835_a_service_in_namespace_com_captures_a_name_and_is_warned_of() {
     assert_eq!(found.outcome, Outcome::Found);
     assert_eq!(tries(&shop, "google.com.", ResolverKind::Glibc), ["google.com."]);
     let warned: Vec<Finding> = check(&shop);
-    let [finding] = warned.as_slice() else {
-        panic!("{warned:?}")
-    };
+    let [finding] = warned.as_slice() else { panic!("{warned:?}") };
     assert_eq!(
         (finding.level, &*finding.object, &*finding.field),
         (Level::Warning, "Service/com/google", "metadata.name")
@@ -238,28 +192,14 @@ fn autopath_walks_the_list_on_the_server_for_live_pods_only() {
         let tries = tries(&verified, name, ResolverKind::Glibc);
         assert_eq!(tries, [format!("{name}.shop.svc.cluster.local.")], "{name}");
     }
-    assert_eq!(
-        tries(&verified, "www.example.com.", ResolverKind::Glibc),
-        ["www.example.com."]
-    );
+    assert_eq!(tries(&verified, "www.example.com.", ResolverKind::Glibc), ["www.example.com."]);
     // Nothing has the name, not even as it is: the client walks its list in vain.
-    assert_eq!(
-        tries(&verified, "nobody.shop.svc.cluster.local", ResolverKind::Glibc).len(),
-        4
-    );
+    assert_eq!(tries(&verified, "nobody.shop.svc.cluster.local", ResolverKind::Glibc).len(), 4);
     assert_eq!(tries(&world("insecure"), "there.other", ResolverKind::Glibc).len(), 2);
-    let conf = "search shop.svc.cluster.local svc.cluster.local\noptions ndots:5"
-        .parse()
-        .unwrap();
+    let conf = "search shop.svc.cluster.local svc.cluster.local\noptions ndots:5".parse().unwrap();
     let stranger = "192.0.2.1".parse().ok();
-    let found = lookup(
-        &Zone::of(&verified),
-        &conf,
-        &HostsFile::default(),
-        "there.other",
-        ResolverKind::Glibc,
-        stranger,
-    );
+    let found =
+        lookup(&Zone::of(&verified), &conf, &HostsFile::default(), "there.other", ResolverKind::Glibc, stranger);
     assert_eq!(found.unwrap().tries.len(), 2);
 }
 
@@ -276,11 +216,7 @@ fn check_judges_dns_settings_of_pods_and_templates_as_the_api_server_does() {
     let template = json!({"kind": "StatefulSet", "metadata": {"name": "t", "namespace": "a"}, "spec": {"template": {"spec":
         {"dnsPolicy": "clusterFirst", "dnsConfig": {"nameservers": ["1.1.1.1", "::1", "x", "2.2.2.2"], "searches": ["_a_b.c", ".", "a..b"]}}}}});
     assert_eq!(
-        findings([
-            pod("a/p", "", bad),
-            template,
-            pod("a/ok", "", json!({"dnsConfig": {"searches": ["x.example."]}}))
-        ]),
+        findings([pod("a/p", "", bad), template, pod("a/ok", "", json!({"dnsConfig": {"searches": ["x.example."]}}))]),
         [
             "error: Pod/a/p spec.dnsConfig.nameservers: at least one is required with dnsPolicy None",
             "error: Pod/a/p spec.dnsConfig.options[1]: an option needs a name",
@@ -317,20 +253,13 @@ fn check_reports_what_it_does_not_know_in_a_corefile() {
         findings([world::corefile(". {\n kubernetes\n proxy . 8.8.8.8\n}")]),
         [format!("warning: {at}line 3: `proxy` is no plugin of CoreDNS")]
     );
-    assert_eq!(
-        findings([world::corefile(". {\n kubernetes")]),
-        [format!("error: {at}line 1: `{{` without `}}`")]
-    );
+    assert_eq!(findings([world::corefile(". {\n kubernetes")]), [format!("error: {at}line 1: `{{` without `}}`")]);
     assert_eq!(
         findings([world::corefile(". {\n kubernetes 10.0.0.0/8\n}")]),
-        [format!(
-            "error: {at}line 2: `kubernetes` needs a zone that is not a reverse one"
-        )]
+        [format!("error: {at}line 2: `kubernetes` needs a zone that is not a reverse one")]
     );
     assert_eq!(
         findings([world::corefile(". {\n log\n}")]),
-        [format!(
-            "warning: {at}no `kubernetes` block, the defaults of the plugin hold"
-        )]
+        [format!("warning: {at}no `kubernetes` block, the defaults of the plugin hold")]
     );
 }

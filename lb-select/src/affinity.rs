@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// use std::{hash::RandomState, net::IpAddr, time::Duration};
 ///
 /// let pool = Pool::builder().endpoint("a", ()).endpoint("b", ()).build()?;
-/// let settings = ClientIpSettings { timeout_seconds: 60, ..ClientIpSettings::default() };
+/// let settings = ClientIpSettings::default().timeout_seconds(60);
 /// let policy = ClientIpAffinity::new(&pool, RoundRobin::new(&pool), settings, RandomState::new())?;
 ///
 /// let client: IpAddr = "192.0.2.1".parse()?;
@@ -63,13 +63,17 @@ pub struct ClientIpAffinity<P, S> {
     memory: Arc<Mutex<Memory<S>>>,
 }
 
-/// The settings of [`ClientIpAffinity`].
+/// The settings of [`ClientIpAffinity`], made from their [`Default`].
+///
+/// ```
+/// use lb_select::ClientIpSettings;
+///
+/// let settings = ClientIpSettings::default().timeout_seconds(60).capacity(1_000);
+/// assert_eq!((settings.timeout_seconds, settings.keep_sessions), (60, false));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "camelCase", default)
-)]
+#[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct ClientIpSettings {
     /// How long after its last connection a client is sent back, in seconds. The default is 10800, three hours, as in
     /// a Service; 0 never sends anyone back.
@@ -84,15 +88,29 @@ pub struct ClientIpSettings {
 impl ClientIpSettings {
     /// The most clients one memory can hold: 16 777 216.
     pub const MAX_CAPACITY: u32 = 1 << 24;
+
+    /// The same settings with this [`timeout_seconds`](Self#structfield.timeout_seconds).
+    #[must_use]
+    pub fn timeout_seconds(self, timeout_seconds: u32) -> Self {
+        Self { timeout_seconds, ..self }
+    }
+
+    /// The same settings with this [`capacity`](Self#structfield.capacity).
+    #[must_use]
+    pub fn capacity(self, capacity: u32) -> Self {
+        Self { capacity, ..self }
+    }
+
+    /// The same settings with this [`keep_sessions`](Self#structfield.keep_sessions).
+    #[must_use]
+    pub fn keep_sessions(self, keep_sessions: bool) -> Self {
+        Self { keep_sessions, ..self }
+    }
 }
 
 impl Default for ClientIpSettings {
     fn default() -> Self {
-        Self {
-            timeout_seconds: 10_800,
-            capacity: 65_536,
-            keep_sessions: false,
-        }
+        Self { timeout_seconds: 10_800, capacity: 65_536, keep_sessions: false }
     }
 }
 
@@ -123,16 +141,8 @@ impl<P, S: BuildHasher> ClientIpAffinity<P, S> {
             return Err(CapacityError { capacity });
         }
         let clients = Recency::with_capacity(capacity, hasher).map_err(|_| CapacityError { capacity })?;
-        let memory = Arc::new(Mutex::new(Memory {
-            clients,
-            latest: Duration::ZERO,
-        }));
-        Ok(Self {
-            members: Arc::clone(pool.members()),
-            inner,
-            settings,
-            memory,
-        })
+        let memory = Arc::new(Mutex::new(Memory { clients, latest: Duration::ZERO }));
+        Ok(Self { members: Arc::clone(pool.members()), inner, settings, memory })
     }
 
     /// A layer with the same settings and the *same* memory in front of another policy and its pool.
@@ -200,14 +210,7 @@ impl<P: Policy, S: BuildHasher> Policy for ClientIpAffinity<P, S> {
         let choice = self.inner.pick(pick)?;
         if let Some(key) = self.members.key(choice.index) {
             let endpoint = Some(key.clone());
-            clients.insert(
-                client,
-                Binding {
-                    endpoint,
-                    index: choice.index,
-                    seen: now,
-                },
-            );
+            clients.insert(client, Binding { endpoint, index: choice.index, seen: now });
         }
         Ok(choice)
     }
@@ -216,10 +219,7 @@ impl<P: Policy, S: BuildHasher> Policy for ClientIpAffinity<P, S> {
 impl<P: fmt::Debug, S> fmt::Debug for ClientIpAffinity<P, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { inner, settings, .. } = self;
-        f.debug_struct("ClientIpAffinity")
-            .field("inner", inner)
-            .field("settings", settings)
-            .finish_non_exhaustive()
+        f.debug_struct("ClientIpAffinity").field("inner", inner).field("settings", settings).finish_non_exhaustive()
     }
 }
 
@@ -248,11 +248,7 @@ impl fmt::Display for CapacityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { capacity } = self;
         if *capacity > ClientIpSettings::MAX_CAPACITY {
-            write!(
-                f,
-                "a capacity of {capacity} clients is above the limit of {}",
-                ClientIpSettings::MAX_CAPACITY
-            )
+            write!(f, "a capacity of {capacity} clients is above the limit of {}", ClientIpSettings::MAX_CAPACITY)
         } else {
             write!(f, "no memory for a capacity of {capacity} clients")
         }
@@ -273,10 +269,7 @@ mod tests {
             ClientIpSettings::deserialize(MapDeserializer::<_, Error>::new(pairs.iter().copied()))
         };
         assert_eq!(read(&[]), Ok(ClientIpSettings::default()));
-        let expected = ClientIpSettings {
-            timeout_seconds: 60,
-            ..ClientIpSettings::default()
-        };
+        let expected = ClientIpSettings::default().timeout_seconds(60);
         assert_eq!(read(&[("timeoutSeconds", 60), ("unknown", 1)]), Ok(expected));
     }
 }

@@ -19,12 +19,7 @@ impl Eligible {
         let Some(all) = NonZeroU64::new(pool.len() as u64) else {
             return Self::None(Unavailable::Empty);
         };
-        let list: Box<[usize]> = pool
-            .iter()
-            .enumerate()
-            .filter(|(_, e)| e.weight > 0)
-            .map(|(i, _)| i)
-            .collect();
+        let list: Box<[usize]> = pool.iter().enumerate().filter(|(_, e)| e.weight > 0).map(|(i, _)| i).collect();
         match list.len() {
             0 => Self::None(Unavailable::AllDrained),
             some if some == pool.len() => Self::All(all),

@@ -84,9 +84,6 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_are_shown_escaped() {
-        assert_eq!(
-            format!("{} {:?}", Key::from(&b"a\xff"[..]), Key::from("b")),
-            "a\\xff \"b\""
-        );
+        assert_eq!(format!("{} {:?}", Key::from(&b"a\xff"[..]), Key::from("b")), "a\\xff \"b\"");
     }
 }

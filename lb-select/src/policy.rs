@@ -46,11 +46,7 @@ impl<'a> Pick<'a> {
     /// does, a policy takes the latest time it has seen. Policies that look at no clock and draw no word may be given
     /// anything here.
     pub fn new(now: Duration, words: &'a mut dyn FnMut() -> u64) -> Self {
-        Self {
-            now,
-            client: None,
-            words,
-        }
+        Self { now, client: None, words }
     }
 
     /// The same pick on behalf of the client with this source address, as it was before any translation.
@@ -77,10 +73,7 @@ impl<'a> Pick<'a> {
 
 impl fmt::Debug for Pick<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pick")
-            .field("now", &self.now)
-            .field("client", &self.client)
-            .finish_non_exhaustive()
+        f.debug_struct("Pick").field("now", &self.now).field("client", &self.client).finish_non_exhaustive()
     }
 }
 

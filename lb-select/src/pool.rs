@@ -30,11 +30,7 @@ pub struct Pool<E> {
 impl<E> Pool<E> {
     /// Starts an empty pool.
     pub fn builder() -> PoolBuilder<E> {
-        PoolBuilder {
-            values: Vec::new(),
-            keys: Vec::new(),
-            weights: Vec::new(),
-        }
+        PoolBuilder { values: Vec::new(), keys: Vec::new(), weights: Vec::new() }
     }
 
     /// A pool of endpoints that are their own key, each of weight 1, such as socket addresses.
@@ -45,10 +41,7 @@ impl<E> Pool<E> {
     where
         E: Clone + Into<Key>,
     {
-        endpoints
-            .into_iter()
-            .fold(Self::builder(), |pool, value| pool.endpoint(value.clone(), value))
-            .build()
+        endpoints.into_iter().fold(Self::builder(), |pool, value| pool.endpoint(value.clone(), value)).build()
     }
 
     /// The number of endpoints, those of weight 0 included.
@@ -78,9 +71,7 @@ impl<E> Pool<E> {
     /// The endpoints in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Endpoint<'_, E>> + DoubleEndedIterator {
         let names = self.members.keys.iter().zip(&self.members.weights);
-        names
-            .zip(&self.values)
-            .map(|((key, &weight), value)| Endpoint { key, weight, value })
+        names.zip(&self.values).map(|((key, &weight), value)| Endpoint { key, weight, value })
     }
 
     #[cfg(feature = "std")]
@@ -142,10 +133,7 @@ impl<E> PoolBuilder<E> {
     /// [`Unavailable`](crate::Unavailable).
     pub fn build(self) -> Result<Pool<E>, PoolError> {
         let members = Members::new(self.keys.into(), self.weights.into())?;
-        Ok(Pool {
-            values: self.values,
-            members: Arc::new(members),
-        })
+        Ok(Pool { values: self.values, members: Arc::new(members) })
     }
 }
 
@@ -187,10 +175,7 @@ impl Members {
     }
 
     fn position(&self, key: &Key) -> Option<usize> {
-        self.by_key
-            .binary_search_by_key(&key, |&index| &self.keys[index])
-            .ok()
-            .map(|rank| self.by_key[rank])
+        self.by_key.binary_search_by_key(&key, |&index| &self.keys[index]).ok().map(|rank| self.by_key[rank])
     }
 }
 
@@ -206,11 +191,7 @@ impl Members {
 
     /// The index of `key`, found at once if it is `hint`.
     pub(crate) fn position_near(&self, hint: usize, key: &Key) -> Option<usize> {
-        if self.keys.get(hint) == Some(key) {
-            Some(hint)
-        } else {
-            self.position(key)
-        }
+        if self.keys.get(hint) == Some(key) { Some(hint) } else { self.position(key) }
     }
 }
 
@@ -221,16 +202,8 @@ mod tests {
 
     #[test]
     fn the_callers_order_is_kept_whatever_the_keys() {
-        let pool = Pool::builder()
-            .endpoint("b", 'x')
-            .weighted("a", 0, 'y')
-            .endpoint("c", 'z')
-            .build()
-            .unwrap();
-        assert_eq!(
-            pool.iter().map(|e| (e.weight, *e.value)).collect::<Vec<_>>(),
-            [(1, 'x'), (0, 'y'), (1, 'z')]
-        );
+        let pool = Pool::builder().endpoint("b", 'x').weighted("a", 0, 'y').endpoint("c", 'z').build().unwrap();
+        assert_eq!(pool.iter().map(|e| (e.weight, *e.value)).collect::<Vec<_>>(), [(1, 'x'), (0, 'y'), (1, 'z')]);
         for (index, endpoint) in pool.iter().enumerate() {
             assert_eq!(pool.position(endpoint.key), Some(index));
             assert_eq!(pool.get(index), Some(endpoint));
@@ -241,12 +214,7 @@ mod tests {
 
     #[test]
     fn a_key_given_twice_is_refused_by_name() {
-        let error = Pool::builder()
-            .endpoint("a", 1)
-            .endpoint("b", 2)
-            .endpoint("a", 3)
-            .build()
-            .unwrap_err();
+        let error = Pool::builder().endpoint("a", 1).endpoint("b", 2).endpoint("a", 3).build().unwrap_err();
         assert_eq!(error, PoolError::DuplicateKey("a".into()));
         assert_eq!(error.to_string(), "two endpoints of one pool have the key \"a\"");
     }

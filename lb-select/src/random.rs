@@ -14,9 +14,7 @@ pub struct Random {
 impl Random {
     /// Chooses among the endpoints of the pool.
     pub fn new<E>(pool: &Pool<E>) -> Self {
-        Self {
-            eligible: Eligible::new(pool),
-        }
+        Self { eligible: Eligible::new(pool) }
     }
 
     /// The index of the eligible endpoint number `word mod n`: what [`Policy::pick`] does, for callers with no other

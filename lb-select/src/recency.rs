@@ -41,14 +41,7 @@ impl<V, S: BuildHasher> Recency<V, S> {
         let count = capacity.next_power_of_two();
         chains.try_reserve_exact(count)?;
         chains.resize(count, NONE);
-        Ok(Self {
-            hasher,
-            chains,
-            slots,
-            capacity,
-            newest: NONE,
-            oldest: NONE,
-        })
+        Ok(Self { hasher, chains, slots, capacity, newest: NONE, oldest: NONE })
     }
 
     /// The slot of `key`, without touching it.
@@ -81,13 +74,7 @@ impl<V, S: BuildHasher> Recency<V, S> {
         let at = if self.slots.len() < self.capacity {
             // Below `NONE`, because `capacity` came from a u32.
             let at = self.slots.len() as u32;
-            self.slots.push(Slot {
-                key,
-                value,
-                chained: NONE,
-                newer: NONE,
-                older: NONE,
-            });
+            self.slots.push(Slot { key, value, chained: NONE, newer: NONE, older: NONE });
             at
         } else if self.oldest != NONE {
             let at = self.oldest;

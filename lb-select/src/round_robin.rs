@@ -26,10 +26,7 @@ impl RoundRobin {
         let eligible = Eligible::new(pool);
         // Reduced here, so that the counter does not wrap within a cycle before 2^64 − n picks.
         let turn = turn.checked_rem(eligible.len()).unwrap_or(0);
-        Self {
-            eligible,
-            turn: AtomicU64::new(turn),
-        }
+        Self { eligible, turn: AtomicU64::new(turn) }
     }
 
     /// The index of the next endpoint: what [`Policy::pick`] does, for callers with no other policy.

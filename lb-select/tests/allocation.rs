@@ -38,18 +38,10 @@ fn affinity_allocates_for_no_client_whether_known_new_expired_or_in_place_of_ano
     use std::net::Ipv4Addr;
 
     let pool = pool(&[1; 100]);
-    let settings = ClientIpSettings {
-        timeout_seconds: 60,
-        capacity: 100,
-        ..ClientIpSettings::default()
-    };
+    let settings = ClientIpSettings::default().timeout_seconds(60).capacity(100);
     for distinct in [1, 50, 90, 1000] {
         let policy =
             ClientIpAffinity::new(&pool, Random::new(&pool), settings.clone(), common::FixedHasher::new()).unwrap();
-        assert_eq!(
-            allocations(&policy, |n| Some(Ipv4Addr::from_bits(n % distinct).into())),
-            0,
-            "{distinct} clients"
-        );
+        assert_eq!(allocations(&policy, |n| Some(Ipv4Addr::from_bits(n % distinct).into())), 0, "{distinct} clients");
     }
 }

@@ -19,10 +19,7 @@ fn affinity(pool: &Pool<usize>, settings: ClientIpSettings) -> Affinity {
 }
 
 fn timeout(timeout_seconds: u32) -> ClientIpSettings {
-    ClientIpSettings {
-        timeout_seconds,
-        ..ClientIpSettings::default()
-    }
+    ClientIpSettings::default().timeout_seconds(timeout_seconds)
 }
 
 fn client(number: u32) -> IpAddr {
@@ -86,13 +83,7 @@ fn a_pick_without_a_client_is_for_the_inner_policy_and_remembered_by_nobody() {
 
 #[test]
 fn a_timeout_of_zero_and_a_capacity_of_zero_send_nobody_back() {
-    for settings in [
-        timeout(0),
-        ClientIpSettings {
-            capacity: 0,
-            ..timeout(100)
-        },
-    ] {
+    for settings in [timeout(0), timeout(100).capacity(0)] {
         let policy = affinity(&pool(&[1, 1]), settings);
         assert_eq!(connect(&policy, 0, client(1), 0), random(0));
         assert_eq!(connect(&policy, 0, client(1), 1), random(1));
@@ -102,13 +93,7 @@ fn a_timeout_of_zero_and_a_capacity_of_zero_send_nobody_back() {
 #[test]
 fn an_endpoint_without_weight_keeps_its_clients_only_if_told_so() {
     for (keep_sessions, expected) in [(false, random(1)), (true, sticky(0))] {
-        let policy = affinity(
-            &pool(&[1, 1]),
-            ClientIpSettings {
-                keep_sessions,
-                ..timeout(100)
-            },
-        );
+        let policy = affinity(&pool(&[1, 1]), timeout(100).keep_sessions(keep_sessions));
         assert_eq!(connect(&policy, 0, client(1), 0), random(0));
         let drained = pool(&[0, 1]);
         let policy = policy.over(&drained, Random::new(&drained));
@@ -121,10 +106,7 @@ fn without_any_candidate_the_answer_is_the_inner_policys_and_nothing_is_bound() 
     let policy = affinity(&pool(&[1, 1]), timeout(100));
     assert_eq!(connect(&policy, 0, client(1), 1), random(1));
     let empty = pool(&[]);
-    assert_eq!(
-        connect(&policy.over(&empty, Random::new(&empty)), 1, client(1), 0),
-        Err(Unavailable::Empty)
-    );
+    assert_eq!(connect(&policy.over(&empty, Random::new(&empty)), 1, client(1), 0), Err(Unavailable::Empty));
     assert_eq!(connect(&policy, 2, client(1), 0), sticky(1));
 }
 
@@ -134,10 +116,7 @@ fn a_binding_follows_its_endpoint_to_another_place_in_the_pool() {
     let new = Pool::of([Key::from("c"), Key::from("b"), Key::from("a")]).unwrap();
     let policy = ClientIpAffinity::new(&old, Random::new(&old), timeout(100), FixedHasher::new()).unwrap();
     assert_eq!(connect(&policy, 0, client(1), 0), random(0));
-    assert_eq!(
-        connect(&policy.over(&new, Random::new(&new)), 1, client(1), 0),
-        sticky(2)
-    );
+    assert_eq!(connect(&policy.over(&new, Random::new(&new)), 1, client(1), 0), sticky(2));
     assert_eq!(connect(&policy, 2, client(1), 1), sticky(0)); // the old layer shares the memory
 }
 
@@ -166,13 +145,7 @@ fn affinity_is_dropped_with_its_endpoint_and_does_not_come_back() {
 
 #[test]
 fn a_full_memory_forgets_the_client_whose_last_connection_is_longest_ago() {
-    let policy = affinity(
-        &pool(&[1, 1]),
-        ClientIpSettings {
-            capacity: 2,
-            ..timeout(100)
-        },
-    );
+    let policy = affinity(&pool(&[1, 1]), timeout(100).capacity(2));
     assert_eq!(connect(&policy, 0, client(1), 1), random(1));
     assert_eq!(connect(&policy, 1, client(2), 1), random(1));
     assert_eq!(connect(&policy, 2, client(1), 0), sticky(1));
@@ -184,13 +157,7 @@ fn a_full_memory_forgets_the_client_whose_last_connection_is_longest_ago() {
 /// Hash flooding and its relative, flooding with sources: addresses are free, in IPv6 above all.
 #[test]
 fn ocert_2011_003_a_flood_of_sources_is_bounded_and_costs_only_the_longest_absent_their_binding() {
-    let policy = affinity(
-        &pool(&[1, 1]),
-        ClientIpSettings {
-            capacity: 1000,
-            ..timeout(100)
-        },
-    );
+    let policy = affinity(&pool(&[1, 1]), timeout(100).capacity(1000));
     let regular = client(0);
     assert_eq!(connect(&policy, 0, regular, 1), random(1));
     for number in 1..50_000 {
@@ -203,17 +170,11 @@ fn ocert_2011_003_a_flood_of_sources_is_bounded_and_costs_only_the_longest_absen
 
 #[test]
 fn a_capacity_beyond_the_limit_is_refused_by_number() {
-    let settings = ClientIpSettings {
-        capacity: u32::MAX,
-        ..timeout(100)
-    };
+    let settings = timeout(100).capacity(u32::MAX);
     let pool = pool(&[1]);
     let error = ClientIpAffinity::new(&pool, Random::new(&pool), settings, FixedHasher::new()).unwrap_err();
     assert_eq!(error.capacity(), u32::MAX);
-    assert_eq!(
-        error.to_string(),
-        "a capacity of 4294967295 clients is above the limit of 16777216"
-    );
+    assert_eq!(error.to_string(), "a capacity of 4294967295 clients is above the limit of 16777216");
 }
 
 #[test]
@@ -239,21 +200,14 @@ struct Connection {
 
 fn connections() -> impl Strategy<Value = Vec<Connection>> {
     let connection = (0..6_u32, 0..60_u64, any::<u64>(), prop_oneof![Just(0xff), any::<u8>()]);
-    let connection = connection.prop_map(|(client, wait, word, candidates)| Connection {
-        client,
-        wait,
-        word,
-        candidates,
-    });
+    let connection =
+        connection.prop_map(|(client, wait, word, candidates)| Connection { client, wait, word, candidates });
     proptest::collection::vec(connection, 0..60)
 }
 
 fn candidates(bits: u8) -> Pool<usize> {
     let present = (0..8).filter(|i| bits & (1 << i) != 0);
-    present
-        .fold(Pool::builder(), |pool, i| pool.endpoint(i.to_string(), i))
-        .build()
-        .unwrap()
+    present.fold(Pool::builder(), |pool, i| pool.endpoint(i.to_string(), i)).build().unwrap()
 }
 
 proptest! {
@@ -292,7 +246,7 @@ proptest! {
         drained in any::<u8>(),
     ) {
         let all = candidates(0xff);
-        let mut policy = affinity(&all, ClientIpSettings { capacity, keep_sessions, ..timeout(100) });
+        let mut policy = affinity(&all, timeout(100).capacity(capacity).keep_sessions(keep_sessions));
         let mut now = 0;
         for Connection { client: number, wait, word, candidates: bits } in connections {
             now += wait;
@@ -313,9 +267,7 @@ fn many_clients_keep_their_endpoints_through_the_growth_of_the_pool() {
     let (small, large) = (pool(&[1; 10]), pool(&[1; 40]));
     let policy = affinity(&small, timeout(100));
     let mut words = splitmix(3);
-    let before: Vec<_> = (0..1000)
-        .map(|n| connect(&policy, 0, client(n), words()).unwrap().index)
-        .collect();
+    let before: Vec<_> = (0..1000).map(|n| connect(&policy, 0, client(n), words()).unwrap().index).collect();
     let policy = policy.over(&large, Random::new(&large));
     for (number, index) in before.into_iter().enumerate() {
         assert_eq!(connect(&policy, 1, client(number as u32), words()), sticky(index));

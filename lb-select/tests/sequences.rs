@@ -10,10 +10,7 @@ use proptest::prelude::*;
 fn round_robin_goes_through_the_endpoints_in_order_and_around() {
     let policy = RoundRobin::new(&pool(&[1, 9, 2]));
     let picks: Vec<_> = (0..7).map(|_| ask(&policy, no_words).unwrap()).collect();
-    assert_eq!(
-        picks,
-        [0, 1, 2, 0, 1, 2, 0].map(|index| Choice::new(index, Reason::RoundRobin))
-    );
+    assert_eq!(picks, [0, 1, 2, 0, 1, 2, 0].map(|index| Choice::new(index, Reason::RoundRobin)));
 }
 
 #[test]
@@ -32,10 +29,7 @@ fn random_takes_the_endpoint_of_word_modulo_count() {
 
 #[test]
 fn random_draws_no_word_for_a_single_eligible_endpoint() {
-    assert_eq!(
-        ask(&Random::new(&pool(&[0, 1])), no_words),
-        Ok(Choice::new(1, Reason::Random))
-    );
+    assert_eq!(ask(&Random::new(&pool(&[0, 1])), no_words), Ok(Choice::new(1, Reason::Random)));
 }
 
 #[test]
@@ -59,19 +53,13 @@ fn random_is_uniform_by_chi_square() {
         for _ in 0..100_000 {
             counts[ask(&policy, &mut words).unwrap().index] += 1;
         }
-        counts
-            .iter()
-            .map(|&count| (f64::from(count) - 1e4).powi(2) / 1e4)
-            .sum::<f64>()
+        counts.iter().map(|&count| (f64::from(count) - 1e4).powi(2) / 1e4).sum::<f64>()
     };
     // Critical values of the chi-square distribution with 9 degrees of freedom.
     let (at_0_001, at_0_05) = (27.877, 16.919);
     let results: Vec<f64> = (1..=20).map(chi_square).collect();
     assert!(results.iter().all(|&chi| chi < at_0_001), "{results:?}");
-    assert!(
-        results.iter().filter(|&&chi| chi < at_0_05).count() >= 15,
-        "{results:?}"
-    );
+    assert!(results.iter().filter(|&&chi| chi < at_0_05).count() >= 15, "{results:?}");
 }
 
 /// The digest was computed apart from this crate, from the rules alone.
@@ -80,12 +68,7 @@ fn ten_thousand_mixed_picks_have_the_same_digest_everywhere() {
     let pools = [pool(&[1; 7]), pool(&[3, 0, 1, 0, 5]), pool(&[1])];
     let policies: Vec<Box<dyn Policy>> = pools
         .iter()
-        .flat_map(|pool| {
-            [
-                Box::new(RoundRobin::starting_at(pool, 5)) as Box<dyn Policy>,
-                Box::new(Random::new(pool)),
-            ]
-        })
+        .flat_map(|pool| [Box::new(RoundRobin::starting_at(pool, 5)) as Box<dyn Policy>, Box::new(Random::new(pool))])
         .collect();
     let mut words = splitmix(1);
     let digest = (0..10_000).fold(0xcbf2_9ce4_8422_2325_u64, |digest, _| {

@@ -25,8 +25,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Reads `HOST` or `HOST:PORT`, blanks around it allowed (RFC 9110, 5.5). User information is refused
-    /// (RFC 9110, 4.2.4), so are an empty port, one that is not all digits, and one above 65535.
+    /// Reads `HOST` or `HOST:PORT`, blanks around it allowed (RFC 9110, 5.5). An empty port is none (RFC 3986, 3.2.3). User
+    /// information is refused (RFC 9110, 4.2.4), so are a port that is not all digits and one above 65535.
     pub fn parse(text: &str) -> Result<Self, AuthorityError> {
         let text = text.trim_matches([' ', '\t']);
         let refuse = |fault: fn(Excerpt) -> AuthorityError| fault(Excerpt::of(text));
@@ -34,27 +34,21 @@ impl Authority {
             return Err(refuse(AuthorityError::UserInformation));
         }
         // Inside brackets a colon belongs to the address.
-        let after_address = if text.starts_with('[') {
-            text.find(']').unwrap_or(text.len())
-        } else {
-            0
-        };
+        let after_address = if text.starts_with('[') { text.find(']').unwrap_or(text.len()) } else { 0 };
         let (host, port) = match text[after_address..].find(':') {
             None => (text, None),
             Some(colon) => {
                 let colon = after_address + colon;
                 let port = &text[colon + 1..];
-                if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
+                if !port.bytes().all(|b| b.is_ascii_digit()) {
                     return Err(refuse(AuthorityError::Port));
                 }
-                let port = port.parse().map_err(|_| refuse(AuthorityError::PortRange))?;
-                (&text[..colon], Some(port))
+                let number = || port.parse().map_err(|_| refuse(AuthorityError::PortRange));
+                let port = if port.is_empty() { None } else { Some(number()?) };
+                (&text[..colon], port)
             }
         };
-        Ok(Self {
-            host: host.parse()?,
-            port,
-        })
+        Ok(Self { host: host.parse()?, port })
     }
 
     /// The authority of a whole request: that of an absolute-form target and every Host header (or `:authority` and
@@ -121,7 +115,7 @@ pub enum AuthorityError {
     /// `user@host`.
     #[error("authority {0} has user information")]
     UserInformation(Excerpt),
-    /// The port is empty or not a decimal number.
+    /// The port is not a decimal number.
     #[error("authority {0} has a port that is not a number")]
     Port(Excerpt),
     /// The port is above 65535.
@@ -157,6 +151,15 @@ mod tests {
     }
 
     #[test]
+    fn rfc_3986_3_2_3_an_empty_port_is_no_port() {
+        for (text, canonical) in [("a.example:", "a.example"), ("[::1]:", "[::1]"), ("192.0.2.1:", "192.0.2.1")] {
+            let authority = Authority::parse(text).unwrap();
+            assert_eq!((authority.to_string().as_str(), authority.port()), (canonical, None));
+        }
+        assert!(Authority::of_request(["a.example:", "a.example"]).is_ok());
+    }
+
+    #[test]
     fn host_confusion_is_refused() {
         for text in [
             "a@b",
@@ -166,8 +169,8 @@ mod tests {
             "[::1]80",
             "[fe80::1%25eth0]",
             "::1",
-            "a:",
             "a:+80",
+            "a::",
             "a:8 0",
             "a:65536",
             "",
@@ -186,10 +189,7 @@ mod tests {
 
     #[test]
     fn two_different_hosts_in_one_request_are_refused() {
-        assert_eq!(
-            Authority::of_request(["a.example", "A.example."]).unwrap().to_string(),
-            "a.example"
-        );
+        assert_eq!(Authority::of_request(["a.example", "A.example."]).unwrap().to_string(), "a.example");
         let error = Authority::of_request(["a.example", "b.example"]).unwrap_err();
         assert_eq!(error.to_string(), "request names both a.example and b.example");
         assert_eq!(Authority::of_request([]), Err(AuthorityError::Missing));

@@ -53,18 +53,12 @@ impl Condition {
 
     /// The header `name` has a value like this.
     pub fn header(name: &str, value: ValuePattern) -> Self {
-        Self::Header {
-            name: name.into(),
-            value,
-        }
+        Self::Header { name: name.into(), value }
     }
 
     /// The query parameter `name` has a value like this.
     pub fn query(name: &str, value: ValuePattern) -> Self {
-        Self::Query {
-            name: name.into(),
-            value,
-        }
+        Self::Query { name: name.into(), value }
     }
 
     /// Whether the request meets the condition. Allocates only to join a repeated header for an expression.
@@ -186,41 +180,19 @@ mod tests {
     #[test]
     fn cve_2020_25017_a_repeated_header_is_all_its_values() {
         let headers = [("X-A", "1"), ("x-b", "0"), ("x-a", " 2\t")];
-        assert!(holds(
-            &Condition::header("x-a", ValuePattern::exact("1,2")),
-            &headers,
-            ""
-        ));
-        assert!(!holds(
-            &Condition::header("x-a", ValuePattern::exact("1")),
-            &headers,
-            ""
-        ));
-        assert!(holds(
-            &Condition::header("x-a", ValuePattern::prefix("1,")),
-            &headers,
-            ""
-        ));
+        assert!(holds(&Condition::header("x-a", ValuePattern::exact("1,2")), &headers, ""));
+        assert!(!holds(&Condition::header("x-a", ValuePattern::exact("1")), &headers, ""));
+        assert!(holds(&Condition::header("x-a", ValuePattern::prefix("1,")), &headers, ""));
         let regex = Regex::new("[0-9],2", Anchor::Whole).unwrap();
-        assert!(holds(
-            &Condition::header("x-a", ValuePattern::Regex(regex)),
-            &headers,
-            ""
-        ));
+        assert!(holds(&Condition::header("x-a", ValuePattern::Regex(regex)), &headers, ""));
     }
 
     #[test]
     fn present_and_absent_look_at_the_name_alone() {
         let headers = [("x-a", "")];
         for (name, present) in [("X-A", true), ("x-b", false)] {
-            assert_eq!(
-                holds(&Condition::header(name, ValuePattern::Present), &headers, ""),
-                present
-            );
-            assert_eq!(
-                holds(&Condition::header(name, ValuePattern::Absent), &headers, ""),
-                !present
-            );
+            assert_eq!(holds(&Condition::header(name, ValuePattern::Present), &headers, ""), present);
+            assert_eq!(holds(&Condition::header(name, ValuePattern::Absent), &headers, ""), !present);
         }
     }
 

@@ -18,10 +18,7 @@ impl Excerpt {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        Self {
-            text: text[..end].into(),
-            cut: end < text.len(),
-        }
+        Self { text: text[..end].into(), cut: end < text.len() }
     }
 }
 

@@ -77,10 +77,7 @@ impl FromStr for Host {
     /// Reads a host as it stands in a Host header, a URL or a manifest: any case, with or without one trailing dot, an
     /// IPv6 address in brackets. Linear in the input, which is refused when longer than a name may be.
     fn from_str(text: &str) -> Result<Self, HostError> {
-        let refuse = |fault| HostError {
-            host: Excerpt::of(text),
-            fault,
-        };
+        let refuse = |fault| HostError { host: Excerpt::of(text), fault };
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner.strip_suffix(']').ok_or(refuse(HostFault::Bracket))?;
             if inner.contains('%') {
@@ -101,10 +98,7 @@ impl FromStr for Host {
         }
         let mut last = "";
         for label in name.split('.') {
-            if let Some(bad) = label
-                .chars()
-                .find(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '_')
-            {
+            if let Some(bad) = label.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '_') {
                 return Err(refuse(HostFault::Character(bad)));
             }
             match label.as_bytes() {
@@ -117,28 +111,19 @@ impl FromStr for Host {
         if last.bytes().all(|b| b.is_ascii_digit()) {
             return Err(refuse(HostFault::NumericEnd));
         }
-        Ok(Self {
-            text: name.to_ascii_lowercase().into_boxed_str(),
-            kind: HostKind::Name,
-        })
+        Ok(Self { text: name.to_ascii_lowercase().into_boxed_str(), kind: HostKind::Name })
     }
 }
 
 impl From<Ipv4Addr> for Host {
     fn from(address: Ipv4Addr) -> Self {
-        Self {
-            text: address.to_string().into_boxed_str(),
-            kind: HostKind::Ipv4(address),
-        }
+        Self { text: address.to_string().into_boxed_str(), kind: HostKind::Ipv4(address) }
     }
 }
 
 impl From<Ipv6Addr> for Host {
     fn from(address: Ipv6Addr) -> Self {
-        Self {
-            text: format!("[{address}]").into_boxed_str(),
-            kind: HostKind::Ipv6(address),
-        }
+        Self { text: format!("[{address}]").into_boxed_str(), kind: HostKind::Ipv6(address) }
     }
 }
 
@@ -164,10 +149,7 @@ pub struct HostError {
 
 impl HostError {
     pub(crate) fn wildcard_address(pattern: &str) -> Self {
-        Self {
-            host: Excerpt::of(pattern),
-            fault: HostFault::NumericEnd,
-        }
+        Self { host: Excerpt::of(pattern), fault: HostFault::NumericEnd }
     }
 
     /// The rule that was broken.
@@ -233,13 +215,7 @@ mod tests {
 
     #[test]
     fn underscores_and_a_labels_are_plain_labels() {
-        for name in [
-            "outbound_.80_._.svc",
-            "xn--bcher-kva.example",
-            "a",
-            "r3---sn.example",
-            "1.a",
-        ] {
+        for name in ["outbound_.80_._.svc", "xn--bcher-kva.example", "a", "r3---sn.example", "1.a"] {
             assert_eq!(name.parse::<Host>().unwrap().as_str(), name);
         }
     }
@@ -249,10 +225,7 @@ mod tests {
         let v6: Host = "[2001:DB8:0:0::1]".parse().unwrap();
         assert_eq!(v6.as_str(), "[2001:db8::1]");
         assert_eq!(v6.kind(), HostKind::Ipv6("2001:db8::1".parse().unwrap()));
-        assert_eq!(
-            "192.0.2.1".parse::<Host>().unwrap().kind(),
-            HostKind::Ipv4(Ipv4Addr::new(192, 0, 2, 1))
-        );
+        assert_eq!("192.0.2.1".parse::<Host>().unwrap().kind(), HostKind::Ipv4(Ipv4Addr::new(192, 0, 2, 1)));
         assert_eq!("192.0.2.1".parse::<Host>().unwrap().parent(), None);
     }
 
@@ -267,14 +240,7 @@ mod tests {
         assert_eq!(fault(&format!("{}.b", "a".repeat(64))), HostFault::LabelTooLong);
         assert_eq!(fault("-a.b"), HostFault::Hyphen);
         assert_eq!(fault("a-.b"), HostFault::Hyphen);
-        for (text, bad) in [
-            ("a/b", '/'),
-            ("a\0b", '\0'),
-            ("*.a", '*'),
-            ("a@b", '@'),
-            ("bücher", 'ü'),
-            ("a b", ' '),
-        ] {
+        for (text, bad) in [("a/b", '/'), ("a\0b", '\0'), ("*.a", '*'), ("a@b", '@'), ("bücher", 'ü'), ("a b", ' ')] {
             assert_eq!(fault(text), HostFault::Character(bad));
         }
         assert_eq!(fault("10.0.0.256"), HostFault::NumericEnd);
@@ -285,10 +251,7 @@ mod tests {
 
     #[test]
     fn errors_show_the_value_but_not_all_of_a_huge_one() {
-        assert_eq!(
-            "a b".parse::<Host>().unwrap_err().to_string(),
-            "host \"a b\" holds the character ' '"
-        );
+        assert_eq!("a b".parse::<Host>().unwrap_err().to_string(), "host \"a b\" holds the character ' '");
         assert!("x".repeat(100_000).parse::<Host>().unwrap_err().to_string().len() < 300);
     }
 }

@@ -69,10 +69,7 @@ impl Wildcard {
         if !host.is_name() {
             return false;
         }
-        let Some(labels) = host
-            .as_str()
-            .strip_suffix(self.suffix.as_str())
-            .and_then(|rest| rest.strip_suffix('.'))
+        let Some(labels) = host.as_str().strip_suffix(self.suffix.as_str()).and_then(|rest| rest.strip_suffix('.'))
         else {
             return false;
         };
@@ -92,9 +89,7 @@ impl HostPattern {
             Some(suffix) => {
                 let host: Host = suffix.parse()?;
                 // `*.10.0.0.1`: judged as the name it is not.
-                Wildcard::new(host, depth)
-                    .map(Self::Wildcard)
-                    .ok_or_else(|| HostError::wildcard_address(text))
+                Wildcard::new(host, depth).map(Self::Wildcard).ok_or_else(|| HostError::wildcard_address(text))
             }
         }
     }
@@ -150,14 +145,8 @@ impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(host) => host.fmt(f),
-            Self::Wildcard(Wildcard {
-                suffix,
-                depth: WildcardDepth::One,
-            }) => write!(f, "*.{suffix}"),
-            Self::Wildcard(Wildcard {
-                suffix,
-                depth: WildcardDepth::Any,
-            }) => write!(f, "**.{suffix}"),
+            Self::Wildcard(Wildcard { suffix, depth: WildcardDepth::One }) => write!(f, "*.{suffix}"),
+            Self::Wildcard(Wildcard { suffix, depth: WildcardDepth::Any }) => write!(f, "**.{suffix}"),
             Self::Any => f.write_str("*"),
         }
     }
@@ -200,15 +189,11 @@ mod tests {
 
     #[test]
     fn the_order_is_from_most_to_least_specific() {
-        let mut patterns: Vec<_> = ["*", "**.example", "*.example", "*.a.example", "z.example", "b.example"]
-            .map(pattern)
-            .into();
+        let mut patterns: Vec<_> =
+            ["*", "**.example", "*.example", "*.a.example", "z.example", "b.example"].map(pattern).into();
         patterns.sort();
         let text: Vec<_> = patterns.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            text,
-            ["b.example", "z.example", "*.a.example", "*.example", "**.example", "*"]
-        );
+        assert_eq!(text, ["b.example", "z.example", "*.a.example", "*.example", "**.example", "*"]);
     }
 
     #[test]

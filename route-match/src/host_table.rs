@@ -63,23 +63,14 @@ impl<V> HostTable<V> {
             })
             .max()
             .unwrap_or(0);
-        Self {
-            entries: entries.into(),
-            slots,
-            hash,
-            deepest,
-        }
+        Self { entries: entries.into(), slots, hash, deepest }
     }
 
     /// The patterns that stand for this host (`None`: a request without one, which only [`HostPattern::Any`] takes),
     /// from most to least specific.
     #[inline]
     pub fn matches<'t, 'h>(&'t self, host: Option<&'h Host>) -> HostMatches<'t, 'h, V> {
-        HostMatches {
-            table: self,
-            host,
-            step: Step::Exact,
-        }
+        HostMatches { table: self, host, step: Step::Exact }
     }
 
     /// The value of exactly this pattern.
@@ -152,8 +143,7 @@ impl<'t, V> Iterator for HostMatches<'t, '_, V> {
             let found = match self.step {
                 Step::Exact => {
                     self.step = Step::OneLabel;
-                    self.host
-                        .and_then(|host| table.find(host.as_str(), |p| matches!(p, HostPattern::Exact(_))))
+                    self.host.and_then(|host| table.find(host.as_str(), |p| matches!(p, HostPattern::Exact(_))))
                 }
                 Step::OneLabel => {
                     let parent = self.host.and_then(Host::parent);
@@ -178,11 +168,7 @@ impl<'t, V> Iterator for HostMatches<'t, '_, V> {
                 Step::Any => {
                     self.step = Step::Done;
                     // The least specific pattern of all comes last.
-                    table
-                        .entries
-                        .len()
-                        .checked_sub(1)
-                        .filter(|last| table.entries[*last].0 == HostPattern::Any)
+                    table.entries.len().checked_sub(1).filter(|last| table.entries[*last].0 == HostPattern::Any)
                 }
                 Step::Done => return None,
             };

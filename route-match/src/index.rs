@@ -83,24 +83,14 @@ impl PathIndex {
             let (text, ..) = group[0];
             places.push((hash_path(hash, text.as_bytes()), nodes.len() as u32));
             let count = |bucket| group.iter().filter(|(_, b, _)| *b == bucket).count() as u32;
-            let header = [
-                text.len() as u32,
-                count(Bucket::Exact),
-                count(Bucket::Elements),
-                count(Bucket::Within),
-            ];
+            let header = [text.len() as u32, count(Bucket::Exact), count(Bucket::Elements), count(Bucket::Within)];
             for word in header.into_iter().chain(group.iter().map(|(.., rank)| *rank)) {
                 nodes.extend_from_slice(&word.to_ne_bytes());
             }
             nodes.extend_from_slice(text.as_bytes());
             deepest = deepest.max(steps(text.as_bytes()).count());
         }
-        Self {
-            slots: Slots::new(&places),
-            nodes: nodes.into(),
-            hash: hash.clone(),
-            deepest,
-        }
+        Self { slots: Slots::new(&places), nodes: nodes.into(), hash: hash.clone(), deepest }
     }
 
     /// The smallest rank whose rule takes the path. `accepts(rank, path_known)` asks a rule for the rest: its
@@ -171,10 +161,7 @@ fn last_boundary(text: &str) -> &str {
 #[inline]
 fn next_boundary(path: &[u8], from: usize) -> usize {
     let start = from + usize::from(path[from] == b'/');
-    path[start..]
-        .iter()
-        .position(|b| *b == b'/')
-        .map_or(path.len(), |n| start + n)
+    path[start..].iter().position(|b| *b == b'/').map_or(path.len(), |n| start + n)
 }
 
 /// The pieces of a text between its element boundaries.

@@ -45,10 +45,7 @@ impl PathNormalisation {
         if self == Self::None || self.is_normal(path) {
             return Ok(Cow::Borrowed(path));
         }
-        let refuse = |fault| PathError {
-            path: Excerpt::of(&String::from_utf8_lossy(path)),
-            fault,
-        };
+        let refuse = |fault| PathError { path: Excerpt::of(&String::from_utf8_lossy(path)), fault };
         if self == Self::Nginx {
             if path[0] != b'/' {
                 return Err(refuse(PathFault::Relative));
@@ -201,9 +198,7 @@ mod tests {
     use PathNormalisation::{Base, DecodeAndMergeSlashes, MergeSlashes, Nginx, None as AsReceived};
 
     fn apply(mode: PathNormalisation, path: &str) -> Result<String, PathFault> {
-        mode.apply(path)
-            .map(|path| String::from_utf8(path.into_owned()).unwrap())
-            .map_err(|e| e.fault())
+        mode.apply(path).map(|path| String::from_utf8(path.into_owned()).unwrap()).map_err(|e| e.fault())
     }
 
     #[test]
@@ -224,19 +219,12 @@ mod tests {
             ("/xyz%30..//abc", ["/xyz0..//abc", "/xyz0../abc", "/xyz0../abc"]),
             ("/app/%2E./admin", ["/admin"; 3]),
             (r"/app/\/\/\admin", ["/app//////admin", "/app/admin", "/app/admin"]),
-            (
-                "/%2Fapp%5cadmin%5Cabc",
-                ["/%2Fapp%5cadmin%5Cabc", "/%2Fapp%5cadmin%5Cabc", "/app/admin/abc"],
-            ),
+            ("/%2Fapp%5cadmin%5Cabc", ["/%2Fapp%5cadmin%5Cabc", "/%2Fapp%5cadmin%5Cabc", "/app/admin/abc"]),
             ("/app//../admin", ["/app/admin"; 3]),
             ("/app//../../admin", ["/admin"; 3]),
             (
                 r"/%5Capp%2f%5c%2F%2e%2e%2fadmin%5c\abc",
-                [
-                    "/%5Capp%2f%5c%2F..%2fadmin%5c/abc",
-                    "/%5Capp%2f%5c%2F..%2fadmin%5c/abc",
-                    "/app/admin/abc",
-                ],
+                ["/%5Capp%2f%5c%2F..%2fadmin%5c/abc", "/%5Capp%2f%5c%2F..%2fadmin%5c/abc", "/app/admin/abc"],
             ),
             ("/%c0%2e%c0%2e/admin", ["/%c0.%c0./admin"; 3]),
             ("/%c0%2fadmin", ["/%c0%2fadmin", "/%c0%2fadmin", "/%c0/admin"]),
@@ -252,15 +240,9 @@ mod tests {
 
     #[test]
     fn the_strictest_mode_decodes_once_and_leaves_the_rest() {
-        for path in [
-            "/%252e%252e/admin",
-            "/.../admin",
-            "/..;/admin",
-            "/admin;a=b",
-            "/%c0%ae%c0%ae/admin",
-            "/Admin",
-            "/%zz%",
-        ] {
+        for path in
+            ["/%252e%252e/admin", "/.../admin", "/..;/admin", "/admin;a=b", "/%c0%ae%c0%ae/admin", "/Admin", "/%zz%"]
+        {
             assert_eq!(apply(DecodeAndMergeSlashes, path), Ok(path.into()));
         }
         for mode in [Base, MergeSlashes, DecodeAndMergeSlashes, Nginx] {

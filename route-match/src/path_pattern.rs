@@ -19,11 +19,7 @@ pub struct PathPattern(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Literal {
-        text: Box<str>,
-        extent: Extent,
-        fold_case: bool,
-    },
+    Literal { text: Box<str>, extent: Extent, fold_case: bool },
     Regex(Regex),
 }
 
@@ -74,22 +70,14 @@ impl PathPattern {
     }
 
     fn literal(text: &str, extent: Extent) -> Self {
-        Self(Kind::Literal {
-            text: text.into(),
-            extent,
-            fold_case: false,
-        })
+        Self(Kind::Literal { text: text.into(), extent, fold_case: false })
     }
 
     /// The same pattern, taking ASCII upper and lower case for the same. A regular expression has its own flag
     /// ([`Regex::ignoring_case`]) and is returned unchanged.
     pub fn ignoring_case(self) -> Self {
         Self(match self.0 {
-            Kind::Literal { text, extent, .. } => Kind::Literal {
-                text,
-                extent,
-                fold_case: true,
-            },
+            Kind::Literal { text, extent, .. } => Kind::Literal { text, extent, fold_case: true },
             regex => regex,
         })
     }
@@ -98,11 +86,7 @@ impl PathPattern {
     pub fn matches(&self, path: &[u8]) -> bool {
         match &self.0 {
             Kind::Regex(regex) => may_begin(path, regex.literal_prefix(), regex.ignores_case()) && regex.is_match(path),
-            Kind::Literal {
-                text,
-                extent,
-                fold_case,
-            } => {
+            Kind::Literal { text, extent, fold_case } => {
                 may_begin(path, text, *fold_case)
                     && match (extent, path.get(text.len())) {
                         (Extent::Text, _) | (_, None) | (Extent::Elements, Some(b'/')) => true,
@@ -124,21 +108,9 @@ impl PathPattern {
     pub(crate) fn filing(&self) -> Filing<'_> {
         match &self.0 {
             Kind::Literal { fold_case: true, .. } => Filing::Within(""),
-            Kind::Literal {
-                text,
-                extent: Extent::Whole,
-                ..
-            } => Filing::Exact(text),
-            Kind::Literal {
-                text,
-                extent: Extent::Elements,
-                ..
-            } => Filing::Elements(text),
-            Kind::Literal {
-                text,
-                extent: Extent::Text,
-                ..
-            } => Filing::Within(text),
+            Kind::Literal { text, extent: Extent::Whole, .. } => Filing::Exact(text),
+            Kind::Literal { text, extent: Extent::Elements, .. } => Filing::Elements(text),
+            Kind::Literal { text, extent: Extent::Text, .. } => Filing::Within(text),
             Kind::Regex(regex) if regex.ignores_case() => Filing::Within(""),
             Kind::Regex(regex) => Filing::Within(regex.literal_prefix()),
         }
@@ -158,26 +130,10 @@ impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Regex(regex) => write!(f, "regex {regex}"),
-            Kind::Literal {
-                text,
-                extent: Extent::Whole,
-                ..
-            } => write!(f, "exact {text}"),
-            Kind::Literal {
-                text,
-                extent: Extent::Elements,
-                ..
-            } if text.is_empty() => f.write_str("prefix /"),
-            Kind::Literal {
-                text,
-                extent: Extent::Elements,
-                ..
-            } => write!(f, "prefix {text}"),
-            Kind::Literal {
-                text,
-                extent: Extent::Text,
-                ..
-            } => write!(f, "text prefix {text}"),
+            Kind::Literal { text, extent: Extent::Whole, .. } => write!(f, "exact {text}"),
+            Kind::Literal { text, extent: Extent::Elements, .. } if text.is_empty() => f.write_str("prefix /"),
+            Kind::Literal { text, extent: Extent::Elements, .. } => write!(f, "prefix {text}"),
+            Kind::Literal { text, extent: Extent::Text, .. } => write!(f, "text prefix {text}"),
         }
     }
 }
@@ -205,33 +161,21 @@ mod tests {
 
     #[test]
     fn prefix_compares_elements() {
-        check(
-            &PathPattern::prefix("/aaa/bb"),
-            &["/aaa/bb", "/aaa/bb/", "/aaa/bb/c"],
-            &["/aaa/bbb", "/aaa", "/"],
-        );
+        check(&PathPattern::prefix("/aaa/bb"), &["/aaa/bb", "/aaa/bb/", "/aaa/bb/c"], &["/aaa/bbb", "/aaa", "/"]);
         check(&PathPattern::prefix("/aaa/"), &["/aaa", "/aaa/", "/aaa/b"], &["/aaab"]);
         check(&PathPattern::any(), &["/", "", "/x", "*", "//"], &[]);
     }
 
     #[test]
     fn text_prefix_and_regex_cut_through_elements() {
-        check(
-            &PathPattern::text_prefix("/a/b"),
-            &["/a/b", "/a/bc", "/a/b/c"],
-            &["/a/", "/a"],
-        );
+        check(&PathPattern::text_prefix("/a/b"), &["/a/b", "/a/bc", "/a/b/c"], &["/a/", "/a"]);
         let regex = PathPattern::regex(Regex::new("/a/[0-9]+", Anchor::Start).unwrap());
         check(&regex, &["/a/1", "/a/1x"], &["/a/x", "/b/a/1"]);
     }
 
     #[test]
     fn case_is_folded_on_request() {
-        check(
-            &PathPattern::prefix("/Foo").ignoring_case(),
-            &["/foo/x", "/FOO"],
-            &["/foox"],
-        );
+        check(&PathPattern::prefix("/Foo").ignoring_case(), &["/foo/x", "/FOO"], &["/foox"]);
         check(&PathPattern::exact("/Foo").ignoring_case(), &["/fOO"], &["/foo/"]);
     }
 }

@@ -28,11 +28,15 @@ pub struct Regex {
 
 /// What part of a text a [`Regex`] must match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Anchor {
     /// Any part.
     None,
     /// A part at the start.
     Start,
+    /// What the pattern with `^` written before it matches: of alternatives that no group holds together, `^` belongs to
+    /// the first alone, so that `/a|/b` matches `/q/b` too. This is how ingress-nginx writes paths into its locations.
+    Caret,
     /// The whole text.
     Whole,
 }
@@ -49,10 +53,7 @@ impl Regex {
     }
 
     fn compile(pattern: &str, anchor: Anchor, fold_case: bool) -> Result<Self, RegexError> {
-        let error = |reason: String| RegexError {
-            pattern: Excerpt::of(pattern),
-            reason: Excerpt::of(&reason),
-        };
+        let error = |reason: String| RegexError { pattern: Excerpt::of(pattern), reason: Excerpt::of(&reason) };
         if pattern.len() > MAX_PATTERN {
             return Err(error(format!("longer than {MAX_PATTERN} bytes")));
         }
@@ -68,6 +69,7 @@ impl Regex {
         };
         let compiled = match anchor {
             Anchor::None => build(pattern)?,
+            Anchor::Caret => build(&format!("^{pattern}"))?,
             Anchor::Start | Anchor::Whole => {
                 // By itself first: `a)|(b` must not close the group that anchors it.
                 build(pattern)?;
@@ -75,12 +77,7 @@ impl Regex {
                 build(&format!(r"\A(?:{pattern}){end}"))?
             }
         };
-        Ok(Self {
-            pattern: pattern.into(),
-            anchor,
-            fold_case,
-            compiled,
-        })
+        Ok(Self { pattern: pattern.into(), anchor, fold_case, compiled })
     }
 
     /// The pattern as it was given.
@@ -130,11 +127,7 @@ impl Regex {
     /// A text that every match begins with, found without parsing the pattern in full: possibly shorter than it could
     /// be, never wrong. Empty unless the pattern is anchored.
     pub(crate) fn literal_prefix(&self) -> &str {
-        if self.anchor == Anchor::None {
-            ""
-        } else {
-            literal_prefix(&self.pattern)
-        }
+        if self.anchor == Anchor::None { "" } else { literal_prefix(&self.pattern) }
     }
 }
 
@@ -249,6 +242,17 @@ mod tests {
     }
 
     #[test]
+    fn a_caret_belongs_to_the_first_alternative_alone() {
+        let caret = Regex::ignoring_case("/a|/b", Anchor::Caret).unwrap();
+        assert!(caret.is_match(b"/a/x") && caret.is_match(b"/q/b") && !caret.is_match(b"/q/a"));
+        let start = Regex::ignoring_case("/a|/b", Anchor::Start).unwrap();
+        assert!(start.is_match(b"/b/x") && !start.is_match(b"/q/b"));
+        let group = Regex::ignoring_case("/(a|b)", Anchor::Caret).unwrap();
+        assert!(group.is_match(b"/b") && !group.is_match(b"/q/b"));
+        assert!(Regex::ignoring_case("/a)|(/b", Anchor::Caret).is_err());
+    }
+
+    #[test]
     fn case_folding_is_ascii() {
         let regex = Regex::ignoring_case("/k", Anchor::Start).unwrap();
         assert!(regex.is_match(b"/K"));
@@ -287,8 +291,10 @@ mod tests {
         fn every_match_begins_with_the_literal_prefix(
             pattern in "(\\^?/)?[ab/|()\\[\\]?*+{}1,.\\\\$^]{0,10}", text in "[ab/|(]{0,8}",
         ) {
-            if let Ok(regex) = Regex::new(&pattern, Anchor::Start) && regex.is_match(text.as_bytes()) {
-                prop_assert!(text.starts_with(regex.literal_prefix()), "{} {}", pattern, text);
+            for anchor in [Anchor::Start, Anchor::Caret] {
+                if let Ok(regex) = Regex::new(&pattern, anchor) && regex.is_match(text.as_bytes()) {
+                    prop_assert!(text.starts_with(regex.literal_prefix()), "{:?} {} {}", anchor, pattern, text);
+                }
             }
         }
     }

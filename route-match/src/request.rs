@@ -19,6 +19,7 @@ use crate::host::Host;
 /// # Ok::<(), route_match::HostError>(())
 /// ```
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct Request<'a> {
     /// The host, `None` for a request without one.
     pub host: Option<&'a Host>,
@@ -35,13 +36,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A GET without query and headers.
     pub fn new(host: Option<&'a Host>, path: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self {
-            host,
-            path: path.as_ref(),
-            method: "GET",
-            query: "",
-            headers: &NO_HEADERS,
-        }
+        Self { host, path: path.as_ref(), method: "GET", query: "", headers: &NO_HEADERS }
     }
 
     /// The same request with this method.
@@ -61,13 +56,10 @@ impl<'a> Request<'a> {
 
     /// The value of the first query parameter of this name, as sent; empty for one without `=`.
     pub fn query_value(&self, name: &str) -> Option<&'a str> {
-        self.query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .find_map(|(key, value)| {
-                // The empty query has no parameters, not one without a name.
-                (key == name && !(key.is_empty() && value.is_empty())).then_some(value)
-            })
+        self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find_map(|(key, value)| {
+            // The empty query has no parameters, not one without a name.
+            (key == name && !(key.is_empty() && value.is_empty())).then_some(value)
+        })
     }
 }
 
@@ -157,16 +149,13 @@ mod tests {
 
     #[test]
     fn an_http_request_is_seen_whole() {
-        let request = http::Request::post("http://shop.example/cart?a=1")
-            .header("X-A", "1")
-            .header("x-a", "2");
+        let request = http::Request::post("http://shop.example/cart?a=1").header("X-A", "1").header("x-a", "2");
         let request = request.body(()).unwrap();
         let host: Host = "shop.example".parse().unwrap();
         let (parts, ()) = request.clone().into_parts();
-        for view in [
-            Request::from_request(&request, Some(&host), "/cart"),
-            Request::from_parts(&parts, Some(&host), "/cart"),
-        ] {
+        for view in
+            [Request::from_request(&request, Some(&host), "/cart"), Request::from_parts(&parts, Some(&host), "/cart")]
+        {
             assert!(Condition::method("POST").holds(&view));
             assert!(Condition::header("x-a", ValuePattern::exact("1,2")).holds(&view));
             assert!(Condition::query("a", ValuePattern::exact("1")).holds(&view));

@@ -30,7 +30,7 @@ pub struct Router<T> {
     seed: u64,
 }
 
-/// What a [`Router`] does when none of the rules of the most specific host matches.
+/// What a [`Router`] does when none of the rules of the most specific host matches: stop or go on, there is no third way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum HostSearch {
     /// The first host that exists decides, even if none of its rules matches: Kubernetes Ingress, nginx, Istio.
@@ -92,17 +92,11 @@ impl<T> Router<T> {
             HostSearch::Final => 1,
             HostSearch::Widen => usize::MAX,
         };
-        let hosts = self
-            .hosts
-            .iter()
-            .filter(move |(pattern, _)| takes_host(pattern))
-            .take(depth);
+        let hosts = self.hosts.iter().filter(move |(pattern, _)| takes_host(pattern)).take(depth);
         hosts.flat_map(move |(host, list)| {
             let list = &self.lists[*list as usize];
             let takes = |rule: &Ranked<T>| rule.path.matches(request.path) && rule.accepts(request);
-            (0..list.rules.len())
-                .filter(move |rank| takes(&list.rules[*rank]))
-                .map(|rank| list.found(host, rank))
+            (0..list.rules.len()).filter(move |rank| takes(&list.rules[*rank])).map(|rank| list.found(host, rank))
         })
     }
 
@@ -148,25 +142,9 @@ impl<T> RuleList<T> {
         rules.sort_by(|a, b| a.key.cmp(&b.key));
         let rules: Box<[_]> = rules
             .into_iter()
-            .map(
-                |Rule {
-                     path,
-                     conditions,
-                     value,
-                     ..
-                 }| Ranked {
-                    path,
-                    conditions: conditions.into(),
-                    value,
-                },
-            )
+            .map(|Rule { path, conditions, value, .. }| Ranked { path, conditions: conditions.into(), value })
             .collect();
-        let index = PathIndex::new(
-            hash,
-            rules
-                .iter()
-                .map(|rule| (rule.path.filing(), !rule.conditions.is_empty())),
-        );
+        let index = PathIndex::new(hash, rules.iter().map(|rule| (rule.path.filing(), !rule.conditions.is_empty())));
         Self { rules, index }
     }
 
@@ -179,18 +157,8 @@ impl<T> RuleList<T> {
     }
 
     fn found<'r>(&'r self, host: &'r HostPattern, rank: usize) -> Match<'r, T> {
-        let Ranked {
-            path,
-            conditions,
-            value,
-        } = &self.rules[rank];
-        Match {
-            host,
-            path,
-            conditions,
-            rank,
-            value,
-        }
+        let Ranked { path, conditions, value } = &self.rules[rank];
+        Match { host, path, conditions, rank, value }
     }
 }
 
@@ -231,9 +199,7 @@ impl<T> fmt::Display for Match<'_, T> {
     /// For people: the host pattern, the path pattern, the conditions.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "host {}, {}", self.host, self.path)?;
-        self.conditions
-            .iter()
-            .try_for_each(|condition| write!(f, ", {condition}"))
+        self.conditions.iter().try_for_each(|condition| write!(f, ", {condition}"))
     }
 }
 
@@ -247,10 +213,7 @@ impl<T> Copy for Match<'_, T> {}
 
 impl<T: fmt::Debug> fmt::Debug for Router<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Router")
-            .field("search", &self.search)
-            .field("hosts", &self.hosts)
-            .finish_non_exhaustive()
+        f.debug_struct("Router").field("search", &self.search).field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
 
@@ -269,12 +232,7 @@ pub struct RouterBuilder<K, T> {
 impl<K: Ord, T> RouterBuilder<K, T> {
     /// A builder without rules, for a router that stops at the first host.
     pub fn new() -> Self {
-        Self {
-            lists: Vec::new(),
-            hosts: BTreeMap::new(),
-            search: HostSearch::Final,
-            seed: 0,
-        }
+        Self { lists: Vec::new(), hosts: BTreeMap::new(), search: HostSearch::Final, seed: 0 }
     }
 
     /// What the router does when none of the rules of the most specific host matches.
@@ -327,11 +285,7 @@ impl<K: Ord, T> RouterBuilder<K, T> {
         let hash = FixedState::with_seed(self.seed);
         Router {
             hosts: HostTable::with_seed(self.seed, self.hosts),
-            lists: self
-                .lists
-                .into_iter()
-                .map(|rules| Arc::new(RuleList::new(&hash, rules)))
-                .collect(),
+            lists: self.lists.into_iter().map(|rules| Arc::new(RuleList::new(&hash, rules))).collect(),
             search: self.search,
             seed: self.seed,
         }

@@ -19,12 +19,7 @@ pub struct Rule<K, T> {
 impl<K, T> Rule<K, T> {
     /// A rule without conditions.
     pub fn new(key: K, path: PathPattern, value: T) -> Self {
-        Self {
-            key,
-            path,
-            conditions: Vec::new(),
-            value,
-        }
+        Self { key, path, conditions: Vec::new(), value }
     }
 
     /// The same rule with one more condition.

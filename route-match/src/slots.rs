@@ -15,10 +15,7 @@ impl Slots {
     /// Indexes entries by their hashes. At most half full, so that a miss ends soon.
     pub(crate) fn new(entries: &[(u64, u32)]) -> Self {
         let size = (entries.len() * 2).next_power_of_two();
-        let mut slots = Self {
-            tags: vec![0; size].into(),
-            entries: vec![0; size].into(),
-        };
+        let mut slots = Self { tags: vec![0; size].into(), entries: vec![0; size].into() };
         for (hash, entry) in entries {
             let mut at = *hash as usize & (size - 1);
             while slots.tags[at] != 0 {

@@ -35,28 +35,16 @@ impl<'a> RequestTarget<'a> {
         match target.split_once("://") {
             Some((scheme, rest)) if is_scheme(scheme) => {
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-                Self {
-                    scheme: Some(scheme),
-                    authority: Some(authority),
-                    path,
-                    query,
-                }
+                Self { scheme: Some(scheme), authority: Some(authority), path, query }
             }
-            _ => Self {
-                scheme: None,
-                authority: None,
-                path: target,
-                query,
-            },
+            _ => Self { scheme: None, authority: None, path: target, query },
         }
     }
 }
 
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 #[cfg(test)]
@@ -85,10 +73,7 @@ mod tests {
     #[test]
     fn cve_2023_35944_a_scheme_is_recognised_in_any_case() {
         let parsed = RequestTarget::parse("HtTp://a.example");
-        assert_eq!(
-            (parsed.scheme, parsed.authority, parsed.path),
-            (Some("HtTp"), Some("a.example"), "")
-        );
+        assert_eq!((parsed.scheme, parsed.authority, parsed.path), (Some("HtTp"), Some("a.example"), ""));
         assert_eq!(RequestTarget::parse("/a://b").authority, None);
         assert_eq!(RequestTarget::parse("*").path, "*");
     }

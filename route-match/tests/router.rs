@@ -40,10 +40,7 @@ fn a_host_without_rules_takes_its_requests_away() {
     let router = builder.build();
     assert_eq!(find(&router, "a.example", "/"), None);
     assert_eq!(find(&router, "b.example", "/"), Some(&"any"));
-    assert_eq!(
-        router.host(Some(&"a.example".parse().unwrap())),
-        Some(&pattern("a.example"))
-    );
+    assert_eq!(router.host(Some(&"a.example".parse().unwrap())), Some(&pattern("a.example")));
 }
 
 #[test]
@@ -68,16 +65,10 @@ fn cve_2024_42487_precedence_is_the_order_of_keys() {
         without_method: bool,
         headers: std::cmp::Reverse<usize>,
     }
-    let key = |method: bool, headers| Key {
-        without_method: !method,
-        headers: std::cmp::Reverse(headers),
-    };
+    let key = |method: bool, headers| Key { without_method: !method, headers: std::cmp::Reverse(headers) };
     let mut builder = RouterBuilder::new();
     let by_header = Rule::new(key(false, 1), PathPattern::prefix("/a"), "header");
-    builder.rule(
-        HostPattern::Any,
-        by_header.when(Condition::header("x", ValuePattern::exact("1"))),
-    );
+    builder.rule(HostPattern::Any, by_header.when(Condition::header("x", ValuePattern::exact("1"))));
     let by_method = Rule::new(key(true, 0), PathPattern::prefix("/a"), "method");
     builder.rule(HostPattern::Any, by_method.when(Condition::method("POST")));
     let router = builder.build();
@@ -103,20 +94,11 @@ fn a_look_up_does_not_allocate() {
     builder.host_search(HostSearch::Widen);
     for host in ["a.example", "*.example", "**.example", "*"] {
         let method = Condition::method("PUT");
-        builder.rule(
-            pattern(host),
-            Rule::new((), PathPattern::prefix("/api"), 0).when(method),
-        );
+        builder.rule(pattern(host), Rule::new((), PathPattern::prefix("/api"), 0).when(method));
         let header = Condition::header("x-a", ValuePattern::exact("1,2"));
-        builder.rule(
-            pattern(host),
-            Rule::new((), PathPattern::text_prefix("/ap"), 1).when(header),
-        );
+        builder.rule(pattern(host), Rule::new((), PathPattern::text_prefix("/ap"), 1).when(header));
         let query = Condition::query("q", ValuePattern::prefix("no"));
-        builder.rule(
-            pattern(host),
-            Rule::new((), PathPattern::exact("/api/v1"), 2).when(query),
-        );
+        builder.rule(pattern(host), Rule::new((), PathPattern::exact("/api/v1"), 2).when(query));
     }
     let regex = Regex::new("/ap[i]/v[0-9]+", Anchor::Start).unwrap();
     builder.rule(HostPattern::Any, Rule::new((), PathPattern::regex(regex), 3));
@@ -134,10 +116,7 @@ fn a_look_up_does_not_allocate() {
 #[test]
 fn long_hostile_paths_cost_no_more_than_their_length() {
     let mut builder = RouterBuilder::new();
-    builder.rule(
-        HostPattern::Any,
-        Rule::new((), PathPattern::exact(&"/a".repeat(50_000)), "deep"),
-    );
+    builder.rule(HostPattern::Any, Rule::new((), PathPattern::exact(&"/a".repeat(50_000)), "deep"));
     let router = builder.build();
     assert_eq!(find(&router, "h", &"/a".repeat(50_000)), Some(&"deep"));
     assert_eq!(find(&router, "h", &"/".repeat(100_000)), None);
@@ -170,9 +149,7 @@ impl Draft {
         match self.condition {
             0 => rule.when(Condition::method("POST")),
             1 => rule.when(Condition::header("x", ValuePattern::exact("1"))),
-            2 => rule
-                .when(Condition::query("q", ValuePattern::Present))
-                .when(Condition::method("GET")),
+            2 => rule.when(Condition::query("q", ValuePattern::Present)).when(Condition::method("GET")),
             _ => rule,
         }
     }
@@ -205,22 +182,15 @@ fn build(drafts: &[Draft], search: HostSearch, seed: u64) -> Router<usize> {
 /// What a router must answer, straight from the definition: hosts by specificity, then keys, then insertion.
 fn by_definition(drafts: &[Draft], search: HostSearch, request: &Request<'_>) -> Option<usize> {
     let host = request.host.unwrap();
-    let mut hosts: Vec<HostPattern> = drafts
-        .iter()
-        .map(|draft| pattern(&draft.host))
-        .filter(|pattern| pattern.matches(host))
-        .collect();
+    let mut hosts: Vec<HostPattern> =
+        drafts.iter().map(|draft| pattern(&draft.host)).filter(|pattern| pattern.matches(host)).collect();
     hosts.sort();
     hosts.dedup();
     if search == HostSearch::Final {
         hosts.truncate(1);
     }
     hosts.iter().find_map(|host| {
-        let mut rules: Vec<_> = drafts
-            .iter()
-            .enumerate()
-            .filter(|(_, draft)| pattern(&draft.host) == *host)
-            .collect();
+        let mut rules: Vec<_> = drafts.iter().enumerate().filter(|(_, draft)| pattern(&draft.host) == *host).collect();
         rules.sort_by_key(|(_, draft)| draft.key);
         // A router of this rule alone says whether it matches.
         let takes = |draft: &Draft| {

@@ -115,8 +115,6 @@ impl fmt::Debug for Alpn<'_> {
 
 impl fmt::Debug for AlpnNames<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.clone().map(|name| format!("{}", name.escape_ascii())))
-            .finish()
+        f.debug_list().entries(self.clone().map(|name| format!("{}", name.escape_ascii()))).finish()
     }
 }

@@ -54,14 +54,8 @@ impl CertName {
             None => (Kind::Exact, dns_name),
         };
         match ServerName::from_bytes(name) {
-            Ok(name) => CertName {
-                kind,
-                text: name.as_str().into(),
-            },
-            Err(_) => CertName {
-                kind: Kind::Inert,
-                text: dns_name.escape_ascii().to_string().into(),
-            },
+            Ok(name) => CertName { kind, text: name.as_str().into() },
+            Err(_) => CertName { kind: Kind::Inert, text: dns_name.escape_ascii().to_string().into() },
         }
     }
 
@@ -92,10 +86,7 @@ impl CertName {
 
 impl From<&ServerName> for CertName {
     fn from(name: &ServerName) -> CertName {
-        CertName {
-            kind: Kind::Exact,
-            text: name.as_str().into(),
-        }
+        CertName { kind: Kind::Exact, text: name.as_str().into() }
     }
 }
 

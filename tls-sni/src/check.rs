@@ -39,27 +39,15 @@ pub fn check(cluster: &Cluster, now: i64) -> Vec<Finding> {
 
 fn check_ingress(cluster: &Cluster, ingress: &Ingress, findings: &mut Vec<Finding>) {
     let object = ingress.reference();
-    let rules: BTreeSet<CertName> = ingress
-        .spec
-        .rules
-        .iter()
-        .map(|rule| CertName::new(rule.host.as_bytes()))
-        .collect();
+    let rules: BTreeSet<CertName> = ingress.spec.rules.iter().map(|rule| CertName::new(rule.host.as_bytes())).collect();
     for (i, entry) in ingress.spec.tls.iter().enumerate() {
         let secret =
             (!entry.secret_name.is_empty()).then(|| cluster.get::<Secret>(ingress.namespace(), &entry.secret_name));
         if secret == Some(None) {
-            let message = format!(
-                "there is no Secret {:?} in namespace {:?}",
-                entry.secret_name,
-                ingress.namespace()
-            );
+            let message = format!("there is no Secret {:?} in namespace {:?}", entry.secret_name, ingress.namespace());
             findings.push(Finding::warning(&object, format!("spec.tls[{i}].secretName"), message));
         }
-        let facts = secret
-            .flatten()
-            .and_then(|secret| secret::load(secret).ok())
-            .map(|pair| pair.facts);
+        let facts = secret.flatten().and_then(|secret| secret::load(secret).ok()).map(|pair| pair.facts);
         for (j, text) in entry.hosts.iter().enumerate() {
             let field = || format!("spec.tls[{i}].hosts[{j}]");
             if names::dns_1123_subdomain(text.strip_prefix("*.").unwrap_or(text)).is_err() {
@@ -69,10 +57,7 @@ fn check_ingress(cluster: &Cluster, ingress: &Ingress, findings: &mut Vec<Findin
             if let Some(facts) = &facts
                 && !covers(facts, &host, CommonName::WithoutSan)
             {
-                let message = format!(
-                    "the certificate of Secret {} does not cover {text:?}",
-                    entry.secret_name
-                );
+                let message = format!("the certificate of Secret {} does not cover {text:?}", entry.secret_name);
                 findings.push(Finding::warning(&object, field(), message));
             }
             if !rules.contains(&host) {
@@ -121,9 +106,6 @@ fn doubts(facts: &CertificateFacts, now: i64) -> impl Iterator<Item = &'static s
         () if now > facts.not_after => Some("the certificate has expired"),
         () => None,
     };
-    let names = facts
-        .names
-        .is_empty()
-        .then_some("the certificate has no dNSName; most clients ignore its common name");
+    let names = facts.names.is_empty().then_some("the certificate has no dNSName; most clients ignore its common name");
     dates.into_iter().chain(names)
 }

@@ -6,7 +6,7 @@ use crate::store::CertId;
 use core::fmt;
 
 /// The certificate that is served, or the alert that is sent, and why.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice<'a, C> {
     /// The certificate, or the alert to close the connection with.
     pub outcome: Result<Chosen<'a, C>, Alert>,
@@ -15,7 +15,7 @@ pub struct Choice<'a, C> {
 }
 
 /// A certificate that was chosen.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen<'a, C> {
     /// Its number in the store.
     pub id: CertId,

@@ -44,20 +44,12 @@ impl<'a> ClientHello<'a> {
         {
             return Err(PeekError::malformed(MalformedKind::NotClientHello, 0));
         }
-        let header = *handshake
-            .first_chunk()
-            .ok_or(PeekError::NeedMore(4_usize.saturating_sub(have)))?;
+        let header = *handshake.first_chunk().ok_or(PeekError::NeedMore(4_usize.saturating_sub(have)))?;
         let len = message::body_len(header, limit).map_err(|kind| PeekError::malformed(kind, 0))?;
         let end = 4 + len;
-        let body = handshake
-            .get(4..end)
-            .ok_or(PeekError::NeedMore(end.saturating_sub(have)))?;
+        let body = handshake.get(4..end).ok_or(PeekError::NeedMore(end.saturating_sub(have)))?;
         let fields = message::parse(body).map_err(|fault| PeekError::malformed(fault.kind, 4 + fault.at))?;
-        Ok(ClientHello {
-            body: Cow::Borrowed(body),
-            fields,
-            end,
-        })
+        Ok(ClientHello { body: Cow::Borrowed(body), fields, end })
     }
 
     /// Where the message ends: the offset just past it in the input, record headers included.
@@ -79,29 +71,20 @@ impl<'a> ClientHello<'a> {
 
     /// The application protocols, in the client's order; empty without the extension. Names are bytes, not text.
     pub fn alpn(&self) -> Alpn<'_> {
-        self.fields
-            .alpn
-            .map_or(Alpn::NONE, |span| Alpn::from_wire(self.part(span)))
+        self.fields.alpn.map_or(Alpn::NONE, |span| Alpn::from_wire(self.part(span)))
     }
 
     /// The versions of supported_versions in the client's order and without GREASE; without the extension the legacy
     /// version alone.
     pub fn versions(&self) -> impl Iterator<Item = ProtocolVersion> + '_ {
         let legacy = self.fields.versions.is_none().then_some(self.legacy_version());
-        self.codes(self.fields.versions)
-            .filter(|code| !is_grease(*code))
-            .map(ProtocolVersion)
-            .chain(legacy)
+        self.codes(self.fields.versions).filter(|code| !is_grease(*code)).map(ProtocolVersion).chain(legacy)
     }
 
     /// The schemes of signature_algorithms in the client's order and without GREASE; `None` without the extension.
     pub fn signature_schemes(&self) -> Option<impl Iterator<Item = SignatureScheme> + '_> {
         let span = self.fields.signature_algorithms?;
-        Some(
-            self.codes(Some(span))
-                .filter(|code| !is_grease(*code))
-                .map(SignatureScheme),
-        )
+        Some(self.codes(Some(span)).filter(|code| !is_grease(*code)).map(SignatureScheme))
     }
 
     /// The keys whose signatures the client verifies, by its schemes and versions.

@@ -26,22 +26,12 @@ pub struct TlsQuestion<'a> {
 impl<'a> TlsQuestion<'a> {
     /// A client of port 443 that offers no protocol and verifies every key.
     pub fn new(sni: Sni) -> TlsQuestion<'a> {
-        TlsQuestion {
-            sni,
-            port: 443,
-            alpn: Alpn::NONE,
-            accepted_keys: AcceptedKeys::ANY,
-        }
+        TlsQuestion { sni, port: 443, alpn: Alpn::NONE, accepted_keys: AcceptedKeys::ANY }
     }
 
     /// The client behind a hello.
     pub fn of(hello: &'a ClientHello<'_>, port: u16) -> TlsQuestion<'a> {
-        TlsQuestion {
-            sni: hello.sni(),
-            port,
-            alpn: hello.alpn(),
-            accepted_keys: hello.accepted_keys(),
-        }
+        TlsQuestion { sni: hello.sni(), port, alpn: hello.alpn(), accepted_keys: hello.accepted_keys() }
     }
 }
 
@@ -71,41 +61,23 @@ impl<'a> TlsDecision<'a> {
         alpn: Option<&'static str>,
         reason: TlsReason<'a>,
     ) -> Self {
-        TlsDecision {
-            certificate: Some(certificate),
-            alpn,
-            ..TlsDecision::of(Mode::Terminate, reason)
-        }
+        TlsDecision { certificate: Some(certificate), alpn, ..TlsDecision::of(Mode::Terminate, reason) }
     }
 
     pub(crate) fn pass_through(backends: &'a [Backend], reason: TlsReason<'a>) -> Self {
-        TlsDecision {
-            backends,
-            ..TlsDecision::of(Mode::Passthrough, reason)
-        }
+        TlsDecision { backends, ..TlsDecision::of(Mode::Passthrough, reason) }
     }
 
     pub(crate) fn reject(alert: Alert, reason: TlsReason<'a>) -> Self {
-        TlsDecision {
-            alert: Some(alert),
-            ..TlsDecision::of(Mode::Reject, reason)
-        }
+        TlsDecision { alert: Some(alert), ..TlsDecision::of(Mode::Reject, reason) }
     }
 
     fn of(mode: Mode, reason: TlsReason<'a>) -> Self {
-        TlsDecision {
-            mode,
-            certificate: None,
-            listener: None,
-            backends: &[],
-            alpn: None,
-            alert: None,
-            reason,
-        }
+        TlsDecision { mode, certificate: None, listener: None, backends: &[], alpn: None, alert: None, reason }
     }
 }
 
-/// What happens to a connection.
+/// What happens to a connection. There is no fourth: whoever answers does one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// The handshake is completed here.
@@ -128,6 +100,7 @@ impl fmt::Display for Mode {
 
 /// The certificate that is served. Prints as `Secret/NAMESPACE/NAME` or `default`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CertificateRef<'a> {
     /// The pair of a Secret.
     Secret(&'a ObjectRef),

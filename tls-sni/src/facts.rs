@@ -47,9 +47,7 @@ impl CertificateFacts {
 
     /// How the certificate covers `name`, at its best.
     pub fn covers(&self, name: &ServerName, common_name: CommonName) -> Option<NameMatch> {
-        self.effective_names(common_name)
-            .filter_map(|own| own.covers(name))
-            .min()
+        self.effective_names(common_name).filter_map(|own| own.covers(name)).min()
     }
 
     /// Whether the certificate is valid at `now`, in seconds since 1970-01-01T00:00:00Z; both ends count.

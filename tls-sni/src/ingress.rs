@@ -3,7 +3,8 @@
 //! The reference is ingress-nginx, whose rules are its documented behaviour; other controllers answer alike, without
 //! its aliases, its passthrough and its flags.
 //!
-//! 1. Every host of a rule is a *server*; a host that stands only in `spec.tls` creates nothing.
+//! 1. Every host of a rule is a *server*, unless the API server would refuse it; a host that stands only in `spec.tls`
+//!    creates nothing.
 //! 2. The first Ingress of a server's host, oldest first, that has a `spec.tls` decides its certificate for good: the
 //!    entry that lists the host names the Secret; if no entry does, the first entry whose certificate covers the host
 //!    by its dNSNames. A Secret that is missing, cannot be used or does not cover the host means the default
@@ -12,8 +13,8 @@
 //!    default certificate. A server without any `spec.tls` is passed over; one that was given the default is not.
 //! 4. Dates do not matter, and no name is refused. A connection is refused only if the client cannot verify the key of
 //!    the certificate.
-//! 5. With `--enable-ssl-passthrough` and the annotation `ssl-passthrough: "true"` the very host of a rule goes
-//!    undecrypted to the Service of its path `/`.
+//! 5. With `--enable-ssl-passthrough` and the annotation `ssl-passthrough: "true"` on the first Ingress with a host, that
+//!    very host goes undecrypted to the Service of its path `/`, with or without ready endpoints.
 //!
 //! ```
 //! use svc_model::Cluster;
@@ -52,6 +53,7 @@ use crate::secret::SecretError;
 use crate::server_name::ServerName;
 use core::fmt;
 use reason::{Outcome, Step};
+use route_match::ingress::Unavailable;
 use std::boxed::Box;
 use std::vec::Vec;
 use svc_model::{NamespacedName, ObjectRef};
@@ -133,8 +135,8 @@ enum Passthrough {
     NeedsFlag,
     /// Only exact hosts are passed through.
     Wildcard,
-    /// The `/` of the host leads to no Service that exists.
-    NoService,
+    /// The `/` of the host leads to no Service, or to none that can be passed to.
+    Nowhere(Option<Unavailable>),
     To {
         ingress: ObjectRef,
         backend: [Backend; 1],
@@ -162,23 +164,14 @@ impl IngressTls {
         if let Step::Server(server) = step
             && let Passthrough::To { ingress, backend } = &server.passthrough
         {
-            let outcome = Outcome::Passthrough {
-                ingress,
-                to: &backend[0],
-            };
+            let outcome = Outcome::Passthrough { ingress, to: &backend[0] };
             return TlsDecision::pass_through(backend, reason(outcome));
         }
         let (secret, outcome) = match step.server().map(|server| &server.certificate) {
             Some(ServerCertificate::Secret { secret, by }) => {
                 let secret = &self.secrets[*secret];
                 let secret_name = &secret.reference;
-                (
-                    Some(secret),
-                    Outcome::Secret {
-                        secret: secret_name,
-                        by: *by,
-                    },
-                )
+                (Some(secret), Outcome::Secret { secret: secret_name, by: *by })
             }
             Some(ServerCertificate::Default(why)) => {
                 let why = Some(why);
@@ -230,11 +223,7 @@ impl IngressTls {
             None => None,
         };
         match wildcard {
-            Some((wildcard, server)) => Step::Wildcard {
-                without,
-                wildcard,
-                server,
-            },
+            Some((wildcard, server)) => Step::Wildcard { without, wildcard, server },
             None => Step::Nothing { without, table: self },
         }
     }

@@ -54,24 +54,14 @@ impl<T> NameMap<T> {
             };
             places.push(entries.len() as u32); // entries take 24 bytes each: 2^32 of them do not fit a machine
             // A server name has at most 253 bytes.
-            entries.push(Entry {
-                start: texts.len(),
-                len: text.len() as u8,
-                value,
-            });
+            entries.push(Entry { start: texts.len(), len: text.len() as u8, value });
             texts.extend_from_slice(text.as_bytes());
         }
         let texts = texts.into_boxed_slice();
         let text_of = |entry: u32| text(&texts, &entries[entry as usize]);
         let exact = Index::new(seed, &exact, text_of);
         let wildcard = Index::new(seed, &wildcard, text_of);
-        NameMap {
-            seed,
-            exact,
-            wildcard,
-            entries,
-            texts,
-        }
+        NameMap { seed, exact, wildcard, entries, texts }
     }
 
     /// The value of the exact name, else of the wildcard in place of its first label.
@@ -134,9 +124,7 @@ impl<T> Default for NameMap<T> {
 
 impl<T: fmt::Debug> fmt::Debug for NameMap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NameMap")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("NameMap").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -160,11 +148,7 @@ const EMPTY: u32 = u32::MAX;
 impl Index {
     fn new<'a>(seed: u64, entries: &[u32], text_of: impl Fn(u32) -> &'a [u8]) -> Index {
         if entries.is_empty() {
-            return Index {
-                slots: Box::new([]),
-                mask: 0,
-                len: 0,
-            };
+            return Index { slots: Box::new([]), mask: 0, len: 0 };
         }
         let capacity = (entries.len() * 2).next_power_of_two();
         let mut index = Index {
@@ -219,17 +203,10 @@ fn hash(seed: u64, key: &[u8]) -> u64 {
         0 => (0, 0),
         len @ 8.. => (word(tail), word(&tail[len - 8..])),
         len @ 4.. => {
-            let half = |bytes: &[u8]| {
-                bytes
-                    .first_chunk()
-                    .map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)))
-            };
+            let half = |bytes: &[u8]| bytes.first_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)));
             (half(tail), half(&tail[len - 4..]))
         }
-        len => (
-            u64::from(tail[0]) << 8 | u64::from(tail[len - 1]),
-            u64::from(tail[len / 2]),
-        ),
+        len => (u64::from(tail[0]) << 8 | u64::from(tail[len - 1]), u64::from(tail[len / 2])),
     };
     fold(fold(state ^ low, seed ^ high ^ K[2]), K[1])
 }
@@ -257,9 +234,8 @@ mod tests {
     #[test]
     fn hashes_of_like_names_spread() {
         let names = 50_000;
-        let low: BTreeSet<u64> = (0..names)
-            .map(|i| hash(0, format!("h{i}.z{}.example.com", i % 97).as_bytes()) & 0xffff)
-            .collect();
+        let low: BTreeSet<u64> =
+            (0..names).map(|i| hash(0, format!("h{i}.z{}.example.com", i % 97).as_bytes()) & 0xffff).collect();
         // Of 65536 places, 50000 random draws hit about 34,900.
         assert!((34_000..36_000).contains(&low.len()), "{} of 65536 places", low.len());
     }

@@ -23,12 +23,7 @@ impl ProtocolVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignatureScheme(pub u16);
 
-const VERSIONS: [(&str, u16); 4] = [
-    ("TLS1.0", 0x0301),
-    ("TLS1.1", 0x0302),
-    ("TLS1.2", 0x0303),
-    ("TLS1.3", 0x0304),
-];
+const VERSIONS: [(&str, u16); 4] = [("TLS1.0", 0x0301), ("TLS1.1", 0x0302), ("TLS1.2", 0x0303), ("TLS1.3", 0x0304)];
 
 const SCHEMES: [(&str, u16); 18] = [
     ("rsa_pkcs1_sha1", 0x0201),
@@ -143,11 +138,7 @@ impl AcceptedKeys {
     ) -> AcceptedKeys {
         let (mut older, mut tls13) = (false, false);
         for version in versions {
-            if version == ProtocolVersion::TLS13 {
-                tls13 = true
-            } else {
-                older = true
-            }
+            if version == ProtocolVersion::TLS13 { tls13 = true } else { older = true }
         }
         let mut keys = AcceptedKeys(0);
         for SignatureScheme(code) in schemes {
@@ -225,10 +216,7 @@ mod tests {
         for text in ["ecdsa_secp256r1_sha256", "0x0a0b", "ed25519"] {
             assert_eq!(text.parse::<SignatureScheme>().unwrap().to_string(), text);
         }
-        assert_eq!(
-            "0x0403".parse::<SignatureScheme>().unwrap().to_string(),
-            "ecdsa_secp256r1_sha256"
-        );
+        assert_eq!("0x0403".parse::<SignatureScheme>().unwrap().to_string(), "ecdsa_secp256r1_sha256");
         assert_eq!("TLS1.3".parse(), Ok(ProtocolVersion::TLS13));
         for bad in ["0x+123", "0x403", "", "rsa"] {
             assert_eq!(bad.parse::<SignatureScheme>(), Err(UnknownCode), "{bad}");

@@ -21,17 +21,10 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
             let der = CertificateDer::from_pem_slice(block.text).map_err(|_| block.not_base64())?;
             chain.push(der.to_vec());
         } else if chain.is_empty() {
-            return Err(PemError::UnexpectedBlock {
-                label: block.printable_label(),
-                wanted: "CERTIFICATE",
-            });
+            return Err(PemError::UnexpectedBlock { label: block.printable_label(), wanted: "CERTIFICATE" });
         }
     }
-    if chain.is_empty() {
-        Err(PemError::NoBlock)
-    } else {
-        Ok(chain)
-    }
+    if chain.is_empty() { Err(PemError::NoBlock) } else { Ok(chain) }
 }
 
 /// The first private key: PKCS#8 (`PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`) or PKCS#1 (`RSA PRIVATE KEY`).
@@ -61,10 +54,7 @@ pub fn private_key(pem: &[u8]) -> Result<PrivateKey, PemError> {
         };
         return key.map(PrivateKey).map_err(|_| block.not_base64());
     }
-    Err(other.map_or(PemError::NoBlock, |label| PemError::UnexpectedBlock {
-        label,
-        wanted: "PRIVATE KEY",
-    }))
+    Err(other.map_or(PemError::NoBlock, |label| PemError::UnexpectedBlock { label, wanted: "PRIVATE KEY" }))
 }
 
 /// A private key. It is never printed.
@@ -169,16 +159,11 @@ impl Block<'_> {
     }
 
     fn not_base64(&self) -> PemError {
-        PemError::NotBase64 {
-            label: self.printable_label(),
-        }
+        PemError::NotBase64 { label: self.printable_label() }
     }
 
     fn has_line_with(&self, start: &[u8], rest: &[u8]) -> bool {
-        let mut lines = self
-            .text
-            .split(|byte| is_line_end(*byte))
-            .filter_map(|line| line.strip_prefix(start));
+        let mut lines = self.text.split(|byte| is_line_end(*byte)).filter_map(|line| line.strip_prefix(start));
         lines.any(|line| line.windows(rest.len()).any(|part| part == rest))
     }
 }
@@ -199,10 +184,7 @@ impl<'a> Iterator for Blocks<'a> {
         while let Some(line) = self.line() {
             if marker(line, b"-----END ") == Some(label) {
                 let len = text.len() - self.0.len();
-                return Some(Ok(Block {
-                    label,
-                    text: &text[..len],
-                }));
+                return Some(Ok(Block { label, text: &text[..len] }));
             }
         }
         let label = Block { label, text }.printable_label();
@@ -215,11 +197,7 @@ impl<'a> Blocks<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let end = self
-            .0
-            .iter()
-            .position(|byte| is_line_end(*byte))
-            .unwrap_or(self.0.len());
+        let end = self.0.iter().position(|byte| is_line_end(*byte)).unwrap_or(self.0.len());
         let line = &self.0[..end];
         self.0 = self.0.get(end + 1..).unwrap_or(&[]);
         Some(line)
@@ -245,10 +223,7 @@ mod tests {
     fn line_ends_and_text_around_blocks_do_not_matter() {
         let file = "note\r\n-----BEGIN CERTIFICATE-----\r\nAAEC\r\n-----END CERTIFICATE-----\r\nmore\n\
                     -----BEGIN CERTIFICATE-----\nAwQF\n-----END CERTIFICATE-----";
-        assert_eq!(
-            certificates(file.as_bytes()),
-            Ok([[0, 1, 2].into(), [3, 4, 5].into()].into())
-        );
+        assert_eq!(certificates(file.as_bytes()), Ok([[0, 1, 2].into(), [3, 4, 5].into()].into()));
     }
 
     #[test]
@@ -257,10 +232,7 @@ mod tests {
         assert_eq!(certificates(b"Hello world\n"), Err(PemError::NoBlock));
         assert_eq!(
             certificates(KEY.as_bytes()),
-            Err(PemError::UnexpectedBlock {
-                label: "PRIVATE KEY".into(),
-                wanted: "CERTIFICATE"
-            })
+            Err(PemError::UnexpectedBlock { label: "PRIVATE KEY".into(), wanted: "CERTIFICATE" })
         );
         assert_eq!(
             certificates(b"-----BEGIN CERTIFICATE-----\nAAEC\n"),
@@ -289,10 +261,7 @@ mod tests {
 
     #[test]
     fn a_key_is_never_printed() {
-        assert_eq!(
-            format!("{:?}", private_key(KEY.as_bytes()).unwrap()),
-            "PrivateKey(Pkcs8)"
-        );
+        assert_eq!(format!("{:?}", private_key(KEY.as_bytes()).unwrap()), "PrivateKey(Pkcs8)");
         let one_line = KEY.replace('\n', "");
         let error = private_key(one_line.as_bytes()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("c2Vj"), "{error}");

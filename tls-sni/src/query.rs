@@ -20,19 +20,11 @@ pub struct Query<'a> {
 impl<'a> Query<'a> {
     /// A client that verifies every key and offers no protocol.
     pub fn new(sni: &'a Sni) -> Query<'a> {
-        Query {
-            sni,
-            accepted_keys: AcceptedKeys::ANY,
-            alpn: Alpn::NONE,
-        }
+        Query { sni, accepted_keys: AcceptedKeys::ANY, alpn: Alpn::NONE }
     }
 
     /// The client behind a hello; `sni` is [`hello.sni()`](ClientHello::sni), kept by the caller.
     pub fn of(hello: &'a ClientHello<'_>, sni: &'a Sni) -> Query<'a> {
-        Query {
-            sni,
-            accepted_keys: hello.accepted_keys(),
-            alpn: hello.alpn(),
-        }
+        Query { sni, accepted_keys: hello.accepted_keys(), alpn: hello.alpn() }
     }
 }

@@ -98,10 +98,7 @@ mod tests {
     use crate::{AcceptedKeys, KeyKind, Sni};
 
     fn best(query: &Query<'_>, candidates: &[CertificateFacts]) -> Option<usize> {
-        let ranks = candidates
-            .iter()
-            .enumerate()
-            .filter_map(|(i, f)| Rank::of(f, i, query, CommonName::Never, 100));
+        let ranks = candidates.iter().enumerate().filter_map(|(i, f)| Rank::of(f, i, query, CommonName::Never, 100));
         ranks.min().map(|rank| rank.position())
     }
 
@@ -109,64 +106,29 @@ mod tests {
     fn the_first_difference_in_the_documented_order_decides() {
         let sni = Sni::new(Some(b"a.example"));
         let query = Query::new(&sni);
-        let base = CertificateFacts {
-            not_before: 0,
-            not_after: 1000,
-            ..CertificateFacts::for_names(["a.example"])
-        };
+        let base = CertificateFacts { not_before: 0, not_after: 1000, ..CertificateFacts::for_names(["a.example"]) };
         // Each next one is better than all before it.
         let mut candidates = alloc::vec![
-            CertificateFacts {
-                names: alloc::vec![],
-                ..base.clone()
-            },
-            CertificateFacts {
-                names: alloc::vec!["*.example".parse().unwrap()],
-                ..base.clone()
-            },
-            CertificateFacts {
-                not_after: 99,
-                ..base.clone()
-            },
-            CertificateFacts {
-                key: KeyKind::Rsa,
-                not_after: 2000,
-                ..base.clone()
-            },
-            CertificateFacts {
-                key: KeyKind::Ed25519,
-                not_after: 2000,
-                ..base.clone()
-            },
-            CertificateFacts {
-                key: KeyKind::EcdsaP521,
-                not_after: 500,
-                ..base.clone()
-            },
-            CertificateFacts {
-                not_before: -5,
-                ..base.clone()
-            },
+            CertificateFacts { names: alloc::vec![], ..base.clone() },
+            CertificateFacts { names: alloc::vec!["*.example".parse().unwrap()], ..base.clone() },
+            CertificateFacts { not_after: 99, ..base.clone() },
+            CertificateFacts { key: KeyKind::Rsa, not_after: 2000, ..base.clone() },
+            CertificateFacts { key: KeyKind::Ed25519, not_after: 2000, ..base.clone() },
+            CertificateFacts { key: KeyKind::EcdsaP521, not_after: 500, ..base.clone() },
+            CertificateFacts { not_before: -5, ..base.clone() },
             base.clone(),
         ];
         while candidates.len() > 1 {
             assert_eq!(best(&query, &candidates), Some(candidates.len() - 1));
             candidates.pop();
         }
-        assert_eq!(
-            best(&query, &[base.clone(), base]),
-            Some(0),
-            "of equals the first listed"
-        );
+        assert_eq!(best(&query, &[base.clone(), base]), Some(0), "of equals the first listed");
     }
 
     #[test]
     fn a_key_the_client_cannot_verify_has_no_rank() {
         let sni = Sni::Absent;
-        let query = Query {
-            accepted_keys: AcceptedKeys::new([], []),
-            ..Query::new(&sni)
-        };
+        let query = Query { accepted_keys: AcceptedKeys::new([], []), ..Query::new(&sni) };
         assert_eq!(best(&query, &[CertificateFacts::for_names(["a.example"])]), None);
     }
 }

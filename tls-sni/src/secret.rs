@@ -78,11 +78,7 @@ impl SecretError {
 
 /// The path of a value of a Secret.
 pub(crate) fn field(secret: &Secret, key: &str) -> String {
-    let map = if secret.string_data.0.contains_key(key) {
-        "stringData"
-    } else {
-        "data"
-    };
+    let map = if secret.string_data.0.contains_key(key) { "stringData" } else { "data" };
     std::format!("{map}[{key}]")
 }
 

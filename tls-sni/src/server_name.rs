@@ -73,11 +73,7 @@ impl ServerName {
             return Err(ServerNameError::NumericLastLabel);
         }
         // A name has at most 253 bytes.
-        Ok(ServerName {
-            len: raw.len() as u8,
-            parent: parent as u8,
-            bytes,
-        })
+        Ok(ServerName { len: raw.len() as u8, parent: parent as u8, bytes })
     }
 
     /// The canonical text.
@@ -104,10 +100,7 @@ impl ServerName {
 fn check_label(name: &[u8], start: usize, end: usize) -> Result<(), ServerNameError> {
     match &name[start..end] {
         [] => Err(ServerNameError::EmptyLabel { at: start }),
-        label if label.len() > MAX_LABEL => Err(ServerNameError::LabelTooLong {
-            at: start,
-            len: label.len(),
-        }),
+        label if label.len() > MAX_LABEL => Err(ServerNameError::LabelTooLong { at: start, len: label.len() }),
         [b'-', ..] | [.., b'-'] => Err(ServerNameError::HyphenAtEdge { at: start }),
         _ => Ok(()),
     }
@@ -250,11 +243,7 @@ impl fmt::Display for ServerNameError {
             }
             ServerNameError::HyphenAtEdge { at } => write!(f, "label at byte {at} starts or ends with a hyphen"),
             ServerNameError::BadByte { byte, at } => {
-                write!(
-                    f,
-                    "byte '{}' at {at} is not allowed in a host name",
-                    byte.escape_ascii()
-                )
+                write!(f, "byte '{}' at {at} is not allowed in a host name", byte.escape_ascii())
             }
             ServerNameError::NumericLastLabel => write!(f, "the last label is a number"),
         }
@@ -313,10 +302,7 @@ impl Sni {
 }
 
 fn ip_literal(raw: &[u8]) -> Option<IpAddr> {
-    let inner = raw
-        .strip_prefix(b"[")
-        .and_then(|raw| raw.strip_suffix(b"]"))
-        .unwrap_or(raw);
+    let inner = raw.strip_prefix(b"[").and_then(|raw| raw.strip_suffix(b"]")).unwrap_or(raw);
     core::str::from_utf8(inner).ok()?.parse().ok()
 }
 
@@ -384,14 +370,7 @@ mod tests {
         for raw in ["192.0.2.10", "[192.0.2.10]", "2001:db8::1", "[2001:db8::1]", "::"] {
             assert!(matches!(Sni::new(Some(raw.as_bytes())), Sni::Ip(_)), "{raw}");
         }
-        for raw in [
-            "192.0.2",
-            "192.0.2.10.",
-            "192.0.2.256",
-            "[2001:db8::1",
-            "fe80::1%eth0",
-            "[]",
-        ] {
+        for raw in ["192.0.2", "192.0.2.10.", "192.0.2.256", "[2001:db8::1", "fe80::1%eth0", "[]"] {
             assert!(matches!(Sni::new(Some(raw.as_bytes())), Sni::Invalid(_)), "{raw}");
         }
     }

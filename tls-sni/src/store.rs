@@ -120,6 +120,7 @@ pub struct Policy {
 
 /// What to do with a server name that is no host name. A hello without a server name is [`Policy::strict`]'s affair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum UnusableNames {
     /// As if none had been sent.
     #[default]
@@ -133,10 +134,7 @@ pub enum UnusableNames {
 impl<C> CertStore<C> {
     /// An empty builder.
     pub fn builder() -> CertStoreBuilder<C> {
-        CertStoreBuilder {
-            settings: Settings::default(),
-            certificates: Vec::new(),
-        }
+        CertStoreBuilder { settings: Settings::default(), certificates: Vec::new() }
     }
 
     /// The certificate for a client at `now`, in seconds since 1970-01-01T00:00:00Z.
@@ -211,10 +209,7 @@ impl<C> CertStore<C> {
     where
         C: Clone,
     {
-        CertStoreBuilder {
-            settings: self.settings,
-            certificates: self.certificates.clone(),
-        }
+        CertStoreBuilder { settings: self.settings, certificates: self.certificates.clone() }
     }
 
     /// The certificates in the order of adding.
@@ -238,10 +233,7 @@ impl<C> CertStore<C> {
 
     fn serve(&self, id: CertId, reason: Reason) -> Choice<'_, C> {
         let Stored { facts, certificate, .. } = &self.certificates[id.index()];
-        Choice {
-            outcome: Ok(Chosen { id, facts, certificate }),
-            reason,
-        }
+        Choice { outcome: Ok(Chosen { id, facts, certificate }), reason }
     }
 
     /// The first that is valid, else the first, of those the client can verify. As they lie in the order of merit,
@@ -252,9 +244,7 @@ impl<C> CertStore<C> {
             Candidates::Several { start, len } => (start as usize, len as usize),
         };
         let candidates = &self.candidates[start..][..len];
-        let mut usable = candidates
-            .iter()
-            .filter(|candidate| query.accepted_keys.contains(candidate.key));
+        let mut usable = candidates.iter().filter(|candidate| query.accepted_keys.contains(candidate.key));
         let first = usable.next()?;
         let valid = |candidate: &&Candidate| candidate.not_before <= now && now <= candidate.not_after;
         if valid(&first) {
@@ -269,10 +259,7 @@ fn refuse<'a, C>(why: Unmatched) -> Choice<'a, C> {
         Unmatched::Unverifiable => Alert::HandshakeFailure,
         _ => Alert::UnrecognizedName,
     };
-    Choice {
-        outcome: Err(alert),
-        reason: Reason::Refused(why),
-    }
+    Choice { outcome: Err(alert), reason: Reason::Refused(why) }
 }
 
 impl<C> fmt::Debug for CertStore<C> {
@@ -362,10 +349,7 @@ impl<C> CertStoreBuilder<C> {
         let mut lay = |mut ids: Vec<usize>| {
             ids.sort_by_key(|&i| Merit::of(&certificates[i].facts, i));
             if let [i] = ids[..] {
-                return Candidates::One {
-                    id: CertId(i as u32),
-                    key: certificates[i].facts.key,
-                };
+                return Candidates::One { id: CertId(i as u32), key: certificates[i].facts.key };
             }
             let start = candidates.len() as u32; // of 24 bytes each: 2^32 of them do not fit a machine
             candidates.extend(ids.iter().map(|&i| Candidate {
@@ -374,35 +358,17 @@ impl<C> CertStoreBuilder<C> {
                 not_before: certificates[i].facts.not_before,
                 not_after: certificates[i].facts.not_after,
             }));
-            Candidates::Several {
-                start,
-                len: ids.len() as u32,
-            }
+            Candidates::Several { start, len: ids.len() as u32 }
         };
         let names = NameMap::new(settings.seed, named.into_iter().map(|(name, ids)| (name, lay(ids))));
-        let challenges = NameMap::new(
-            settings.seed,
-            challenged.into_iter().map(|(name, ids)| (name, lay(ids))),
-        );
+        let challenges = NameMap::new(settings.seed, challenged.into_iter().map(|(name, ids)| (name, lay(ids))));
         let defaults = lay(default);
-        CertStore {
-            settings,
-            certificates,
-            names,
-            challenges,
-            candidates,
-            defaults,
-        }
+        CertStore { settings, certificates, names, challenges, candidates, defaults }
     }
 
     fn push(&mut self, facts: CertificateFacts, certificate: C, place: Place) -> CertId {
         let id = CertId(self.certificates.len() as u32); // fewer than 2^32 certificates fit a machine
-        self.certificates.push(Stored {
-            facts,
-            certificate,
-            place,
-            default: false,
-        });
+        self.certificates.push(Stored { facts, certificate, place, default: false });
         id
     }
 }
@@ -423,8 +389,6 @@ fn note(names: &mut BTreeMap<CertName, Vec<usize>>, name: &CertName, certificate
 
 impl<C> fmt::Debug for CertStoreBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertStoreBuilder")
-            .field("certificates", &self.certificates.len())
-            .finish_non_exhaustive()
+        f.debug_struct("CertStoreBuilder").field("certificates", &self.certificates.len()).finish_non_exhaustive()
     }
 }

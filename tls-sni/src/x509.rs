@@ -65,12 +65,7 @@ fn read(der: &[u8]) -> Result<(CertificateFacts, SubjectPublicKeyInfoOwned), X50
     })?;
     let tbs = certificate.tbs_certificate;
     let mut names = None;
-    for extension in tbs
-        .extensions
-        .iter()
-        .flatten()
-        .filter(|extension| extension.extn_id == SUBJECT_ALT_NAME)
-    {
+    for extension in tbs.extensions.iter().flatten().filter(|extension| extension.extn_id == SUBJECT_ALT_NAME) {
         let found = dns_names(extension.extn_value.as_bytes()).ok_or(X509Error::SubjectAltName)?;
         if names.replace(found).is_some() {
             return Err(X509Error::SubjectAltName);
@@ -92,10 +87,7 @@ fn read(der: &[u8]) -> Result<(CertificateFacts, SubjectPublicKeyInfoOwned), X50
 
 /// The dNSName entries of a GeneralNames (RFC 5280 4.2.1.6).
 fn dns_names(der: &[u8]) -> Option<Vec<CertName>> {
-    let dns_name = Tag::ContextSpecific {
-        constructed: false,
-        number: TagNumber::N2,
-    };
+    let dns_name = Tag::ContextSpecific { constructed: false, number: TagNumber::N2 };
     let names = sequence(der)?.into_iter().filter(|name| name.tag() == dns_name);
     Some(names.map(|name| CertName::new(name.value())).collect())
 }
@@ -153,12 +145,7 @@ impl KeyPair {
             }
             verdict => verdict == Some(true),
         };
-        Ok(KeyPair {
-            chain,
-            key,
-            facts,
-            key_verified,
-        })
+        Ok(KeyPair { chain, key, facts, key_verified })
     }
 }
 
@@ -186,10 +173,7 @@ pub enum KeyPairError {
 impl KeyPairError {
     /// Whether the key file is at fault, not the certificate file.
     pub fn is_in_key(&self) -> bool {
-        matches!(
-            self,
-            KeyPairError::Key(_) | KeyPairError::MalformedKey | KeyPairError::Mismatch
-        )
+        matches!(self, KeyPairError::Key(_) | KeyPairError::MalformedKey | KeyPairError::Mismatch)
     }
 }
 
@@ -199,11 +183,7 @@ impl fmt::Display for KeyPairError {
             KeyPairError::Bundle(error) | KeyPairError::Key(error) => error.fmt(f),
             KeyPairError::Certificate(error) => error.fmt(f),
             KeyPairError::Order { position } => {
-                write!(
-                    f,
-                    "the key belongs to certificate {} of the bundle, not to the first",
-                    position + 1
-                )
+                write!(f, "the key belongs to certificate {} of the bundle, not to the first", position + 1)
             }
             KeyPairError::MalformedKey => write!(f, "the private key does not parse"),
             KeyPairError::Mismatch => write!(f, "the private key does not belong to the certificate"),
@@ -263,18 +243,12 @@ fn public_half(key: &PrivateKey) -> Option<PublicHalf<'_>> {
             let [_, algorithm, inner, rest @ ..] = parts.as_slice() else {
                 return None;
             };
-            let algorithm = elements(algorithm.value())?
-                .first()?
-                .decode_as::<ObjectIdentifier>()
-                .ok()?;
+            let algorithm = elements(algorithm.value())?.first()?.decode_as::<ObjectIdentifier>().ok()?;
             match algorithm {
                 RSA | RSA_PSS => rsa_half(inner.value()),
                 EC => ec_half(inner.value()),
                 // The tag stands for BIT STRING: its first byte counts the unused bits.
-                other => Some(PublicHalf::Other(
-                    other,
-                    tagged(rest, 1).and_then(|key| key.value().get(1..)),
-                )),
+                other => Some(PublicHalf::Other(other, tagged(rest, 1).and_then(|key| key.value().get(1..)))),
             }
         }
     }
@@ -286,10 +260,7 @@ fn rsa_half(der: &[u8]) -> Option<PublicHalf<'_>> {
     let [_, modulus, exponent, _, ..] = parts.as_slice() else {
         return None;
     };
-    Some(PublicHalf::Rsa {
-        modulus: unsigned(modulus.value()),
-        exponent: unsigned(exponent.value()),
-    })
+    Some(PublicHalf::Rsa { modulus: unsigned(modulus.value()), exponent: unsigned(exponent.value()) })
 }
 
 /// RFC 5915 3: version, key, [0] curve, [1] public key.

@@ -19,21 +19,14 @@ fn vectors() -> Vec<Vector> {
             let (_, text) = files.iter().find(|(file, _)| *file == entry["file"]).unwrap();
             let bytes = unhex(text);
             assert_eq!(bytes.len() as u64, entry["bytes"].as_u64().unwrap(), "{name}");
-            Vector {
-                name,
-                bytes,
-                expect: entry["expect"].clone(),
-            }
+            Vector { name, bytes, expect: entry["expect"].clone() }
         })
         .collect()
 }
 
 fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -94,11 +87,7 @@ fn every_vector_reads_as_its_index_says() {
         for (key, value) in expect.as_object().unwrap() {
             let fingerprint = matches!(key.as_str(), "ja3" | "ja4"); // not computed here
             let absent = value.is_null() && found.get(key).is_none();
-            assert!(
-                fingerprint || absent || found[key] == *value,
-                "{name}: {key} is {}, not {value}",
-                found[key]
-            );
+            assert!(fingerprint || absent || found[key] == *value, "{name}: {key} is {}, not {value}", found[key]);
         }
     }
 }
@@ -117,11 +106,7 @@ fn a_prefix_of_a_hello_asks_for_no_more_than_is_missing() {
         }
         let whole = peek(&bytes).unwrap();
         for have in end as usize..bytes.len() {
-            assert_eq!(
-                peek(&bytes[..have]).as_ref(),
-                Ok(&whole),
-                "{name}: what follows the hello is left alone"
-            );
+            assert_eq!(peek(&bytes[..have]).as_ref(), Ok(&whole), "{name}: what follows the hello is left alone");
         }
     }
 }
@@ -155,10 +140,7 @@ fn not_tls_is_decided_on_the_first_byte_when_it_can_be() {
         assert!(matches!(peek(&[first]), Err(PeekError::NotTls(_))), "{first}");
     }
     assert_eq!(peek(&[0x80]), Err(PeekError::NeedMore(2)));
-    assert!(matches!(
-        peek(&[0x80, 0x2e, 2]),
-        Err(PeekError::NotTls(tls_sni::NotTlsKind::ContentType))
-    ));
+    assert!(matches!(peek(&[0x80, 0x2e, 2]), Err(PeekError::NotTls(tls_sni::NotTlsKind::ContentType))));
 }
 
 #[test]
@@ -203,20 +185,10 @@ fn unframed(mut stream: &[u8]) -> Vec<u8> {
 #[test]
 fn the_caller_may_lower_the_limit() {
     let vectors = vectors();
-    let long = &vectors
-        .iter()
-        .find(|vector| vector.name == "twenty-kilobytes-two-records")
-        .unwrap()
-        .bytes;
+    let long = &vectors.iter().find(|vector| vector.name == "twenty-kilobytes-two-records").unwrap().bytes;
     assert!(peek(long).is_ok());
     let refused = peek_within(long, 16_384);
-    assert!(matches!(
-        refused,
-        Err(PeekError::Malformed {
-            kind: tls_sni::MalformedKind::TooLarge,
-            offset: 5
-        })
-    ));
+    assert!(matches!(refused, Err(PeekError::Malformed { kind: tls_sni::MalformedKind::TooLarge, offset: 5 })));
     assert_eq!(peek_within(&long[..9], 16_384), refused, "known from the header");
 }
 
@@ -224,32 +196,13 @@ fn the_caller_may_lower_the_limit() {
 fn offsets_point_into_the_stream_across_records() {
     // The same faulty message in one record and in records of ten bytes.
     let vectors = vectors();
-    let whole = &vectors
-        .iter()
-        .find(|vector| vector.name == "err-duplicate-server-name-extension")
-        .unwrap()
-        .bytes;
-    let Err(PeekError::Malformed { kind, offset }) = peek(whole) else {
-        panic!()
-    };
+    let whole = &vectors.iter().find(|vector| vector.name == "err-duplicate-server-name-extension").unwrap().bytes;
+    let Err(PeekError::Malformed { kind, offset }) = peek(whole) else { panic!() };
     let message = unframed(whole);
-    let cut: Vec<u8> = message
-        .chunks(10)
-        .flat_map(|part| [&[22, 3, 1, 0, part.len() as u8], part].concat())
-        .collect();
+    let cut: Vec<u8> = message.chunks(10).flat_map(|part| [&[22, 3, 1, 0, part.len() as u8], part].concat()).collect();
     let at = offset - 5;
-    assert_eq!(
-        peek(&cut),
-        Err(PeekError::Malformed {
-            kind,
-            offset: at + 5 * (at / 10 + 1)
-        })
-    );
-    assert_eq!(
-        &cut[at + 5 * (at / 10 + 1)..][..2],
-        [0, 0],
-        "the second server_name extension"
-    );
+    assert_eq!(peek(&cut), Err(PeekError::Malformed { kind, offset: at + 5 * (at / 10 + 1) }));
+    assert_eq!(&cut[at + 5 * (at / 10 + 1)..][..2], [0, 0], "the second server_name extension");
 }
 
 #[test]
@@ -294,13 +247,7 @@ fn sixteen_thousand_extensions_are_checked_for_duplicates_in_one_pass() {
         message
     };
     let mut types: Vec<u16> = (1000..17_000).collect();
-    assert_eq!(
-        ClientHello::from_handshake(&block(&types), MAX_HELLO)
-            .unwrap()
-            .extensions()
-            .count(),
-        16_000
-    );
+    assert_eq!(ClientHello::from_handshake(&block(&types), MAX_HELLO).unwrap().extensions().count(), 16_000);
     types.push(1000);
     let Err(PeekError::Malformed { kind, offset }) = ClientHello::from_handshake(&block(&types), MAX_HELLO) else {
         panic!("a duplicate passed")

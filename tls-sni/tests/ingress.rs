@@ -40,12 +40,8 @@ fn every_question_is_answered_as_the_controller_answers_it() {
             let (ask, expect) = (&query["ask"], &query["expect"]);
             let class = ask["to"].as_str().unwrap().strip_prefix("IngressClass/").unwrap();
             let table = IngressTls::of_class(&cluster, class).unwrap();
-            let alpn: Vec<&[u8]> = ask["alpn"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|name| name.as_str().unwrap().as_bytes())
-                .collect();
+            let alpn: Vec<&[u8]> =
+                ask["alpn"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().as_bytes()).collect();
             let question = question(ask, &alpn);
             let decision = table.decide(&question, NOW);
             let backends: Vec<Value> = decision
@@ -60,11 +56,7 @@ fn every_question_is_answered_as_the_controller_answers_it() {
                 "alpn": decision.alpn,
             });
             for (key, value) in expect.as_object().unwrap() {
-                assert_eq!(
-                    found[key], *value,
-                    "{}: {ask}: {key}; {}",
-                    case["name"], decision.reason
-                );
+                assert_eq!(found[key], *value, "{}: {ask}: {key}; {}", case["name"], decision.reason);
             }
             assert!(!decision.reason.to_string().is_empty());
             asked += 1;
@@ -79,11 +71,7 @@ fn every_fault_is_found_at_its_field() {
     for case in cases(include_str!("ingress/check.json")) {
         let findings = tls_sni::check::check(&world(&case), NOW);
         for expected in case["check"].as_array().unwrap() {
-            let level = if expected["level"] == "warning" {
-                Level::Warning
-            } else {
-                Level::Error
-            };
+            let level = if expected["level"] == "warning" { Level::Warning } else { Level::Error };
             let found = findings.iter().any(|finding| {
                 finding.level == level && *finding.object == expected["object"] && *finding.field == expected["field"]
             });
@@ -209,10 +197,7 @@ fn a_client_that_cannot_verify_the_key_is_refused() {
     let rsa_only: SignatureScheme = "rsa_pss_rsae_sha256".parse().unwrap();
     question.accepted_keys = AcceptedKeys::new([rsa_only], [ProtocolVersion::TLS13]);
     let decision = table.decide(&question, NOW);
-    assert_eq!(
-        (decision.mode, decision.alert),
-        (Mode::Reject, Some(tls_sni::Alert::HandshakeFailure))
-    );
+    assert_eq!((decision.mode, decision.alert), (Mode::Reject, Some(tls_sni::Alert::HandshakeFailure)));
     assert_eq!(decision.reason.code(), "unverifiable");
 }
 
@@ -223,11 +208,7 @@ fn the_plain_dialect_knows_neither_aliases_nor_passthrough_nor_flags() {
         ("ingress-server-alias", "site.example.net", "Secret/default/al"),
         ("ingress-passthrough", "one.example.net", "default"),
         ("ingress-default-certificate-flag", "foo.example.net", "default"),
-        (
-            "ingress-default-certificate-flag",
-            "other.example.com",
-            "Secret/default/wrong-cert",
-        ),
+        ("ingress-default-certificate-flag", "other.example.com", "Secret/default/wrong-cert"),
     ] {
         let cases = cases(include_str!("ingress/decide.json"));
         let case = cases.iter().find(|case| case["name"] == name).unwrap();
@@ -254,34 +235,19 @@ fn the_plain_dialect_knows_neither_aliases_nor_passthrough_nor_flags() {
 #[test]
 fn a_store_by_certificate_names_ignores_the_hosts_of_tls_entries() {
     let cases = cases(include_str!("ingress/decide.json"));
-    let case = cases
-        .iter()
-        .find(|case| case["name"] == "ingress-tls-host-without-rule")
-        .unwrap();
+    let case = cases.iter().find(|case| case["name"] == "ingress-tls-host-without-rule").unwrap();
     let store = tls_sni::ingress::certificates_by_their_names(&world(case), "nginx").unwrap();
     let sni = Sni::new(Some(b"two.example.net"));
     let choice = store.choose(&tls_sni::Query::new(&sni), NOW);
-    assert_eq!(
-        choice.outcome.unwrap().certificate.to_string(),
-        "Secret/default/two-cert"
-    );
+    assert_eq!(choice.outcome.unwrap().certificate.to_string(), "Secret/default/two-cert");
 }
 
 #[test]
 fn a_decision_allocates_nothing() {
     let cases = cases(include_str!("ingress/decide.json"));
-    let case = cases
-        .iter()
-        .find(|case| case["name"] == "ingress-host-without-tls-falls-to-wildcard")
-        .unwrap();
+    let case = cases.iter().find(|case| case["name"] == "ingress-host-without-tls-falls-to-wildcard").unwrap();
     let table = IngressTls::of_class(&world(case), "nginx").unwrap();
-    for sni in [
-        "plain.apps.example.com",
-        "BROKEN.apps.example.com.",
-        "x.y",
-        "1.2.3.4",
-        "",
-    ] {
+    for sni in ["plain.apps.example.com", "BROKEN.apps.example.com.", "x.y", "1.2.3.4", ""] {
         let count = allocation_counter::measure(|| {
             let question = TlsQuestion::new(Sni::new(Some(sni.as_bytes())));
             std::hint::black_box(table.decide(&question, NOW).mode);
@@ -306,10 +272,7 @@ fn ingress(name: &str, host: &str, annotations: Value, tls: Value) -> Value {
 /// The world of a case, which brings a Secret, with other Ingresses and flags of the controller.
 fn world_with(ingresses: &[Value], flags: &[&str]) -> Cluster {
     let cases = cases(include_str!("ingress/decide.json"));
-    let case = cases
-        .iter()
-        .find(|case| case["name"] == "ingress-server-alias")
-        .unwrap();
+    let case = cases.iter().find(|case| case["name"] == "ingress-server-alias").unwrap();
     let mut case = case.clone();
     let objects = case["world"].as_array_mut().unwrap();
     objects.retain(|object| object["kind"] != "Ingress");
@@ -353,24 +316,14 @@ fn passthrough_goes_to_the_service_of_the_root_path() {
 
     let mut by_default = by_name.clone();
     by_default["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/other".into();
-    assert_eq!(
-        answer(&world_with(&[by_default.clone()], &flag), "a.example").0,
-        "default",
-        "/ leads nowhere"
-    );
+    assert_eq!(answer(&world_with(&[by_default.clone()], &flag), "a.example").0, "default", "/ leads nowhere");
     by_default["spec"]["defaultBackend"] = serde_json::json!({"service": {"name": "web", "port": {"number": 80}}});
-    assert_eq!(
-        answer(&world_with(&[by_default], &flag), "a.example").0,
-        "Service/default/web:80"
-    );
+    assert_eq!(answer(&world_with(&[by_default], &flag), "a.example").0, "Service/default/web:80");
 
     let mut old_api = by_name.clone();
     old_api["spec"]["rules"][0]["http"]["paths"][0]["backend"] =
         serde_json::json!({"serviceName": "web", "servicePort": "tls"});
-    assert_eq!(
-        answer(&world_with(&[old_api], &flag), "a.example").0,
-        "Service/default/web:8443"
-    );
+    assert_eq!(answer(&world_with(&[old_api], &flag), "a.example").0, "Service/default/web:8443");
 
     let mut dangling = by_name.clone();
     dangling["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] = "gone".into();
@@ -382,16 +335,56 @@ fn passthrough_goes_to_the_service_of_the_root_path() {
 }
 
 #[test]
+fn passthrough_finds_service_ports_as_the_router_does() {
+    let annotated = serde_json::json!({"nginx.ingress.kubernetes.io/ssl-passthrough": "true"});
+    let service = serde_json::json!({"kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [
+        {"name": "http", "port": 80, "targetPort": 8080}, {"name": "alt", "port": 81, "targetPort": "web"},
+    ]}});
+    for (port, expected) in [
+        (serde_json::json!({"number": 8080}), "Service/default/s:80"),
+        (serde_json::json!({"name": "web"}), "Service/default/s:81"),
+        (serde_json::json!({"name": "alt"}), "Service/default/s:81"),
+        (serde_json::json!({"number": 7777}), "default"),
+        (serde_json::json!({"name": "gone"}), "default"),
+    ] {
+        let mut one = ingress("p", "a.example", annotated.clone(), Value::Null);
+        one["spec"]["rules"][0]["http"]["paths"][0]["backend"] =
+            serde_json::json!({"service": {"name": "s", "port": port}});
+        let cluster = world_with(&[one, service.clone()], &["--enable-ssl-passthrough"]);
+        assert_eq!(answer(&cluster, "a.example").0, expected, "{port}");
+    }
+    let mut one = ingress("p", "a.example", annotated, Value::Null);
+    one["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"] = serde_json::json!({"number": 7777});
+    one["spec"]["tls"] = serde_json::json!([{"hosts": ["a.example"]}]);
+    let cluster = world_with(&[one], &["--enable-ssl-passthrough"]);
+    let table = IngressTls::of_class(&cluster, "nginx").unwrap();
+    let question = TlsQuestion::new(Sni::new(Some(b"a.example")));
+    let reason = table.decide(&question, NOW).reason.to_string();
+    assert!(
+        reason.ends_with("; ssl-passthrough has no effect, since Service/default/web has no port 7777"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn hosts_that_the_api_server_refuses_make_no_server() {
+    let tls = serde_json::json!([{"secretName": "al"}]);
+    for host in ["Site.example.net", "site_.example.net", "*.Site.example.net", "site.example.net."] {
+        let cluster = world_with(&[ingress("i", host, Value::Null, tls.clone())], &[]);
+        assert!(IngressTls::of_class(&cluster, "nginx").unwrap().is_empty(), "{host}");
+    }
+    let cluster = world_with(&[ingress("i", "site.example.net", Value::Null, tls)], &[]);
+    assert_eq!(IngressTls::of_class(&cluster, "nginx").unwrap().len(), 1);
+}
+
+#[test]
 fn canary_ingresses_make_no_server() {
     let tls = serde_json::json!([{"hosts": ["site.example.net"], "secretName": "al"}]);
     let canary = serde_json::json!({"nginx.ingress.kubernetes.io/canary": "true"});
     let cluster = world_with(&[ingress("c", "site.example.net", canary, tls.clone())], &[]);
     assert_eq!(answer(&cluster, "site.example.net").0, "default");
     let cluster = world_with(&[ingress("c", "site.example.net", Value::Null, tls)], &[]);
-    assert_eq!(
-        answer(&cluster, "site.example.net"),
-        ("Secret/default/al".into(), "secret")
-    );
+    assert_eq!(answer(&cluster, "site.example.net"), ("Secret/default/al".into(), "secret"));
 }
 
 #[test]
@@ -401,39 +394,27 @@ fn an_alias_that_is_a_rule_host_is_ignored_and_the_prefix_of_annotations_counts(
     let own = ingress("b", "site.example.net", aliases, tls);
     let other = ingress("a", "mirror.example.net", Value::Null, Value::Null);
     let prefix = ["--annotations-prefix=edge.example"];
-    assert_eq!(
-        answer(&world_with(from_ref(&own), &[]), "mirror.example.net"),
-        ("default".into(), "unknown-host")
-    );
+    assert_eq!(answer(&world_with(from_ref(&own), &[]), "mirror.example.net"), ("default".into(), "unknown-host"));
     assert_eq!(
         answer(&world_with(from_ref(&own), &prefix), "mirror.example.net"),
         ("Secret/default/al".into(), "secret")
     );
-    assert_eq!(
-        answer(&world_with(&[own, other], &prefix), "mirror.example.net"),
-        ("default".into(), "no-tls-section")
-    );
+    assert_eq!(answer(&world_with(&[own, other], &prefix), "mirror.example.net"), ("default".into(), "no-tls-section"));
 }
 
 #[test]
 fn an_entry_without_secret_name_ends_the_search_for_a_certificate() {
     let tls = serde_json::json!([{"hosts": ["SITE.example.net"]}, {"hosts": ["site.example.net"], "secretName": "al"}]);
     let cluster = world_with(&[ingress("a", "site.example.net", Value::Null, tls)], &[]);
-    assert_eq!(
-        answer(&cluster, "site.example.net"),
-        ("default".into(), "no-secret-name")
-    );
+    assert_eq!(answer(&cluster, "site.example.net"), ("default".into(), "no-secret-name"));
 }
 
 #[test]
 fn hosts_that_no_server_name_can_equal_make_no_server() {
     let tls = serde_json::json!([{"secretName": "al"}]);
     let hosts = ["", "*", "*.*.example.net", "a_b..c", "b\u{fc}cher.example", "10.0.0.1"];
-    let ingresses: Vec<Value> = hosts
-        .iter()
-        .enumerate()
-        .map(|(i, host)| ingress(&format!("i{i}"), host, Value::Null, tls.clone()))
-        .collect();
+    let ingresses: Vec<Value> =
+        hosts.iter().enumerate().map(|(i, host)| ingress(&format!("i{i}"), host, Value::Null, tls.clone())).collect();
     let cluster = world_with(&ingresses, &[]);
     assert!(IngressTls::of_class(&cluster, "nginx").unwrap().is_empty());
     for sni in ["site.example.net", "10.0.0.1", "*"] {
@@ -474,16 +455,10 @@ fn contents_are_judged_of_tls_secrets_and_of_named_ones() {
         assert_eq!(secret_errors(kind, &words, named), errors, "{kind} {named}");
     }
     let empty = serde_json::json!({"tls.crt": "", "tls.key": ""});
-    assert_eq!(
-        secret_errors("kubernetes.io/tls", &empty, true),
-        ["stringData[tls.crt]", "stringData[tls.key]"]
-    );
+    assert_eq!(secret_errors("kubernetes.io/tls", &empty, true), ["stringData[tls.crt]", "stringData[tls.key]"]);
     assert_eq!(secret_errors("kubernetes.io/tls", &empty, false), [""; 0]);
     let none = serde_json::json!({});
-    assert_eq!(
-        secret_errors("kubernetes.io/tls", &none, false),
-        ["data[tls.crt]", "data[tls.key]"]
-    );
+    assert_eq!(secret_errors("kubernetes.io/tls", &none, false), ["data[tls.crt]", "data[tls.key]"]);
     assert_eq!(secret_errors("Opaque", &none, true), ["data[tls.crt]", "data[tls.key]"]);
     assert_eq!(secret_errors("Opaque", &none, false), [""; 0]);
 }

@@ -14,18 +14,9 @@ use tls_sni::{KeyKind, KeyPair, KeyPairError};
 static SECRETS: LazyLock<Vec<Secret>> = LazyLock::new(|| {
     let cases: Vec<Value> = serde_json::from_str(include_str!("ingress/decide.json")).unwrap();
     let worlds = cases.iter().flat_map(|case| case["world"].as_array().unwrap());
-    let secrets = worlds
-        .filter(|object| object["kind"] == "Secret")
-        .map(|object| Kind::Secret.deserialize(object).unwrap());
-    secrets
-        .filter_map(|object| {
-            if let Object::Secret(secret) = object {
-                Some(secret)
-            } else {
-                None
-            }
-        })
-        .collect()
+    let secrets =
+        worlds.filter(|object| object["kind"] == "Secret").map(|object| Kind::Secret.deserialize(object).unwrap());
+    secrets.filter_map(|object| if let Object::Secret(secret) = object { Some(secret) } else { None }).collect()
 });
 
 fn secret(name: &str) -> &'static Secret {
@@ -44,11 +35,7 @@ fn every_key_encoding_is_read_and_verified() {
         ("pkcs1", KeyEncoding::Pkcs1, KeyKind::Rsa),
     ] {
         let pair = secret::load(secret(name)).unwrap();
-        assert_eq!(
-            (pair.key.encoding(), pair.facts.key, pair.key_verified),
-            (encoding, kind, true),
-            "{name}"
-        );
+        assert_eq!((pair.key.encoding(), pair.facts.key, pair.key_verified), (encoding, kind, true), "{name}");
     }
 }
 
@@ -56,10 +43,7 @@ fn every_key_encoding_is_read_and_verified() {
 fn a_key_of_another_certificate_is_told_from_a_bundle_in_the_wrong_order() {
     let load = |name| secret::load(secret(name)).unwrap_err();
     assert_eq!(load("mixed-pair"), SecretError::Pair(KeyPairError::Mismatch));
-    assert_eq!(
-        load("chain-backwards"),
-        SecretError::Pair(KeyPairError::Order { position: 1 })
-    );
+    assert_eq!(load("chain-backwards"), SecretError::Pair(KeyPairError::Order { position: 1 }));
     assert_eq!(secret::load(secret("chain-good")).unwrap().chain.len(), 2);
     // Keys of another kind.
     let swapped = |cert, key| KeyPair::from_pem(part(cert, "tls.crt"), part(key, "tls.key")).unwrap_err();
@@ -75,10 +59,7 @@ fn a_key_without_its_public_half_is_taken_unverified() {
     // SEQUENCE { INTEGER 1, OCTET STRING of 32 bytes, [0] curve OID }
     let inner = &der[2..2 + 3 + 34 + 12];
     let short = [&[0x30, inner.len() as u8], inner].concat();
-    let pem = format!(
-        "-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n",
-        base64(&short)
-    );
+    let pem = format!("-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n", base64(&short));
     let pair = KeyPair::from_pem(part("sec1", "tls.crt"), pem.as_bytes()).unwrap();
     assert!(!pair.key_verified);
     assert_eq!(

@@ -17,25 +17,14 @@ fn served(store: &CertStore<()>, sni: &[u8]) -> bool {
 fn cve_2020_15104_wildcard_covers_one_label() {
     let store = store(&["*.a.example", "f*.b.example", "*", "*.", "*.*.c.example", "*.0.0.1"]);
     assert!(served(&store, b"x.a.example"));
-    for name in [
-        "x.y.a.example",
-        "a.example",
-        ".a.example",
-        "foo.b.example",
-        "x.y.c.example",
-        "example",
-        "127.0.0.1",
-    ] {
+    for name in ["x.y.a.example", "a.example", ".a.example", "foo.b.example", "x.y.c.example", "example", "127.0.0.1"] {
         assert!(!served(&store, name.as_bytes()), "{name}");
     }
 }
 
 #[test]
 fn cve_2022_23632_a_trailing_dot_changes_nothing() {
-    for (stored, asked) in [
-        ("secure.example", "secure.example."),
-        ("secure.example.", "secure.example"),
-    ] {
+    for (stored, asked) in [("secure.example", "secure.example."), ("secure.example.", "secure.example")] {
         assert!(served(&store(&[stored]), asked.as_bytes()), "{stored} {asked}");
         assert!(!served(&store(&[stored]), b"secure.example.."));
     }
@@ -66,11 +55,7 @@ fn sni_edges_are_no_usable_names() {
         b"a .example",
     ];
     for raw in edges {
-        assert!(
-            Sni::new(Some(raw)).name().is_none() && !served(&store, raw),
-            "{}",
-            raw.escape_ascii()
-        );
+        assert!(Sni::new(Some(raw)).name().is_none() && !served(&store, raw), "{}", raw.escape_ascii());
     }
     assert!(served(&store, b"A.EXAMPLE") && served(&store, b"a.example."));
 }
@@ -79,10 +64,7 @@ fn sni_edges_are_no_usable_names() {
 fn seeds() -> Vec<Vec<u8>> {
     let unhex = |text: &str| -> Vec<u8> {
         let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-        digits
-            .chunks(2)
-            .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-            .collect()
+        digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
     };
     vec![
         unhex(include_str!("clienthello/openssl-alpn-h2-http11.hex")),
@@ -106,18 +88,8 @@ fn exercise(input: &[u8]) -> Result<(), TestCaseError> {
             if let Sni::Name(name) = hello.sni() {
                 prop_assert_eq!(name.as_str().parse(), Ok(name.clone()));
             }
-            let _ = (
-                hello.accepted_keys(),
-                hello.extensions().count(),
-                hello.cipher_suites().count(),
-                hello.ech(),
-            );
-            let _ = (
-                hello.supported_groups().count(),
-                hello.session_id(),
-                hello.random(),
-                format!("{hello:?}"),
-            );
+            let _ = (hello.accepted_keys(), hello.extensions().count(), hello.cipher_suites().count(), hello.ech());
+            let _ = (hello.supported_groups().count(), hello.session_id(), hello.random(), format!("{hello:?}"));
             prop_assert!(hello.alpn().into_iter().all(|name| !name.is_empty()));
         }
     }

@@ -29,26 +29,11 @@ fn a_name() -> impl Strategy<Value = String> {
 fn a_certificate() -> impl Strategy<Value = (CertificateFacts, bool)> {
     let names = prop::collection::vec(a_name(), 0..3);
     let dates = (-2i64..2, -2i64..2);
-    (
-        names,
-        dates,
-        prop::sample::select(KEYS.as_slice()),
-        prop::option::of(a_name()),
-        prop::bool::weighted(0.2),
-    )
+    (names, dates, prop::sample::select(KEYS.as_slice()), prop::option::of(a_name()), prop::bool::weighted(0.2))
         .prop_map(|(names, (not_before, not_after), key, common_name, default)| {
             let names = names.iter().map(|name| CertName::new(name.as_bytes())).collect();
             let common_name = common_name.map(|name| CertName::new(name.as_bytes()));
-            (
-                CertificateFacts {
-                    names,
-                    common_name,
-                    not_before,
-                    not_after,
-                    key,
-                },
-                default,
-            )
+            (CertificateFacts { names, common_name, not_before, not_after, key }, default)
         })
 }
 
@@ -172,11 +157,7 @@ fn strict_refuses_what_no_certificate_covers() {
     builder.policy(policy);
     let store = builder.build();
     for name in ["b.example", "192.0.2.1", "a..b", ""] {
-        assert_eq!(
-            chosen(&store, &Query::new(&sni(name))),
-            Err(Alert::UnrecognizedName),
-            "{name:?}"
-        );
+        assert_eq!(chosen(&store, &Query::new(&sni(name))), Err(Alert::UnrecognizedName), "{name:?}");
     }
     assert_eq!(chosen(&store, &Query::new(&sni("A.example."))), Ok(1));
 }
@@ -212,17 +193,9 @@ fn a_challenge_is_answered_for_its_very_name_and_for_nothing_else() {
         chosen(&store, &query)
     };
     assert_eq!(ask("a.example", &[b"acme-tls/1"]), Ok("challenge"));
-    assert_eq!(
-        ask("b.example", &[b"acme-tls/1"]),
-        Err(Alert::UnrecognizedName),
-        "neither wildcard nor default"
-    );
+    assert_eq!(ask("b.example", &[b"acme-tls/1"]), Err(Alert::UnrecognizedName), "neither wildcard nor default");
     assert_eq!(ask("a.example", &[b"h2"]), Ok("site"));
-    assert_eq!(
-        ask("a.example", &[b"h2", b"acme-tls/1"]),
-        Ok("site"),
-        "a challenge offers nothing else"
-    );
+    assert_eq!(ask("a.example", &[b"h2", b"acme-tls/1"]), Ok("site"), "a challenge offers nothing else");
 }
 
 #[test]
@@ -231,31 +204,16 @@ fn a_certificate_may_stand_under_other_names_than_its_own() {
     builder.add_under(["b.example".parse().unwrap()], facts(&["a.example"]), 1);
     let store = builder.build();
     assert_eq!(chosen(&store, &Query::new(&sni("b.example"))), Ok(1));
-    assert_eq!(
-        chosen(&store, &Query::new(&sni("a.example"))),
-        Err(Alert::UnrecognizedName)
-    );
+    assert_eq!(chosen(&store, &Query::new(&sni("a.example"))), Err(Alert::UnrecognizedName));
 }
 
 #[test]
 fn an_expired_certificate_serves_when_nothing_better_exists() {
     let mut builder = CertStore::builder();
-    let expired = CertificateFacts {
-        not_after: -1,
-        ..facts(&["a.example"])
-    };
+    let expired = CertificateFacts { not_after: -1, ..facts(&["a.example"]) };
     builder.add(expired.clone(), "expired");
-    assert_eq!(
-        chosen(&builder.clone().build(), &Query::new(&sni("a.example"))),
-        Ok("expired")
-    );
-    builder.add(
-        CertificateFacts {
-            key: KeyKind::Rsa,
-            ..facts(&["a.example"])
-        },
-        "valid",
-    );
+    assert_eq!(chosen(&builder.clone().build(), &Query::new(&sni("a.example"))), Ok("expired"));
+    builder.add(CertificateFacts { key: KeyKind::Rsa, ..facts(&["a.example"]) }, "valid");
     assert_eq!(chosen(&builder.build(), &Query::new(&sni("a.example"))), Ok("valid"));
 }
 
@@ -280,17 +238,22 @@ fn choosing_allocates_nothing() {
         builder.add(facts(&[name, "*.w.example"]), *i);
     }
     let store = builder.build();
-    for name in [
-        "h7.z0.example",
-        "H7.Z0.EXAMPLE.",
-        "x.w.example",
-        "nobody.example",
-        "192.0.2.1",
-    ] {
+    for name in ["h7.z0.example", "H7.Z0.EXAMPLE.", "x.w.example", "nobody.example", "192.0.2.1"] {
         let count = allocation_counter::measure(|| {
             let sni = Sni::new(Some(name.as_bytes()));
             std::hint::black_box(store.choose(&Query::new(&sni), 0).outcome.is_ok());
         });
         assert_eq!(count.count_total, 0, "{name}");
     }
+}
+
+#[test]
+fn a_choice_can_be_kept_and_compared() {
+    let mut builder = CertStore::builder();
+    builder.add(CertificateFacts::for_names(["a.example"]), "a.pem");
+    let store = builder.build();
+    let (a, b) = (Sni::new(Some(b"a.example")), Sni::new(Some(b"b.example")));
+    let kept = store.choose(&Query::new(&a), 0).clone();
+    assert_eq!(store.choose(&Query::new(&a), 0), kept);
+    assert_ne!(store.choose(&Query::new(&b), 0), kept);
 }

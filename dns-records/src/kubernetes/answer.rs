@@ -57,18 +57,11 @@ impl Zone {
                 return elsewhere(here, last_alias, Reason::NotOurs, upstream, sink);
             };
             match spot.place {
-                Place::Node(
-                    id,
-                    Node {
-                        content: Content::Alias(service, target),
-                        ..
-                    },
-                ) if !matches!(question.record_type, RecordType::SRV | RecordType::PTR) => {
+                Place::Node(id, Node { content: Content::Alias(service, target), .. })
+                    if !matches!(question.record_type, RecordType::SRV | RecordType::PTR) =>
+                {
                     let service = &self.service(*service).object;
-                    let alias = Owner::Alias {
-                        service,
-                        target: target.as_ref(),
-                    };
+                    let alias = Owner::Alias { service, target: target.as_ref() };
                     if followed[..links].contains(&id) {
                         return no_error(Reason::AliasLoop { service });
                     }
@@ -76,14 +69,7 @@ impl Zone {
                         return no_error(Reason::TooManyAliases { service });
                     }
                     let data = RecordData::Cname(target.into());
-                    sink.record(
-                        Section::Answer,
-                        &Record {
-                            owner: name.into(),
-                            ttl: self.settings.ttl,
-                            data,
-                        },
-                    );
+                    sink.record(Section::Answer, &Record { owner: name.into(), ttl: self.settings.ttl, data });
                     if question.record_type == RecordType::CNAME {
                         return no_error(Reason::Has(alias));
                     }
@@ -95,11 +81,7 @@ impl Zone {
                 }
                 Place::Missing(missing) => {
                     self.negative(spot.zone, sink);
-                    return Verdict {
-                        rcode: Rcode::NxDomain,
-                        authoritative: true,
-                        reason: Reason::Missing(missing),
-                    };
+                    return Verdict { rcode: Rcode::NxDomain, authoritative: true, reason: Reason::Missing(missing) };
                 }
                 place => {
                     let owner = self.owner(place);
@@ -115,12 +97,7 @@ impl Zone {
 
     /// Puts the records of a type at a place into the sink; whether there was one.
     fn records(&self, spot: &Spot<'_>, owner: NameRef<'_>, record_type: RecordType, sink: &mut dyn Sink) -> bool {
-        let mut out = Out {
-            sink,
-            section: Section::Answer,
-            ttl: self.settings.ttl,
-            any: false,
-        };
+        let mut out = Out { sink, section: Section::Answer, ttl: self.settings.ttl, any: false };
         match (spot.place, record_type) {
             (Place::Apex, RecordType::SOA) => self.soa(spot.zone, &mut out),
             (Place::Apex, RecordType::NS) => self.name_server_records(spot, &mut out),
@@ -142,16 +119,7 @@ impl Zone {
                 let targets = targets.map(|records| &self.nodes[records[0].0 as usize]);
                 targets.for_each(|target| self.both_families(target, spot.zone, &mut out));
             }
-            (
-                Place::Node(
-                    _,
-                    Node {
-                        content: Content::Version,
-                        ..
-                    },
-                ),
-                RecordType::TXT,
-            ) => {
+            (Place::Node(_, Node { content: Content::Version, .. }), RecordType::TXT) => {
                 out.ttl = VERSION.1;
                 out.record(owner.into(), RecordData::Txt(Cow::Borrowed(VERSION.0.as_bytes())));
             }
@@ -164,15 +132,7 @@ impl Zone {
         let weight = node.srv.weight;
         for &(target, port) in &node.srv.targets {
             if let Some(target) = self.nodes[target as usize].name_in(zone) {
-                out.record(
-                    owner,
-                    RecordData::Srv {
-                        priority: 0,
-                        weight,
-                        port,
-                        target,
-                    },
-                );
+                out.record(owner, RecordData::Srv { priority: 0, weight, port, target });
             }
         }
     }
@@ -187,18 +147,13 @@ impl Zone {
 
     /// NS records and the addresses of their targets. The targets of a reverse zone lie in the first forward one.
     fn name_server_records(&self, spot: &Spot<'_>, out: &mut Out<'_>) {
-        let zone = if spot.origin.kind == OriginKind::Reverse {
-            self.forward.as_ref()
-        } else {
-            spot.zone
-        };
+        let zone = if spot.origin.kind == OriginKind::Reverse { self.forward.as_ref() } else { spot.zone };
         let servers = || self.name_servers.iter().map(|id| &self.nodes[*id as usize]);
         for target in servers().filter_map(|node| node.name_in(zone)) {
             out.record(spot.zone.into(), RecordData::Ns(target));
         }
-        let bare = (self.bare_name_servers != Addresses::default())
-            .then(|| JoinedName::from_head(NS_DNS, zone))
-            .flatten();
+        let bare =
+            (self.bare_name_servers != Addresses::default()).then(|| JoinedName::from_head(NS_DNS, zone)).flatten();
         if let Some(target) = bare {
             out.record(spot.zone.into(), RecordData::Ns(target));
         }
@@ -230,15 +185,7 @@ impl Zone {
     }
 
     fn negative(&self, zone: NameRef<'_>, sink: &mut dyn Sink) {
-        self.soa(
-            zone,
-            &mut Out {
-                sink,
-                section: Section::Authority,
-                ttl: self.settings.ttl,
-                any: false,
-            },
-        );
+        self.soa(zone, &mut Out { sink, section: Section::Authority, ttl: self.settings.ttl, any: false });
     }
 
     /// The whole zone (RFC 5936): SOA, name servers, every exposed Service, SOA.
@@ -255,12 +202,7 @@ impl Zone {
                 sink.record(Section::Answer, record);
             }
         };
-        let mut out = Out {
-            sink: &mut flat,
-            section: Section::Answer,
-            ttl: self.settings.ttl,
-            any: false,
-        };
+        let mut out = Out { sink: &mut flat, section: Section::Answer, ttl: self.settings.ttl, any: false };
         self.soa(spot.zone, &mut out);
         self.name_server_records(&spot, &mut out);
         if spot.origin.kind != OriginKind::Reverse {
@@ -309,19 +251,11 @@ fn elsewhere<'a>(
 }
 
 fn no_error(reason: Reason<'_>) -> Verdict<Reason<'_>> {
-    Verdict {
-        rcode: Rcode::NoError,
-        authoritative: true,
-        reason,
-    }
+    Verdict { rcode: Rcode::NoError, authoritative: true, reason }
 }
 
 fn refused(reason: Reason<'_>) -> Verdict<Reason<'_>> {
-    Verdict {
-        rcode: Rcode::Refused,
-        authoritative: false,
-        reason,
-    }
+    Verdict { rcode: Rcode::Refused, authoritative: false, reason }
 }
 
 /// Puts records into a section with one TTL, and knows whether there was any.
@@ -335,14 +269,7 @@ struct Out<'s> {
 impl Out<'_> {
     fn record(&mut self, owner: JoinedName<'_>, data: RecordData<JoinedName<'_>>) {
         self.any = true;
-        self.sink.record(
-            self.section,
-            &Record {
-                owner,
-                ttl: self.ttl,
-                data,
-            },
-        );
+        self.sink.record(self.section, &Record { owner, ttl: self.ttl, data });
     }
 
     fn addresses(&mut self, owner: JoinedName<'_>, addrs: &[IpAddr], record_type: RecordType) {
@@ -357,14 +284,8 @@ impl Out<'_> {
 
     fn node_addresses(&mut self, owner: JoinedName<'_>, addrs: &Addresses, record_type: RecordType) {
         match record_type {
-            RecordType::A => addrs
-                .v4
-                .iter()
-                .for_each(|addr| self.record(owner, RecordData::A(*addr))),
-            RecordType::AAAA => addrs
-                .v6
-                .iter()
-                .for_each(|addr| self.record(owner, RecordData::Aaaa(*addr))),
+            RecordType::A => addrs.v4.iter().for_each(|addr| self.record(owner, RecordData::A(*addr))),
+            RecordType::AAAA => addrs.v6.iter().for_each(|addr| self.record(owner, RecordData::Aaaa(*addr))),
             _ => {}
         }
     }

@@ -12,9 +12,7 @@ impl Zone {
     /// cluster, then as it is, and the first that exists counts.
     pub(super) fn heard(&self, candidate: &Name, client: Option<IpAddr>) -> Heard {
         let plain = self.heard_plainly(candidate.as_ref());
-        let bare = (plain == Heard::NoName)
-            .then(|| self.below_first_path(candidate.as_ref(), client))
-            .flatten();
+        let bare = (plain == Heard::NoName).then(|| self.below_first_path(candidate.as_ref(), client)).flatten();
         let Some((base, zone)) = bare else { return plain };
         for path in ["svc", ""] {
             let Ok(name) = join(&base, path, zone) else { continue };
@@ -33,10 +31,7 @@ impl Zone {
     /// The name without the first search path, and the zone at the end of that path.
     fn below_first_path<'a>(&self, name: NameRef<'a>, client: Option<IpAddr>) -> Option<(Name, NameRef<'a>)> {
         let namespace = self.live_pods.get(&client?)?;
-        let origin = self
-            .origins
-            .iter()
-            .find(|origin| name.is_within(origin.name.as_ref()))?;
+        let origin = self.origins.iter().find(|origin| name.is_within(origin.name.as_ref()))?;
         let labels: Vec<_> = name.labels().collect();
         let base = labels.len().checked_sub(origin.labels + 2).filter(|base| *base > 0)?;
         (labels[base].is(namespace) && labels[base + 1].is("svc")).then_some(())?;

@@ -22,7 +22,7 @@ pub(super) struct Builder<'a> {
     zone: Zone,
     /// Octets of the shortest forward zone: a name that does not fit there fits nowhere.
     shortest_zone: usize,
-    /// Endpoints with each address; a Service's own address goes before them.
+    /// Endpoints with each address, perhaps several times; a Service's own address goes before them.
     endpoint_names: HashMap<IpAddr, Vec<NodeId>>,
     service_names: HashMap<IpAddr, NodeId>,
 }
@@ -61,10 +61,7 @@ impl<'a> Builder<'a> {
         let forward_zones = origins.iter().filter(|origin| origin.kind != OriginKind::Reverse);
         Self {
             cluster,
-            shortest_zone: forward_zones
-                .map(|origin| origin.name.as_ref().as_wire().len())
-                .min()
-                .unwrap_or(1),
+            shortest_zone: forward_zones.map(|origin| origin.name.as_ref().as_wire().len()).min().unwrap_or(1),
             endpoint_names: HashMap::new(),
             service_names: HashMap::new(),
             zone: Zone {
@@ -110,20 +107,13 @@ impl<'a> Builder<'a> {
     }
 
     fn is_exposed(&self, namespace: &str) -> bool {
-        self.zone
-            .settings
-            .namespaces
-            .as_ref()
-            .is_none_or(|exposed| exposed.contains(namespace))
+        self.zone.settings.namespaces.as_ref().is_none_or(|exposed| exposed.contains(namespace))
     }
 
     /// Adds a node without records; the labels are spelled as in the objects.
     fn add(&mut self, labels: &[&str], content: Content) -> Result<NodeId, Unserved> {
         let mut head = Vec::with_capacity(64);
-        labels
-            .iter()
-            .try_for_each(|label| push_label(&mut head, label.as_bytes()))
-            .map_err(|_| Unserved::Label)?;
+        labels.iter().try_for_each(|label| push_label(&mut head, label.as_bytes())).map_err(|_| Unserved::Label)?;
         if head.len() + self.shortest_zone > MAX_WIRE {
             return Err(Unserved::TooLong);
         }
@@ -134,12 +124,7 @@ impl<'a> Builder<'a> {
             Entry::Vacant(vacant) => vacant.insert(id),
         };
         let (addresses, srv) = (Addresses::default(), Srv::default());
-        self.zone.nodes.push(Node {
-            head: head.into_boxed_slice(),
-            addresses,
-            srv,
-            content,
-        });
+        self.zone.nodes.push(Node { head: head.into_boxed_slice(), addresses, srv, content });
         Ok(id)
     }
 
@@ -166,11 +151,7 @@ impl<'a> Builder<'a> {
 
     fn add_service(&mut self, service: &Service) {
         let settings = &self.zone.settings;
-        let found = if settings.endpoints {
-            endpoints::of(self.cluster, service).sets
-        } else {
-            Vec::new()
-        };
+        let found = if settings.endpoints { endpoints::of(self.cluster, service).sets } else { Vec::new() };
         let ready = ready(&found, settings.endpoint_pod_names);
         let cluster_ips = Addresses::of(service.spec.written_cluster_ips().filter_map(|ip| parse_ip(ip).ok()));
         let id = self.zone.services.len() as ServiceId;
@@ -195,10 +176,7 @@ impl<'a> Builder<'a> {
             _ => Content::Service(id),
         };
         let served = matches!(content, Content::Service(_));
-        self.zone.services.push(ServiceEntry {
-            object: service.reference(),
-            kind,
-        });
+        self.zone.services.push(ServiceEntry { object: service.reference(), kind });
         let labels = [service.name(), service.namespace(), "svc"];
         let node = match self.add(&labels, content) {
             Ok(node) => node,
@@ -237,17 +215,12 @@ impl<'a> Builder<'a> {
                     members.len() - 1
                 });
                 members[at].1.push(endpoint);
-                let names = self.endpoint_names.entry(endpoint.addr).or_default();
-                if !names.contains(&node) {
-                    names.push(node);
-                }
+                self.endpoint_names.entry(endpoint.addr).or_default().push(node);
             }
         }
         for (node, members) in members {
             self.node(node).addresses = Addresses::of(members.iter().map(|endpoint| endpoint.addr));
-            let pairs = members
-                .iter()
-                .flat_map(|endpoint| endpoint.ports.iter().map(|port| (Some(node), port.port)));
+            let pairs = members.iter().flat_map(|endpoint| endpoint.ports.iter().map(|port| (Some(node), port.port)));
             self.node(node).srv = Srv::of(pairs);
         }
         named
@@ -328,10 +301,7 @@ impl<'a> Builder<'a> {
             // Compared as text with what the name is rewritten to: hence the plain parser.
             let Ok(addr) = text.parse::<IpAddr>() else { continue };
             if self.zone.settings.autopath {
-                self.zone
-                    .live_pods
-                    .entry(addr)
-                    .or_insert_with(|| pod.namespace().into());
+                self.zone.live_pods.entry(addr).or_insert_with(|| pod.namespace().into());
             }
             let label = text.replace(['.', ':'], "-");
             if let Some(node) =
@@ -353,9 +323,7 @@ impl<'a> Builder<'a> {
                 None => bare.push(addr),
             }
         }
-        let owned = owners
-            .iter()
-            .flat_map(|owner| self.zone.nodes[*owner as usize].addresses.iter());
+        let owned = owners.iter().flat_map(|owner| self.zone.nodes[*owner as usize].addresses.iter());
         let all = Addresses::of(owned.chain(bare.iter().copied()));
         if let Some(node) = self.add_if_served(&["ns", "dns"], Content::NameServer) {
             self.node(node).addresses = all;
@@ -365,7 +333,10 @@ impl<'a> Builder<'a> {
     }
 
     fn add_reverse_names(&mut self) {
-        for (addr, names) in std::mem::take(&mut self.endpoint_names) {
+        for (addr, mut names) in std::mem::take(&mut self.endpoint_names) {
+            // Nodes are numbered in the order of the objects.
+            names.sort_unstable();
+            names.dedup();
             self.zone.reverse.insert(addr, names.into());
         }
         for (addr, node) in std::mem::take(&mut self.service_names) {
@@ -377,9 +348,7 @@ impl<'a> Builder<'a> {
 
     fn complain(&mut self, id: ServiceId, message: String) {
         let object = &self.zone.services[id as usize].object;
-        self.zone
-            .findings
-            .push(Finding::warning(object, "metadata.name", message));
+        self.zone.findings.push(Finding::warning(object, "metadata.name", message));
     }
 }
 
@@ -401,12 +370,7 @@ struct NamedPorts {
 impl NamedPorts {
     fn of(&mut self, name: &str, protocol: Protocol) -> &mut PortRecords {
         let at = *self.at.entry((name.to_ascii_lowercase(), protocol)).or_insert_with(|| {
-            self.list.push(PortRecords {
-                name: name.into(),
-                protocol,
-                addrs: Vec::new(),
-                pairs: Vec::new(),
-            });
+            self.list.push(PortRecords { name: name.into(), protocol, addrs: Vec::new(), pairs: Vec::new() });
             self.list.len() - 1
         });
         &mut self.list[at]
@@ -421,10 +385,7 @@ impl Srv {
         let counted = pairs.into_iter().inspect(|_| count += 1);
         let targets: BTreeSet<(NodeId, u16)> = counted.filter_map(|(target, port)| Some((target?, port))).collect();
         let weight = 100 / count.max(1);
-        Self {
-            weight: weight.max(1) as u16,
-            targets: targets.into_iter().collect(),
-        }
+        Self { weight: weight.max(1) as u16, targets: targets.into_iter().collect() }
     }
 }
 
@@ -447,28 +408,16 @@ impl Origin {
 
 /// The ready endpoints and their names, in the order of the objects.
 fn ready(sets: &[endpoints::EndpointSet], by_pod: bool) -> Vec<Ready<'_>> {
-    let endpoints = sets
-        .iter()
-        .flat_map(|set| set.endpoints.iter().map(|endpoint| (endpoint, set.ports.as_slice())));
+    let endpoints = sets.iter().flat_map(|set| set.endpoints.iter().map(|endpoint| (endpoint, set.ports.as_slice())));
     endpoints
         .filter(|(endpoint, _)| endpoint.ready)
-        .map(|(endpoint, ports)| Ready {
-            addr: endpoint.addr,
-            name: endpoint_name(endpoint, by_pod),
-            ports,
-        })
+        .map(|(endpoint, ports)| Ready { addr: endpoint.addr, name: endpoint_name(endpoint, by_pod), ports })
         .collect()
 }
 
 /// The hostname, else (if asked for) the Pod's name where it fits a label, else the address with dashes.
 fn endpoint_name(endpoint: &endpoints::Endpoint, by_pod: bool) -> String {
-    let pod = || {
-        endpoint
-            .pod
-            .as_ref()
-            .filter(|pod| by_pod && pod.name.len() < 64)
-            .map(|pod| &*pod.name)
-    };
+    let pod = || endpoint.pod.as_ref().filter(|pod| by_pod && pod.name.len() < 64).map(|pod| &*pod.name);
     if let Some(name) = endpoint.hostname.as_deref().or_else(pod) {
         return name.to_owned();
     }
@@ -497,10 +446,7 @@ fn alias_target(text: &str) -> Result<Name, Withheld> {
     if text.trim_end_matches('.').parse::<IpAddr>().is_ok() {
         return Err(Withheld::AliasOfAddress);
     }
-    text.parse::<Name>()
-        .ok()
-        .filter(|target| !target.as_ref().is_root())
-        .ok_or(Withheld::AliasOfNothing)
+    text.parse::<Name>().ok().filter(|target| !target.as_ref().is_root()).ok_or(Withheld::AliasOfNothing)
 }
 
 /// Whether a Pod has a name of its own where Pods are verified; its readiness does not matter.

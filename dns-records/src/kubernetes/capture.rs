@@ -3,11 +3,9 @@
 /// Whether a namespace of this name answers for names below a top-level domain: with the usual search list, `x.com` asked
 /// in a Pod is the Service `x` of namespace `com`.
 pub(super) fn is_top_level_domain(label: &str) -> bool {
-    TOP_LEVEL_DOMAINS.iter().any(|group| {
-        group
-            .split_ascii_whitespace()
-            .any(|domain| domain.eq_ignore_ascii_case(label))
-    })
+    TOP_LEVEL_DOMAINS
+        .iter()
+        .any(|group| group.split_ascii_whitespace().any(|domain| domain.eq_ignore_ascii_case(label)))
 }
 
 /// The domains of the first hour, the country codes, and of the newer ones those that hosts are often found in. Not the
@@ -35,16 +33,7 @@ mod tests {
         for domain in ["com", "net", "org", "io", "dev", "de", "zw", "xyz", "COM"] {
             assert!(is_top_level_domain(domain), "{domain}");
         }
-        for namespace in [
-            "default",
-            "kube-system",
-            "payments",
-            "staging",
-            "test",
-            "",
-            "local",
-            "shop",
-        ] {
+        for namespace in ["default", "kube-system", "payments", "staging", "test", "", "local", "shop"] {
             assert!(!is_top_level_domain(namespace), "{namespace}");
         }
     }

@@ -31,17 +31,9 @@ pub fn check(cluster: &Cluster) -> Vec<Finding> {
     check_workloads(cluster, |set: &StatefulSet| &set.spec, &mut findings);
     for job in cluster.list::<CronJob>() {
         let spec = &job.spec.job_template.spec.template.spec;
-        check_pod(
-            &job.reference(),
-            "spec.jobTemplate.spec.template.spec",
-            spec,
-            &mut findings,
-        );
+        check_pod(&job.reference(), "spec.jobTemplate.spec.template.spec", spec, &mut findings);
     }
-    for service in cluster
-        .list::<Service>()
-        .filter(|service| is_top_level_domain(service.namespace()))
-    {
+    for service in cluster.list::<Service>().filter(|service| is_top_level_domain(service.namespace())) {
         let (name, namespace) = (service.name(), service.namespace());
         let message = format!(
             "`{name}.{namespace}` looked up in a Pod is this Service, not the host of that name: the search list comes first, \
@@ -55,12 +47,7 @@ pub fn check(cluster: &Cluster) -> Vec<Finding> {
 
 fn check_workloads<T: Resource>(cluster: &Cluster, spec: fn(&T) -> &WorkloadSpec, findings: &mut Vec<Finding>) {
     for workload in cluster.list::<T>() {
-        check_pod(
-            &workload.reference(),
-            "spec.template.spec",
-            &spec(workload).template.spec,
-            findings,
-        );
+        check_pod(&workload.reference(), "spec.template.spec", &spec(workload).template.spec, findings);
     }
 }
 
@@ -71,10 +58,7 @@ fn check_pod(object: &ObjectRef, path: &str, spec: &PodSpec, findings: &mut Vec<
     match (spec.dns_policy.as_str(), &spec.dns_config) {
         ("None", None) => error("dnsConfig", "is required with dnsPolicy None".into()),
         ("None", Some(config)) if config.nameservers.is_empty() => {
-            error(
-                "dnsConfig.nameservers",
-                "at least one is required with dnsPolicy None".into(),
-            );
+            error("dnsConfig.nameservers", "at least one is required with dnsPolicy None".into());
         }
         ("" | "None" | "Default" | "ClusterFirst" | "ClusterFirstWithHostNet", _) => {}
         (policy, _) => error(
@@ -92,10 +76,7 @@ fn check_pod(object: &ObjectRef, path: &str, spec: &PodSpec, findings: &mut Vec<
 
 fn check_dns_config(config: &PodDnsConfig, error: &mut impl FnMut(&str, String)) {
     if config.nameservers.len() > MAX_NAMESERVERS {
-        error(
-            "dnsConfig.nameservers",
-            format!("{} servers, at most {MAX_NAMESERVERS}", config.nameservers.len()),
-        );
+        error("dnsConfig.nameservers", format!("{} servers, at most {MAX_NAMESERVERS}", config.nameservers.len()));
     }
     for (i, server) in config.nameservers.iter().enumerate() {
         if let Err(reason) = parse_ip(server) {
@@ -103,35 +84,19 @@ fn check_dns_config(config: &PodDnsConfig, error: &mut impl FnMut(&str, String))
         }
     }
     if config.searches.len() > MAX_SEARCHES {
-        error(
-            "dnsConfig.searches",
-            format!("{} search paths, at most {MAX_SEARCHES}", config.searches.len()),
-        );
+        error("dnsConfig.searches", format!("{} search paths, at most {MAX_SEARCHES}", config.searches.len()));
     }
     let chars = config.searches.iter().map(String::len).sum::<usize>() + config.searches.len().saturating_sub(1);
     if chars > MAX_SEARCH_CHARS {
-        error(
-            "dnsConfig.searches",
-            format!("{chars} characters, at most {MAX_SEARCH_CHARS}"),
-        );
+        error("dnsConfig.searches", format!("{chars} characters, at most {MAX_SEARCH_CHARS}"));
     }
-    for (i, search) in config
-        .searches
-        .iter()
-        .enumerate()
-        .filter(|(_, search)| !is_search_path(search))
-    {
+    for (i, search) in config.searches.iter().enumerate().filter(|(_, search)| !is_search_path(search)) {
         error(
             &format!("dnsConfig.searches[{i}]"),
             format!("`{}` is no domain name", search.chars().take(80).collect::<String>()),
         );
     }
-    for (i, _) in config
-        .options
-        .iter()
-        .enumerate()
-        .filter(|(_, option)| option.name.is_empty())
-    {
+    for (i, _) in config.options.iter().enumerate().filter(|(_, option)| option.name.is_empty()) {
         error(&format!("dnsConfig.options[{i}]"), "an option needs a name".into());
     }
 }

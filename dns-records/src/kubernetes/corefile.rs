@@ -107,11 +107,7 @@ impl FromStr for Corefile {
                     break opened.then_some(line.number);
                 }
             };
-            let keys = keys
-                .iter()
-                .flat_map(|key| key.split(','))
-                .filter(|key| !key.is_empty())
-                .map(str::to_owned);
+            let keys = keys.iter().flat_map(|key| key.split(',')).filter(|key| !key.is_empty()).map(str::to_owned);
             let keys: Vec<String> = keys.collect();
             if keys.is_empty() {
                 return Err(first.complaint());
@@ -144,10 +140,9 @@ fn block(rest: &mut &[Line], opened_at: usize, depth: usize) -> Result<Vec<Plugi
     };
     *rest = after;
     match closing.words.get(1) {
-        Some(word) => Err(CorefileError::AfterBlock {
-            line: closing.number,
-            word: word.text.chars().take(80).collect(),
-        }),
+        Some(word) => {
+            Err(CorefileError::AfterBlock { line: closing.number, word: word.text.chars().take(80).collect() })
+        }
         None => Ok(entries),
     }
 }
@@ -164,11 +159,7 @@ fn entries(rest: &mut &[Line], depth: usize) -> Result<Vec<Plugin>, CorefileErro
         let Some((name, args)) = words.split_first() else {
             return Err(line.complaint());
         };
-        let block = if opened {
-            block(rest, line.number, depth + 1)?
-        } else {
-            Vec::new()
-        };
+        let block = if opened { block(rest, line.number, depth + 1)? } else { Vec::new() };
         entries.push(Plugin {
             name: name.text.clone(),
             args: args.iter().map(|word| word.text.clone()).collect(),
@@ -262,10 +253,7 @@ fn lines(text: &str) -> Vec<Line> {
         let goes_on = !word.is_brace("{");
         match lines.last_mut() {
             Some(line) if open_line => line.words.push(word),
-            _ => lines.push(Line {
-                number: start,
-                words: vec![word],
-            }),
+            _ => lines.push(Line { number: start, words: vec![word] }),
         }
         open_line = goes_on;
     }
@@ -313,17 +301,8 @@ mod tests {
             (". {\n}\n}\n", CorefileError::Unopened { line: 3 }),
             ("{\n}\n", CorefileError::Nameless { line: 1 }),
             (". {\n {\n }\n}\n", CorefileError::Nameless { line: 2 }),
-            (
-                ". {\n} x\n",
-                CorefileError::AfterBlock {
-                    line: 2,
-                    word: "x".into(),
-                },
-            ),
-            (
-                ". {\na {\nb {\nc {\nd {\n}\n}\n}\n}\n}\n",
-                CorefileError::TooDeep { line: 5 },
-            ),
+            (". {\n} x\n", CorefileError::AfterBlock { line: 2, word: "x".into() }),
+            (". {\na {\nb {\nc {\nd {\n}\n}\n}\n}\n}\n", CorefileError::TooDeep { line: 5 }),
         ] {
             assert_eq!(text.parse::<Corefile>(), Err(error), "{text}");
         }
@@ -331,9 +310,6 @@ mod tests {
 
     #[test]
     fn deep_nesting_costs_no_stack() {
-        assert!(matches!(
-            "a {\n".repeat(100_000).parse::<Corefile>(),
-            Err(CorefileError::TooDeep { line: 5 })
-        ));
+        assert!(matches!("a {\n".repeat(100_000).parse::<Corefile>(), Err(CorefileError::TooDeep { line: 5 })));
     }
 }

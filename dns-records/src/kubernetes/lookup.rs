@@ -53,18 +53,10 @@ pub fn lookup(
         }
     });
     if !known.is_empty() {
-        return Ok(Lookup {
-            tries: Vec::new(),
-            hosts: known,
-            outcome: Outcome::Found,
-        });
+        return Ok(Lookup { tries: Vec::new(), hosts: known, outcome: Outcome::Found });
     }
     let walked = Search::new(name, conf, kind)?.walk(|candidate| zone.heard(candidate, client));
-    Ok(Lookup {
-        tries: walked.names,
-        hosts: known,
-        outcome: walked.outcome,
-    })
+    Ok(Lookup { tries: walked.names, hosts: known, outcome: walked.outcome })
 }
 
 impl Zone {
@@ -72,10 +64,7 @@ impl Zone {
     pub(super) fn heard_plainly(&self, name: NameRef<'_>) -> Heard {
         let mut records = 0;
         let mut count = |section: Section, _: &RecordRef<'_>| records += usize::from(section == Section::Answer);
-        let mut ask = |record_type| {
-            self.answer_into(Question { name, record_type }, &mut NoUpstream, &mut count)
-                .rcode
-        };
+        let mut ask = |record_type| self.answer_into(Question { name, record_type }, &mut NoUpstream, &mut count).rcode;
         let rcodes = [ask(RecordType::A), ask(RecordType::AAAA)];
         match rcodes[0] {
             Rcode::Refused => Heard::Unknown,

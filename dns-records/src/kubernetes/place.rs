@@ -37,10 +37,7 @@ impl Zone {
     }
 
     pub(super) fn falls_through(&self, name: NameRef<'_>) -> bool {
-        self.settings
-            .fallthrough
-            .iter()
-            .any(|zone| name.is_within(zone.as_ref()))
+        self.settings.fallthrough.iter().any(|zone| name.is_within(zone.as_ref()))
     }
 
     /// Finds the zone and what the name is in it; `None` outside the zones.
@@ -65,11 +62,7 @@ impl Zone {
         };
         let (origin, cut) = self.origins.iter().find_map(|origin| Some((origin, cut(origin)?)))?;
         let below = count - origin.labels;
-        let relative = Relative {
-            name,
-            lower: &lower[..cut],
-            starts: &starts[..below],
-        };
+        let relative = Relative { name, lower: &lower[..cut], starts: &starts[..below] };
         let mut place = match origin.kind {
             _ if below == 0 => Place::Apex,
             OriginKind::Forward => self.forward_place(&relative),
@@ -84,11 +77,7 @@ impl Zone {
         if matches!(place, Place::Missing(_)) && self.is_above_others(name) {
             place = Place::Inner;
         }
-        Some(Spot {
-            origin,
-            zone: name.skip(below),
-            place,
-        })
+        Some(Spot { origin, zone: name.skip(below), place })
     }
 
     /// Whether another zone, or in a zone above the reverse trees an address, hangs on this name.
@@ -100,10 +89,7 @@ impl Zone {
     fn forward_place<'a>(&'a self, relative: &Relative<'a, '_>) -> Place<'a> {
         match self.node_id(relative.lower) {
             Some(id) => match &self.nodes[id as usize] {
-                Node {
-                    content: Content::Withheld(service, why),
-                    ..
-                } => Place::Missing(self.withheld(*service, *why)),
+                Node { content: Content::Withheld(service, why), .. } => Place::Missing(self.withheld(*service, *why)),
                 node => Place::Node(id, node),
             },
             None if relative.is_below("svc") => Place::Missing(self.missing_service(relative)),
@@ -128,30 +114,17 @@ impl Zone {
         match relative.starts.len() {
             2 => Missing::Namespace { namespace: label(0) },
             3 if self.node(relative.from(1)).is_none() => Missing::Namespace { namespace: label(1) },
-            3 => Missing::Service {
-                service: label(0),
-                namespace: label(1),
-            },
+            3 => Missing::Service { service: label(0), namespace: label(1) },
             count @ (4 | 5) => match self.node(relative.from(count - 3)).map(|node| &node.content) {
                 Some(Content::Withheld(service, why)) => self.withheld(*service, *why),
                 Some(Content::Service(service) | Content::Alias(service, _)) => {
                     let service = &self.service(*service).object;
                     match count {
-                        4 => Missing::Endpoint {
-                            endpoint: label(0),
-                            service,
-                        },
-                        _ => Missing::Port {
-                            port: label(0),
-                            protocol: label(1),
-                            service,
-                        },
+                        4 => Missing::Endpoint { endpoint: label(0), service },
+                        _ => Missing::Port { port: label(0), protocol: label(1), service },
                     }
                 }
-                _ => Missing::Service {
-                    service: label(count - 3),
-                    namespace: label(count - 2),
-                },
+                _ => Missing::Service { service: label(count - 3), namespace: label(count - 2) },
             },
             _ => Missing::Form,
         }
@@ -167,10 +140,7 @@ impl Zone {
             (mode, 3) => match (mode, address_of(label(0))) {
                 (_, None) => Missing::NotAnAddress { label: label(0) },
                 (PodMode::Insecure, Some(addr)) => return Place::PodAddress(addr),
-                _ => Missing::Pod {
-                    address: label(0),
-                    namespace: label(1),
-                },
+                _ => Missing::Pod { address: label(0), namespace: label(1) },
             },
             _ => Missing::Form,
         })
@@ -199,26 +169,16 @@ impl Zone {
                     Content::Service(service) | Content::Endpoint(service) => Some(object(service)),
                     _ => None,
                 });
-                service.map_or(Owner::Inner, |service| Owner::Address {
-                    addr,
-                    service,
-                    names: nodes.len(),
-                })
+                service.map_or(Owner::Inner, |service| Owner::Address { addr, service, names: nodes.len() })
             }
             Place::Node(_, node) => match &node.content {
                 Content::Inner | Content::Withheld(..) => Owner::Inner,
                 Content::Namespace => Owner::Namespace,
-                Content::Service(id) => Owner::Service {
-                    service: object(*id),
-                    kind: self.service(*id).kind,
-                },
+                Content::Service(id) => Owner::Service { service: object(*id), kind: self.service(*id).kind },
                 Content::Endpoint(id) => Owner::Endpoint { service: object(*id) },
                 Content::Port(id) => Owner::Port { service: object(*id) },
                 Content::Protocol(id) => Owner::Protocol { service: object(*id) },
-                Content::Alias(id, target) => Owner::Alias {
-                    service: object(*id),
-                    target: target.as_ref(),
-                },
+                Content::Alias(id, target) => Owner::Alias { service: object(*id), target: target.as_ref() },
                 Content::Pod(pod) => Owner::Pod { pod },
                 Content::Version => Owner::Version,
                 Content::NameServer => Owner::NameServer,
@@ -255,9 +215,7 @@ impl<'a> Relative<'a, '_> {
     }
 
     fn is_below(&self, text: &str) -> bool {
-        self.starts
-            .last()
-            .is_some_and(|start| self.lower[usize::from(*start) + 1..] == *text.as_bytes())
+        self.starts.last().is_some_and(|start| self.lower[usize::from(*start) + 1..] == *text.as_bytes())
     }
 }
 
@@ -277,9 +235,5 @@ fn address_of(label: Label<'_>) -> Option<IpAddr> {
         };
     }
     let text = std::str::from_utf8(text).ok()?;
-    if is_v4 {
-        text.parse().ok().map(IpAddr::V4)
-    } else {
-        text.parse().ok().map(IpAddr::V6)
-    }
+    if is_v4 { text.parse().ok().map(IpAddr::V4) } else { text.parse().ok().map(IpAddr::V6) }
 }

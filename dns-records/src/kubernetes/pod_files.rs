@@ -68,11 +68,7 @@ fn effective(pod: &Pod) -> Effective {
 fn cluster_searches(namespace: &str, domain: &str, host: &[String]) -> Vec<String> {
     let mut searches = match domain {
         "" => Vec::new(),
-        _ => vec![
-            format!("{namespace}.svc.{domain}"),
-            format!("svc.{domain}"),
-            domain.to_owned(),
-        ],
+        _ => vec![format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.to_owned()],
     };
     searches.extend_from_slice(host);
     drop_repeats(&mut searches);
@@ -89,9 +85,8 @@ fn loopback(cluster: &Cluster, pod: &Pod) -> ResolvConf {
         name => cluster.get::<Node>("", name),
     };
     let addresses = node.into_iter().flat_map(|node| &node.status.addresses);
-    let internal = addresses
-        .filter(|address| address.type_ == "InternalIP")
-        .filter_map(|address| parse_ip(&address.address).ok());
+    let internal =
+        addresses.filter(|address| address.type_ == "InternalIP").filter_map(|address| parse_ip(&address.address).ok());
     let servers = internal.map(|addr| match addr {
         IpAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST).to_string(),
         IpAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST).to_string(),
@@ -100,11 +95,7 @@ fn loopback(cluster: &Cluster, pod: &Pod) -> ResolvConf {
     if nameservers.is_empty() {
         nameservers.push(Ipv4Addr::LOCALHOST.to_string());
     }
-    ResolvConf {
-        nameservers,
-        searches: vec![".".into()],
-        options: Vec::new(),
-    }
+    ResolvConf { nameservers, searches: vec![".".into()], options: Vec::new() }
 }
 
 fn written(config: &PodDnsConfig) -> ResolvConf {
@@ -125,10 +116,7 @@ pub fn hosts_file(cluster: &Cluster, pod: &Pod) -> HostsFile {
     let mut hosts = HostsFile::default();
     if !pod.spec.host_network {
         hosts.push(Ipv4Addr::LOCALHOST.into(), ["localhost"]);
-        hosts.push(
-            Ipv6Addr::LOCALHOST.into(),
-            ["localhost", "ip6-localhost", "ip6-loopback"],
-        );
+        hosts.push(Ipv6Addr::LOCALHOST.into(), ["localhost", "ip6-localhost", "ip6-loopback"]);
         let hostname = hostname(pod);
         for addr in pod.written_ips().filter_map(|ip| parse_ip(ip).ok()) {
             let full = (!pod.spec.subdomain.is_empty()).then(|| {
@@ -148,11 +136,7 @@ pub fn hosts_file(cluster: &Cluster, pod: &Pod) -> HostsFile {
 
 /// `spec.hostname`, else the Pod's name, cut to a label as the kubelet cuts it.
 fn hostname(pod: &Pod) -> &str {
-    let name = if pod.spec.hostname.is_empty() {
-        pod.name()
-    } else {
-        &pod.spec.hostname
-    };
+    let name = if pod.spec.hostname.is_empty() { pod.name() } else { &pod.spec.hostname };
     match name.get(..MAX_LABEL) {
         Some(cut) if name.len() > MAX_LABEL => cut.trim_end_matches(['-', '.']),
         _ => name,

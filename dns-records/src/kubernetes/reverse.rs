@@ -115,11 +115,7 @@ fn range(text: &str) -> Option<Vec<String>> {
     }
     // Up to the next boundary between labels: at most 2^(bits - 1) zones.
     let digits = len.div_ceil(bits);
-    let first = if len == 0 {
-        0
-    } else {
-        (value >> (width - len)) << (digits * bits - len)
-    };
+    let first = if len == 0 { 0 } else { (value >> (width - len)) << (digits * bits - len) };
     let zone = |number: u128| {
         let digits = (0..digits).map(|i| (number >> (i * bits)) & ((1 << bits) - 1));
         let labels: String = match bits {
@@ -146,29 +142,16 @@ mod tests {
     #[test]
     fn whole_names_are_addresses_and_parts_are_ranges() {
         let addr = |text: &str| text.parse::<IpAddr>().unwrap();
-        assert_eq!(
-            read_text("4.3.2.1.In-Addr.arpa"),
-            Some(Reverse::Address(addr("1.2.3.4")))
-        );
-        assert_eq!(
-            read_text("2.1.in-addr.arpa"),
-            Some(Reverse::Range(addr("1.2.0.0")..=addr("1.2.255.255")))
-        );
-        assert_eq!(
-            read_text("in-addr.arpa"),
-            Some(Reverse::Range(addr("0.0.0.0")..=addr("255.255.255.255")))
-        );
+        assert_eq!(read_text("4.3.2.1.In-Addr.arpa"), Some(Reverse::Address(addr("1.2.3.4"))));
+        assert_eq!(read_text("2.1.in-addr.arpa"), Some(Reverse::Range(addr("1.2.0.0")..=addr("1.2.255.255"))));
+        assert_eq!(read_text("in-addr.arpa"), Some(Reverse::Range(addr("0.0.0.0")..=addr("255.255.255.255"))));
         assert_eq!(
             read_text("F.2.ip6.arpa"),
-            Some(Reverse::Range(
-                addr("2f00::")..=addr("2fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
-            ))
+            Some(Reverse::Range(addr("2f00::")..=addr("2fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")))
         );
         assert_eq!(
             read_text("ip6.arpa"),
-            Some(Reverse::Range(
-                addr("::")..=addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")
-            ))
+            Some(Reverse::Range(addr("::")..=addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")))
         );
         let full = format!("1.{}8.b.d.0.1.0.0.2.ip6.arpa", "0.".repeat(23));
         assert_eq!(read_text(&full), Some(Reverse::Address(addr("2001:db8::1"))));
@@ -196,10 +179,7 @@ mod tests {
         assert_eq!(zones("10.1.2.3/24:53"), ["2.1.10.in-addr.arpa."]);
         assert_eq!(zones("10.0.0.0/25").len(), 128);
         assert_eq!(zones("0.0.0.0/0"), ["in-addr.arpa."]);
-        assert_eq!(
-            zones("2001:db8::/31"),
-            ["8.b.d.0.1.0.0.2.ip6.arpa.", "9.b.d.0.1.0.0.2.ip6.arpa."]
-        );
+        assert_eq!(zones("2001:db8::/31"), ["8.b.d.0.1.0.0.2.ip6.arpa.", "9.b.d.0.1.0.0.2.ip6.arpa."]);
         assert_eq!(zones("::/0"), ["ip6.arpa."]);
         assert_eq!(zones("dns://Cluster.Local.:1053"), ["cluster.local."]);
         assert_eq!(zones("10.0.0.0/33"), ["10.0.0.0/33."]);

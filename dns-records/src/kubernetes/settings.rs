@@ -88,10 +88,7 @@ impl Default for ZoneSettings {
 
 /// The zones where a Corefile names none: the cluster domain and both reverse trees.
 fn zones_of(domain: &str) -> Vec<Name> {
-    [domain, "in-addr.arpa", "ip6.arpa"]
-        .iter()
-        .filter_map(|zone| zone.parse().ok())
-        .collect()
+    [domain, "in-addr.arpa", "ip6.arpa"].iter().filter_map(|zone| zone.parse().ok()).collect()
 }
 
 /// The kubelet's configuration, if the cluster holds one.
@@ -112,9 +109,7 @@ pub fn cluster_dns(cluster: &Cluster) -> Vec<IpAddr> {
     if !told.is_empty() {
         return told;
     }
-    let service = cluster
-        .get::<Service>("kube-system", "kube-dns")
-        .filter(|service| !service.spec.is_external_name());
+    let service = cluster.get::<Service>("kube-system", "kube-dns").filter(|service| !service.spec.is_external_name());
     let own: Vec<IpAddr> = service
         .into_iter()
         .flat_map(|service| service.spec.written_cluster_ips())
@@ -125,11 +120,7 @@ pub fn cluster_dns(cluster: &Cluster) -> Vec<IpAddr> {
 
 /// `clusterDNS` without what is no address, which the kubelet passes over.
 pub(super) fn told_addresses(kubelet: &KubeletConfiguration) -> Vec<IpAddr> {
-    kubelet
-        .cluster_dns
-        .iter()
-        .filter_map(|addr| parse_ip(addr).ok())
-        .collect()
+    kubelet.cluster_dns.iter().filter_map(|addr| parse_ip(addr).ok()).collect()
 }
 
 impl ZoneSettings {
@@ -141,11 +132,8 @@ impl ZoneSettings {
 
     /// As [`ZoneSettings::of`], with what is wrong in the Corefile.
     pub(super) fn read(cluster: &Cluster) -> (Self, Vec<Finding>) {
-        let mut settings = Self {
-            zones: zones_of(cluster_domain(cluster)),
-            addresses: cluster_dns(cluster),
-            ..Self::default()
-        };
+        let mut settings =
+            Self { zones: zones_of(cluster_domain(cluster)), addresses: cluster_dns(cluster), ..Self::default() };
         let config_map = cluster.get::<ConfigMap>("kube-system", "coredns");
         let Some(text) = config_map.and_then(|config_map| config_map.data.get("Corefile")) else {
             return (settings, Vec::new());
@@ -178,17 +166,12 @@ impl ZoneSettings {
             Some((server, kubernetes))
         });
         let Some((server, kubernetes)) = found else {
-            complaints.findings.push(corefile_finding(
-                Finding::warning,
-                "no `kubernetes` block, the defaults of the plugin hold",
-            ));
+            complaints
+                .findings
+                .push(corefile_finding(Finding::warning, "no `kubernetes` block, the defaults of the plugin hold"));
             return;
         };
-        let origins = if kubernetes.args.is_empty() {
-            &server.keys
-        } else {
-            &kubernetes.args
-        };
+        let origins = if kubernetes.args.is_empty() { &server.keys } else { &kubernetes.args };
         let zones = origins.iter().flat_map(|origin| match reverse::origins(origin) {
             Ok(names) => names,
             Err(error) => {
@@ -198,10 +181,7 @@ impl ZoneSettings {
         });
         self.zones = zones.collect();
         if !self.zones.iter().any(|zone| !reverse::is_reverse(zone.as_ref())) {
-            complaints.error(format!(
-                "line {}: `kubernetes` needs a zone that is not a reverse one",
-                kubernetes.line
-            ));
+            complaints.error(format!("line {}: `kubernetes` needs a zone that is not a reverse one", kubernetes.line));
         }
         for word in &kubernetes.block {
             self.read_word(word, complaints);
@@ -229,9 +209,7 @@ impl ZoneSettings {
             ("endpoint_pod_names", []) => self.endpoint_pod_names = true,
             ("noendpoints", []) => self.endpoints = false,
             ("namespaces", [_, ..]) => {
-                self.namespaces
-                    .get_or_insert_default()
-                    .extend(args.iter().map(|name| (*name).to_owned()));
+                self.namespaces.get_or_insert_default().extend(args.iter().map(|name| (*name).to_owned()));
             }
             ("ignore", ["empty_service"]) => self.ignore_empty_services = true,
             ("fallthrough", []) => self.fallthrough = vec![Name::root()],
@@ -279,11 +257,7 @@ impl Complaints {
 }
 
 fn corefile_finding(level: fn(ObjectRef, String, String) -> Finding, message: impl Into<String>) -> Finding {
-    level(
-        ObjectRef::new(Kind::ConfigMap, "kube-system", "coredns"),
-        "data[Corefile]".into(),
-        message.into(),
-    )
+    level(ObjectRef::new(Kind::ConfigMap, "kube-system", "coredns"), "data[Corefile]".into(), message.into())
 }
 
 /// The plugins that CoreDNS is built with (`plugin.cfg`), and the words of its server blocks.

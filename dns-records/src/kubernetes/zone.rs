@@ -147,10 +147,7 @@ impl Addresses {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = IpAddr> + Clone {
-        self.v4
-            .iter()
-            .map(|addr| IpAddr::V4(*addr))
-            .chain(self.v6.iter().map(|addr| IpAddr::V6(*addr)))
+        self.v4.iter().map(|addr| IpAddr::V4(*addr)).chain(self.v6.iter().map(|addr| IpAddr::V6(*addr)))
     }
 }
 

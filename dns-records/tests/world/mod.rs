@@ -24,9 +24,7 @@ pub(crate) fn corefile(text: &str) -> Value {
 
 /// A Corefile with one `kubernetes` block of these words.
 pub(crate) fn kubernetes(words: &str) -> Value {
-    corefile(&format!(
-        ".:53 {{\n errors\n kubernetes cluster.local in-addr.arpa ip6.arpa {{\n{words}\n}}\n}}\n"
-    ))
+    corefile(&format!(".:53 {{\n errors\n kubernetes cluster.local in-addr.arpa ip6.arpa {{\n{words}\n}}\n}}\n"))
 }
 
 pub(crate) fn service(key: &str, cluster_ips: &[&str], ports: Value) -> Value {

@@ -59,22 +59,15 @@ fn picks(c: &mut Criterion) {
         let round_robin = RoundRobin::new(&pool);
         let random = Random::new(&pool);
         policy("round-robin", &|rng| run(&round_robin, &pool, rng));
-        policy("round-robin-dyn", &|rng| {
-            run(black_box(&round_robin as &dyn Policy), &pool, rng)
-        });
+        policy("round-robin-dyn", &|rng| run(black_box(&round_robin as &dyn Policy), &pool, rng));
         policy("random", &|rng| run(&random, &pool, rng));
         policy("random-dyn", &|rng| run(black_box(&random as &dyn Policy), &pool, rng));
 
         let layer = |settings| ClientIpAffinity::new(&pool, &random, settings, Hasher::new()).unwrap();
         let known = layer(ClientIpSettings::default());
-        let evicting = layer(ClientIpSettings {
-            capacity: KEYS as u32 / 2,
-            ..ClientIpSettings::default()
-        });
+        let evicting = layer(ClientIpSettings::default().capacity(KEYS as u32 / 2));
         policy("client-ip-known", &|rng| run_clients(&known, &pool, &clients, rng));
-        policy("client-ip-new-evicting", &|rng| {
-            run_clients(&evicting, &pool, &clients, rng)
-        });
+        policy("client-ip-new-evicting", &|rng| run_clients(&evicting, &pool, &clients, rng));
     }
     group.finish();
 }
@@ -94,9 +87,7 @@ fn run<E>(policy: &(impl Policy + ?Sized), pool: &Pool<E>, rng: &mut Rng) {
 fn run_clients<E>(policy: &impl Policy, pool: &Pool<E>, clients: &[IpAddr], rng: &mut Rng) {
     let mut words = || rng.next();
     for &client in clients {
-        let choice = policy
-            .pick(&mut Pick::new(Duration::ZERO, &mut words).for_client(client))
-            .unwrap();
+        let choice = policy.pick(&mut Pick::new(Duration::ZERO, &mut words).for_client(client)).unwrap();
         black_box(&pool[choice.index]);
     }
 }

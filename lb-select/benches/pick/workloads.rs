@@ -32,9 +32,7 @@ impl Rng {
 
 /// `n` distinct backends of 10.0.0.0/8, port 8080.
 pub(crate) fn backends(n: u32) -> Vec<SocketAddr> {
-    (1..=n)
-        .map(|i| SocketAddr::from((Ipv4Addr::from_bits(0x0a00_0000 + i), 8080)))
-        .collect()
+    (1..=n).map(|i| SocketAddr::from((Ipv4Addr::from_bits(0x0a00_0000 + i), 8080))).collect()
 }
 
 /// `n` random client addresses.

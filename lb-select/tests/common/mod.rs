@@ -21,12 +21,7 @@ pub(crate) fn splitmix(mut state: u64) -> impl FnMut() -> u64 {
 /// A pool whose endpoints are called `0`, `1`, ... and have these weights.
 pub(crate) fn pool(weights: &[u32]) -> Pool<usize> {
     let endpoints = weights.iter().enumerate();
-    endpoints
-        .fold(Pool::builder(), |pool, (i, &weight)| {
-            pool.weighted(i.to_string(), weight, i)
-        })
-        .build()
-        .unwrap()
+    endpoints.fold(Pool::builder(), |pool, (i, &weight)| pool.weighted(i.to_string(), weight, i)).build().unwrap()
 }
 
 /// A pick at the start of time by nobody in particular.

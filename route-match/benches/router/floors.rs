@@ -33,16 +33,9 @@ impl Fingerprints {
     }
 
     pub(crate) fn find(&self, request: &Request) -> Option<u32> {
-        let host = if request.by_wildcard {
-            &request.host[request.host.find('.')?..]
-        } else {
-            &request.host
-        };
+        let host = if request.by_wildcard { &request.host[request.host.find('.')?..] } else { &request.host };
         let id = Self::get(&self.hosts, Self::hash(&self.hash, 0, host))?;
-        Self::get(
-            &self.paths,
-            Self::hash(&self.hash, id, &request.path[..request.matched_len]),
-        )
+        Self::get(&self.paths, Self::hash(&self.hash, id, &request.path[..request.matched_len]))
     }
 
     fn hash(state: &FixedState, salt: u32, text: &str) -> u64 {
@@ -96,10 +89,7 @@ impl MapAndScan {
     }
 
     pub(crate) fn find(&self, host: &str, path: &str) -> Option<u32> {
-        let rules = self
-            .exact
-            .get(host)
-            .or_else(|| self.wild.get(host.split_once('.')?.1))?;
+        let rules = self.exact.get(host).or_else(|| self.wild.get(host.split_once('.')?.1))?;
         let found = rules.iter().find(|(rule, kind, _)| match kind {
             PathKind::Exact => rule == path,
             PathKind::Prefix => {

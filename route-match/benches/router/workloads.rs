@@ -60,26 +60,16 @@ pub(crate) struct Request {
 /// The three table sizes used everywhere: (routes, hosts, paths per host).
 pub(crate) const ROUTE_SIZES: [(usize, usize, usize); 3] = [(10, 2, 5), (1_000, 50, 20), (100_000, 1_000, 100)];
 
-const WORDS: [&str; 10] = [
-    "orders", "users", "carts", "items", "search", "admin", "static", "auth", "pay", "ship",
-];
+const WORDS: [&str; 10] = ["orders", "users", "carts", "items", "search", "admin", "static", "auth", "pay", "ship"];
 
 fn word(j: usize) -> String {
-    if j < 10 {
-        WORDS[j].to_string()
-    } else {
-        format!("{}{}", WORDS[j % 10], j / 10)
-    }
+    if j < 10 { WORDS[j].to_string() } else { format!("{}{}", WORDS[j % 10], j / 10) }
 }
 
 /// Host `i` of `hosts`: every 20th (i % 20 == 19, hence 5 %) is a wildcard in a zone of its own,
 /// the others are spread over 50 teams so that they share long suffixes.
 fn host_name(i: usize) -> String {
-    if i % 20 == 19 {
-        format!("*.w{i}.apps.example.org")
-    } else {
-        format!("svc{i}.team{}.example.com", i % 50)
-    }
+    if i % 20 == 19 { format!("*.w{i}.apps.example.org") } else { format!("svc{i}.team{}.example.com", i % 50) }
 }
 
 /// Path `j` of a host. In every group of four: a prefix `/api/vN/W`, a deeper prefix below it
@@ -101,12 +91,7 @@ pub(crate) fn routes(hosts: usize, paths: usize) -> Vec<Route> {
     for i in 0..hosts {
         for j in 0..paths {
             let (path, kind) = path_rule(j);
-            out.push(Route {
-                host: host_name(i),
-                path,
-                kind,
-                id: out.len() as u32,
-            });
+            out.push(Route { host: host_name(i), path, kind, id: out.len() as u32 });
         }
     }
     out
@@ -133,13 +118,7 @@ pub(crate) fn hits(table: &[Route], m: usize) -> Vec<Request> {
                     path.push_str(&format!("/s{}", r.below(100)));
                 }
             }
-            Request {
-                host,
-                path,
-                expect: Some(t.id),
-                matched_len: t.path.len(),
-                by_wildcard: t.host.starts_with("*."),
-            }
+            Request { host, path, expect: Some(t.id), matched_len: t.path.len(), by_wildcard: t.host.starts_with("*.") }
         })
         .collect()
 }
@@ -152,25 +131,13 @@ pub(crate) fn misses(table: &[Route], m: usize) -> Vec<Request> {
         .map(|k| {
             let t = &table[r.below(table.len())];
             let (host, path) = if k % 2 == 0 {
-                (
-                    format!("nohost{}.team{}.example.com", r.below(100_000), r.below(50)),
-                    t.path.clone(),
-                )
+                (format!("nohost{}.team{}.example.com", r.below(100_000), r.below(50)), t.path.clone())
             } else if k % 4 == 1 {
                 (concrete_host(&t.host, &mut r), format!("/zz{}/q", r.below(100)))
             } else {
-                (
-                    concrete_host(&t.host, &mut r),
-                    format!("/api/v9/{}", word(r.below(100))),
-                )
+                (concrete_host(&t.host, &mut r), format!("/api/v9/{}", word(r.below(100))))
             };
-            Request {
-                host,
-                path,
-                expect: None,
-                matched_len: 0,
-                by_wildcard: false,
-            }
+            Request { host, path, expect: None, matched_len: 0, by_wildcard: false }
         })
         .collect()
 }

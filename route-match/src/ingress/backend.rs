@@ -1,7 +1,10 @@
 //! To which Service port does a backend lead, and can it be served?
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use svc_model::api::{Ingress, IngressBackend, IntOrString, Service, ServicePort};
-use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, endpoints};
+use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Resource, endpoints};
 
 use super::class::Dialect;
 use super::decision::{ServiceBackend, Unavailable};
@@ -35,11 +38,7 @@ impl<'c> BackendRef<'c> {
                     (0, name) if !name.is_empty() => PortRef::Name(name),
                     _ => return Self::Invalid,
                 };
-                if service.name.is_empty() {
-                    Self::Invalid
-                } else {
-                    Self::Service(&service.name, port)
-                }
+                if service.name.is_empty() { Self::Invalid } else { Self::Service(&service.name, port) }
             }
             (None, None) => match &backend.service_port {
                 Some(_) if backend.service_name.is_empty() => Self::Invalid,
@@ -57,22 +56,98 @@ impl<'c> BackendRef<'c> {
     }
 }
 
-/// Finds the Service and port of a backend, as the dialect does.
+/// The Service port that a backend of an Ingress in `namespace` names, as the dialect finds it, whether or not an endpoint
+/// of it is ready; `None` for a backend that is no Service.
 ///
-/// The plain dialect asks that Service and port exist. ingress-nginx also takes a port by its `targetPort`, and serves
-/// it only with a ready endpoint (an ExternalName Service, and one that goes by its cluster IP, need none).
-pub(super) fn resolve(
+/// The plain dialect takes a port by its number or its name, ingress-nginx also by its `targetPort`.
+pub fn service_backend(
     cluster: &Cluster,
+    dialect: Dialect,
+    namespace: &str,
+    backend: &IngressBackend,
+) -> Option<Result<ServiceBackend, Unavailable>> {
+    let BackendRef::Service(name, port) = BackendRef::of(backend) else {
+        return None;
+    };
+    Some(find(cluster, dialect, namespace, name, port).map(|found| found.backend))
+}
+
+/// The Services of a cluster as the backends of one dialect, with what is known of their endpoints.
+#[derive(Debug)]
+pub(super) struct Services<'c> {
+    cluster: &'c Cluster,
+    dialect: Dialect,
+    /// Many paths lead to one Service, whose endpoints are costly to find.
+    ready: RefCell<ReadyPorts<'c>>,
+}
+
+/// By the namespace and name of a Service: for each of its ports, whether an endpoint is ready.
+type ReadyPorts<'c> = BTreeMap<(&'c str, &'c str), Box<[bool]>>;
+
+impl<'c> Services<'c> {
+    pub(super) fn new(cluster: &'c Cluster, dialect: Dialect) -> Self {
+        Self { cluster, dialect, ready: RefCell::default() }
+    }
+
+    /// Finds the Service port of a backend, if it can be served.
+    ///
+    /// The plain dialect asks that Service and port exist. ingress-nginx asks for a ready endpoint too (an ExternalName
+    /// Service, and one that goes by its cluster IP, need none).
+    pub(super) fn resolve(
+        &self,
+        namespace: &str,
+        name: &str,
+        port: PortRef<'_>,
+        by_cluster_ip: bool,
+    ) -> Result<ServiceBackend, Unavailable> {
+        let Found { service, port, backend } = find(self.cluster, self.dialect, namespace, name, port)?;
+        let needs_none = self.dialect == Dialect::Plain
+            || service.spec.is_external_name()
+            || (by_cluster_ip && service.spec.written_cluster_ips().next().is_some());
+        if needs_none || port.is_some_and(|port| self.is_ready(service, port)) {
+            Ok(backend)
+        } else {
+            Err(Unavailable::NoEndpoints(backend))
+        }
+    }
+
+    /// The first port of a Service: what ingress-nginx takes of a default backend.
+    pub(super) fn first_port(&self, key: &NamespacedName) -> Result<ServiceBackend, Unavailable> {
+        let service: &Service =
+            self.cluster.get(&key.namespace, &key.name).ok_or_else(|| Unavailable::NoService(key.clone()))?;
+        let port = service.spec.ports.first().map_or(0, |port| port.port);
+        self.resolve(&key.namespace, &key.name, PortRef::Number(port), false)
+    }
+
+    /// Whether the port of this index has a ready endpoint.
+    fn is_ready(&self, service: &'c Service, port: usize) -> bool {
+        let mut known = self.ready.borrow_mut();
+        let ports = known.entry((service.namespace(), service.name())).or_insert_with(|| {
+            let found = endpoints::of(self.cluster, service);
+            let ready = |port| found.for_port(port).any(|(endpoint, _)| endpoint.ready);
+            service.spec.ports.iter().map(ready).collect()
+        });
+        ports[port]
+    }
+}
+
+/// A Service port that a backend names.
+struct Found<'c> {
+    service: &'c Service,
+    /// The index in the Service's ports; `None` for an ExternalName Service without any.
+    port: Option<usize>,
+    backend: ServiceBackend,
+}
+
+fn find<'c>(
+    cluster: &'c Cluster,
     dialect: Dialect,
     namespace: &str,
     name: &str,
     port: PortRef<'_>,
-    by_cluster_ip: bool,
-) -> Result<ServiceBackend, Unavailable> {
+) -> Result<Found<'c>, Unavailable> {
     let key = || NamespacedName::new(namespace, name);
-    let service: &Service = cluster
-        .get(namespace, name)
-        .ok_or_else(|| Unavailable::NoService(key()))?;
+    let service: &Service = cluster.get(namespace, name).ok_or_else(|| Unavailable::NoService(key()))?;
     let no_port = || {
         let port = match port {
             PortRef::Number(number) => number.to_string(),
@@ -80,51 +155,20 @@ pub(super) fn resolve(
         };
         Unavailable::NoPort(key(), port.into())
     };
-    let found = service
-        .spec
-        .ports
-        .iter()
-        .find(|candidate| names(candidate, port, dialect));
+    let ports = &service.spec.ports;
+    let found = ports.iter().position(|candidate| names(candidate, port, dialect));
     let number = match (found, port) {
-        (Some(found), _) => found.port,
+        (Some(found), _) => ports[found].port,
         // The name may be all that an ExternalName Service has.
-        (None, PortRef::Number(number)) if service.spec.is_external_name() && service.spec.ports.is_empty() => number,
+        (None, PortRef::Number(number)) if service.spec.is_external_name() && ports.is_empty() => number,
         (None, _) => return Err(no_port()),
     };
-    let number = u16::try_from(number)
-        .ok()
-        .filter(|number| *number != 0)
-        .ok_or_else(no_port)?;
-    let backend = ServiceBackend {
-        service: ObjectRef::new(Kind::Service, namespace, name),
-        port: number,
-    };
-    if dialect == Dialect::Nginx {
-        if service.spec.is_external_name() {
-            if is_loopback(&service.spec.external_name) {
-                return Err(Unavailable::Loopback(key()));
-            }
-        } else if !reachable(cluster, service, found, by_cluster_ip) {
-            return Err(Unavailable::NoEndpoints(backend));
-        }
+    let number = u16::try_from(number).ok().filter(|number| *number != 0).ok_or_else(no_port)?;
+    if dialect == Dialect::Nginx && service.spec.is_external_name() && is_loopback(&service.spec.external_name) {
+        return Err(Unavailable::Loopback(key()));
     }
-    Ok(backend)
-}
-
-/// The first port of a Service: what ingress-nginx takes of a default backend.
-pub(super) fn first_port(cluster: &Cluster, key: &NamespacedName) -> Result<ServiceBackend, Unavailable> {
-    let service: &Service = cluster
-        .get(&key.namespace, &key.name)
-        .ok_or_else(|| Unavailable::NoService(key.clone()))?;
-    let port = service.spec.ports.first().map_or(0, |port| port.port);
-    resolve(
-        cluster,
-        Dialect::Nginx,
-        &key.namespace,
-        &key.name,
-        PortRef::Number(port),
-        false,
-    )
+    let backend = ServiceBackend { service: ObjectRef::new(Kind::Service, namespace, name), port: number };
+    Ok(Found { service, port: found, backend })
 }
 
 fn names(candidate: &ServicePort, port: PortRef<'_>, dialect: Dialect) -> bool {
@@ -141,20 +185,9 @@ fn names(candidate: &ServicePort, port: PortRef<'_>, dialect: Dialect) -> bool {
     }
 }
 
-/// Whether ingress-nginx has an address to send to.
-fn reachable(cluster: &Cluster, service: &Service, port: Option<&ServicePort>, by_cluster_ip: bool) -> bool {
-    if by_cluster_ip && service.spec.written_cluster_ips().next().is_some() {
-        return true;
-    }
-    let found = endpoints::of(cluster, service);
-    port.is_some_and(|port| found.for_port(port).any(|(endpoint, _)| endpoint.ready))
-}
-
 /// Names under which a proxy would reach itself (CVE-2021-32783).
 fn is_loopback(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    let loopback_addr = name
-        .parse::<std::net::IpAddr>()
-        .is_ok_and(|addr| addr.to_canonical().is_loopback());
+    let loopback_addr = name.parse::<std::net::IpAddr>().is_ok_and(|addr| addr.to_canonical().is_loopback());
     loopback_addr || name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
 }

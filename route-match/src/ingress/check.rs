@@ -21,25 +21,16 @@ use crate::regex::{Anchor, Regex};
 ///
 /// Field paths are those of the manifest. O(size of the object).
 pub fn ingress(ingress: &Ingress, api_version: &str) -> Vec<Finding> {
-    let mut report = Report {
-        object: ingress.reference(),
-        findings: Vec::new(),
-    };
+    let mut report = Report { object: ingress.reference(), findings: Vec::new() };
     let spec = &ingress.spec;
     if let Some(class) = &spec.ingress_class_name {
         report.name("spec.ingressClassName", names::dns_1123_subdomain(class));
         if let Some(other) = annotation(ingress).filter(|other| other != class) {
             let field = format!("annotations.{CLASS_ANNOTATION}");
-            report.error(
-                field,
-                format!("{other:?} is not the class of spec.ingressClassName, {class:?}"),
-            );
+            report.error(field, format!("{other:?} is not the class of spec.ingressClassName, {class:?}"));
         }
     }
-    for (field, backend) in [
-        ("spec.defaultBackend", &spec.default_backend),
-        ("spec.backend", &spec.backend),
-    ] {
+    for (field, backend) in [("spec.defaultBackend", &spec.default_backend), ("spec.backend", &spec.backend)] {
         if let Some(backend) = backend {
             report.backend(field, backend);
         }
@@ -65,10 +56,7 @@ pub fn ingress(ingress: &Ingress, api_version: &str) -> Vec<Finding> {
             report.name(format!("spec.tls[{i}].hosts[{j}]"), names::dns_1123_subdomain(name));
         }
         if !tls.secret_name.is_empty() {
-            report.name(
-                format!("spec.tls[{i}].secretName"),
-                names::dns_1123_subdomain(&tls.secret_name),
-            );
+            report.name(format!("spec.tls[{i}].secretName"), names::dns_1123_subdomain(&tls.secret_name));
         }
     }
     report.findings
@@ -76,20 +64,14 @@ pub fn ingress(ingress: &Ingress, api_version: &str) -> Vec<Finding> {
 
 /// What the API server would refuse in one IngressClass. O(size of the object).
 pub fn ingress_class(class: &IngressClass) -> Vec<Finding> {
-    let mut report = Report {
-        object: class.reference(),
-        findings: Vec::new(),
-    };
+    let mut report = Report { object: class.reference(), findings: Vec::new() };
     let controller = &class.spec.controller;
     let domain_and_path = controller.split_once('/').filter(|(domain, path)| {
         let path_byte = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b);
         names::dns_1123_subdomain(domain).is_ok() && !path.is_empty() && path.bytes().all(path_byte)
     });
     if domain_and_path.is_none() || controller.len() > 250 {
-        report.error(
-            "spec.controller",
-            format!("{controller:?} is not of the form DOMAIN/PATH"),
-        );
+        report.error("spec.controller", format!("{controller:?} is not of the form DOMAIN/PATH"));
     }
     if let Some(parameters) = &class.spec.parameters {
         for (field, value) in [("kind", &parameters.kind), ("name", &parameters.name)] {
@@ -97,10 +79,7 @@ pub fn ingress_class(class: &IngressClass) -> Vec<Finding> {
                 report.error(format!("spec.parameters.{field}"), "is required");
             }
         }
-        let namespace = parameters
-            .namespace
-            .as_deref()
-            .filter(|namespace| !namespace.is_empty());
+        let namespace = parameters.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         match (parameters.scope.as_deref().unwrap_or("Cluster"), namespace) {
             ("Namespace", None) => report.error("spec.parameters.namespace", "is required with scope Namespace"),
             ("Namespace", Some(namespace)) => {
@@ -108,10 +87,7 @@ pub fn ingress_class(class: &IngressClass) -> Vec<Finding> {
             }
             ("Cluster", Some(_)) => report.error("spec.parameters.namespace", "is not allowed with scope Cluster"),
             ("Cluster", None) => {}
-            (scope, _) => report.error(
-                "spec.parameters.scope",
-                format!("{scope:?} is not one of Cluster, Namespace"),
-            ),
+            (scope, _) => report.error("spec.parameters.scope", format!("{scope:?} is not one of Cluster, Namespace")),
         }
     }
     report.findings
@@ -127,27 +103,16 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
     for ingress in cluster.list::<Ingress>() {
         references(cluster, ingress, &mut findings);
     }
-    let mut defaults: Vec<&IngressClass> = cluster
-        .list()
-        .filter(|class: &&IngressClass| is_default(&class.metadata))
-        .collect();
+    let mut defaults: Vec<&IngressClass> =
+        cluster.list().filter(|class: &&IngressClass| is_default(&class.metadata)).collect();
     defaults.sort_by_key(|class| class.metadata.creation_timestamp);
     for older in defaults.iter().rev().skip(1) {
         let field = format!("metadata.annotations[{DEFAULT_CLASS_ANNOTATION}]");
-        findings.push(Finding::warning(
-            older.reference(),
-            field,
-            "another class is the default too",
-        ));
+        findings.push(Finding::warning(older.reference(), field, "another class is the default too"));
     }
     for class in asked_classes(cluster) {
         let Ok(served) = served(cluster, &class) else { continue };
-        claims(
-            &served.ingresses,
-            served.dialect,
-            &served.flags.annotations_prefix,
-            &mut findings,
-        );
+        claims(&served.ingresses, served.dialect, &served.flags.annotations_prefix, &mut findings);
         if served.dialect == Dialect::Nginx {
             for ingress in &served.ingresses {
                 nginx(ingress, &served.flags.annotations_prefix, &mut findings);
@@ -155,11 +120,7 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
             for ingress in &served.dropped {
                 if let Some(annotation) = malformed_redirect(ingress, &served.flags.annotations_prefix) {
                     let field = format!("metadata.annotations[{annotation}]");
-                    findings.push(Finding::error(
-                        ingress.reference(),
-                        field,
-                        "holds a character that no URL here may",
-                    ));
+                    findings.push(Finding::error(ingress.reference(), field, "holds a character that no URL here may"));
                 }
             }
         }
@@ -168,11 +129,7 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
         for (map, key, why) in skipped(cluster, &flags) {
             // The world is as it was written, so what endpoints there will be is not known.
             if !matches!(why, SkippedEntry::NoEndpoints(_)) {
-                findings.push(Finding::warning(
-                    map,
-                    format!("data[{key}]"),
-                    format!("the controller skips it: {why}"),
-                ));
+                findings.push(Finding::warning(map, format!("data[{key}]"), format!("the controller skips it: {why}")));
             }
         }
     }
@@ -184,10 +141,8 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
 
 /// Every class that a controller might be asked for.
 fn asked_classes(cluster: &Cluster) -> BTreeSet<String> {
-    let mut classes: BTreeSet<String> = cluster
-        .list::<IngressClass>()
-        .map(|class| class.metadata.name.clone())
-        .collect();
+    let mut classes: BTreeSet<String> =
+        cluster.list::<IngressClass>().map(|class| class.metadata.name.clone()).collect();
     let legacy = classes.is_empty();
     for ingress in cluster.list::<Ingress>() {
         let field = ingress.spec.ingress_class_name.as_deref().filter(|_| legacy);
@@ -207,18 +162,10 @@ fn references(cluster: &Cluster, ingress: &Ingress, findings: &mut Vec<Finding>)
     if let Some(class) = &spec.ingress_class_name
         && cluster.get::<IngressClass>("", class).is_none()
     {
-        warn(
-            "spec.ingressClassName".to_owned(),
-            format!("there is no IngressClass {class:?}"),
-        );
+        warn("spec.ingressClassName".to_owned(), format!("there is no IngressClass {class:?}"));
     }
-    let defaults = [
-        ("spec.defaultBackend", &spec.default_backend),
-        ("spec.backend", &spec.backend),
-    ];
-    let defaults = defaults
-        .into_iter()
-        .filter_map(|(field, backend)| Some((field.to_owned(), backend.as_ref()?)));
+    let defaults = [("spec.defaultBackend", &spec.default_backend), ("spec.backend", &spec.backend)];
+    let defaults = defaults.into_iter().filter_map(|(field, backend)| Some((field.to_owned(), backend.as_ref()?)));
     let paths = spec.rules.iter().enumerate().flat_map(|(i, rule)| {
         let paths = rule.http.iter().flat_map(|http| &http.paths).enumerate();
         paths.map(move |(j, path)| (format!("spec.rules[{i}].http.paths[{j}].backend"), &path.backend))
@@ -236,24 +183,17 @@ fn references(cluster: &Cluster, ingress: &Ingress, findings: &mut Vec<Finding>)
             warn(format!("{field}.{name_field}"), message);
             continue;
         };
-        let has_port = service
-            .spec
-            .ports
-            .iter()
-            .any(|port| match (&backend.service, &backend.service_port) {
-                (Some(IngressServiceBackend { port: wanted, .. }), _) if wanted.name.is_empty() => {
-                    port.port == wanted.number
-                }
-                (Some(IngressServiceBackend { port: wanted, .. }), _) => port.name == wanted.name,
-                (None, Some(IntOrString::Int(number))) => port.port == *number,
-                (None, Some(IntOrString::String(name))) => port.name == *name,
-                (None, None) => true,
-            });
+        let has_port = service.spec.ports.iter().any(|port| match (&backend.service, &backend.service_port) {
+            (Some(IngressServiceBackend { port: wanted, .. }), _) if wanted.name.is_empty() => {
+                port.port == wanted.number
+            }
+            (Some(IngressServiceBackend { port: wanted, .. }), _) => port.name == wanted.name,
+            (None, Some(IntOrString::Int(number))) => port.port == *number,
+            (None, Some(IntOrString::String(name))) => port.name == *name,
+            (None, None) => true,
+        });
         if !has_port && !service.spec.is_external_name() {
-            warn(
-                format!("{field}.{port_field}"),
-                format!("Service {name:?} has no such port"),
-            );
+            warn(format!("{field}.{port_field}"), format!("Service {name:?} has no such port"));
         }
     }
 }
@@ -269,9 +209,7 @@ fn claims(ingresses: &[&Ingress], dialect: Dialect, prefix: &str, findings: &mut
         for (i, rule) in ingress.spec.rules.iter().enumerate() {
             let Ok(host) = read::rule_host(rule) else { continue };
             for path in read::paths(rule, dialect) {
-                let owner = *owners
-                    .entry((host.clone(), path.path_type, path.text))
-                    .or_insert(ingress);
+                let owner = *owners.entry((host.clone(), path.path_type, path.text)).or_insert(ingress);
                 if !std::ptr::eq(owner, *ingress) {
                     let message = format!("{} has host {host} and path {:?} already", owner.reference(), path.text);
                     let field = format!("spec.rules[{i}].http.paths[{}].path", path.index);
@@ -293,18 +231,14 @@ fn nginx(ingress: &Ingress, prefix: &str, findings: &mut Vec<Finding>) {
                 && let Some(fault) = path_fault(path, Dialect::Nginx)
             {
                 findings.push(Finding::error(&object, field(), format!("{:?} {fault}", path.path)));
-            } else if regex && let Err(error) = Regex::ignoring_case(&path.path, Anchor::Start) {
+            } else if regex && let Err(error) = Regex::ignoring_case(&path.path, Anchor::Caret) {
                 findings.push(Finding::error(&object, field(), error.to_string()));
             }
         }
     }
     let keys = ingress.metadata.annotations.keys();
-    let is_canary = ingress
-        .metadata
-        .annotations
-        .get(&format!("{prefix}/canary"))
-        .and_then(|v| parse_bool(v))
-        == Some(true);
+    let is_canary =
+        ingress.metadata.annotations.get(&format!("{prefix}/canary")).and_then(|v| parse_bool(v)) == Some(true);
     for (annotation, key) in keys.filter_map(|key| Some((key, key.strip_prefix(prefix)?.strip_prefix('/')?))) {
         let message = if has_snippet_suffix(key) || unmodelled_annotations().any(|unmodelled| unmodelled == key) {
             "is not modelled"
@@ -313,11 +247,7 @@ fn nginx(ingress: &Ingress, prefix: &str, findings: &mut Vec<Finding>) {
         } else {
             continue;
         };
-        findings.push(Finding::warning(
-            &object,
-            format!("metadata.annotations[{annotation}]"),
-            message,
-        ));
+        findings.push(Finding::warning(&object, format!("metadata.annotations[{annotation}]"), message));
     }
 }
 
@@ -376,10 +306,7 @@ impl Report {
                 }
             }
             (None, None) if old => {
-                self.name(
-                    format!("{field}.serviceName"),
-                    names::dns_1035_label(&backend.service_name),
-                );
+                self.name(format!("{field}.serviceName"), names::dns_1035_label(&backend.service_name));
                 match &backend.service_port {
                     None => self.error(field, "needs a port name or number"),
                     Some(IntOrString::Int(number)) => self.port_number(format!("{field}.servicePort"), *number),

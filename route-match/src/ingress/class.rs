@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use svc_model::api::{Ingress, IngressClass, ObjectMeta};
 use svc_model::{Cluster, Resource};
 
-use super::flags::{ControllerFlags, controllers};
-use super::nginx::malformed_redirect;
+use super::flags::{ControllerFlags, controllers, parse_bool};
+use super::nginx::{self, malformed_redirect};
 
 /// The annotation that named a class before `spec.ingressClassName` did.
 pub(super) const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
@@ -38,6 +38,22 @@ pub struct ServedIngresses<'c> {
     pub dropped: Vec<&'c Ingress>,
 }
 
+impl ServedIngresses<'_> {
+    /// The value of the controller's own annotation of this key, such as `server-alias`, whatever its prefix here; an
+    /// empty one counts as absent. Always `None` in the plain dialect, which has no annotations.
+    pub fn annotation<'i>(&self, ingress: &'i Ingress, key: &str) -> Option<&'i str> {
+        match self.dialect {
+            Dialect::Nginx => nginx::annotation(ingress, &self.flags.annotations_prefix, key),
+            Dialect::Plain => None,
+        }
+    }
+
+    /// Whether the controller's own annotation of this key is on, as Go's `strconv.ParseBool` reads it.
+    pub fn is_annotated(&self, ingress: &Ingress, key: &str) -> bool {
+        self.annotation(ingress, key).and_then(parse_bool) == Some(true)
+    }
+}
+
 /// Nothing in the cluster knows this class.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no ingress class {class:?}; there is {}", .known.join(", "))]
@@ -67,15 +83,10 @@ pub fn served<'c>(cluster: &'c Cluster, class: &str) -> Result<ServedIngresses<'
     let class_object = |name: &str| cluster.get::<IngressClass>("", name);
     let asked = class_object(class);
     if asked.is_none() && !classes.is_empty() {
-        let annotated = cluster
-            .list::<Ingress>()
-            .any(|ingress| annotation(ingress) == Some(class));
+        let annotated = cluster.list::<Ingress>().any(|ingress| annotation(ingress) == Some(class));
         if !annotated {
             let known = classes.iter().map(|c| c.metadata.name.clone()).collect();
-            return Err(UnknownClass {
-                class: class.to_owned(),
-                known,
-            });
+            return Err(UnknownClass { class: class.to_owned(), known });
         }
     }
     let controller = asked.map(|c| c.spec.controller.as_str());
@@ -99,12 +110,7 @@ pub fn served<'c>(cluster: &'c Cluster, class: &str) -> Result<ServedIngresses<'
     };
     let default = default_class(&classes);
     let serves = |ingress: &Ingress| {
-        if let Some(name) = ingress
-            .spec
-            .ingress_class_name
-            .as_deref()
-            .filter(|name| !name.is_empty())
-        {
+        if let Some(name) = ingress.spec.ingress_class_name.as_deref().filter(|name| !name.is_empty()) {
             serves_class(name)
         } else if let Some(name) = annotation(ingress) {
             name == class || (dialect == Dialect::Nginx && *name == *flags.ingress_class)
@@ -121,25 +127,13 @@ pub fn served<'c>(cluster: &'c Cluster, class: &str) -> Result<ServedIngresses<'
         .collect();
     ingresses.sort_by(|a, b| {
         let name = by_name(a, b);
-        let name = if dialect == Dialect::Nginx {
-            name.reverse()
-        } else {
-            name
-        };
-        a.metadata
-            .creation_timestamp
-            .cmp(&b.metadata.creation_timestamp)
-            .then(name)
+        let name = if dialect == Dialect::Nginx { name.reverse() } else { name };
+        a.metadata.creation_timestamp.cmp(&b.metadata.creation_timestamp).then(name)
     });
     let (dropped, ingresses) = ingresses.into_iter().partition(|ingress| {
         dialect == Dialect::Nginx && malformed_redirect(ingress, &flags.annotations_prefix).is_some()
     });
-    Ok(ServedIngresses {
-        dialect,
-        flags,
-        ingresses,
-        dropped,
-    })
+    Ok(ServedIngresses { dialect, flags, ingresses, dropped })
 }
 
 /// The class that the API server's admission gives to an Ingress without one: the default; of several the newest, then
@@ -147,17 +141,11 @@ pub fn served<'c>(cluster: &'c Cluster, class: &str) -> Result<ServedIngresses<'
 fn default_class<'c>(classes: &[&'c IngressClass]) -> Option<&'c IngressClass> {
     let defaults = classes.iter().filter(|class| is_default(&class.metadata));
     // Of equal maxima the last counts, hence from the end.
-    defaults
-        .rev()
-        .max_by_key(|class| class.metadata.creation_timestamp)
-        .copied()
+    defaults.rev().max_by_key(|class| class.metadata.creation_timestamp).copied()
 }
 
 pub(super) fn is_default(class: &ObjectMeta) -> bool {
-    class
-        .annotations
-        .get(DEFAULT_CLASS_ANNOTATION)
-        .is_some_and(|value| value == "true")
+    class.annotations.get(DEFAULT_CLASS_ANNOTATION).is_some_and(|value| value == "true")
 }
 
 pub(super) fn annotation(ingress: &Ingress) -> Option<&str> {

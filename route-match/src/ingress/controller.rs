@@ -29,6 +29,7 @@ pub struct IngressController {
     dialect: Dialect,
     flags: ControllerFlags,
     router: Router<Location>,
+    /// The hosts with a certificate.
     certified: HostTable<()>,
     use_forwarded_headers: bool,
 }
@@ -61,7 +62,8 @@ impl fmt::Display for Candidate<'_> {
 impl IngressController {
     /// Compiles what the controller of `class` serves; see [`served`] for which Ingresses those are.
     ///
-    /// O(n log n) in the number of paths of the Ingresses served.
+    /// O(n log n) in the number of paths of the Ingresses served; for ingress-nginx plus the endpoints of the Services they
+    /// name, each of which is read once, however many paths lead to it.
     pub fn compile(cluster: &Cluster, class: &str) -> Result<Self, UnknownClass> {
         let served = served(cluster, class)?;
         let (router, certified) = match served.dialect {
@@ -99,11 +101,7 @@ impl IngressController {
             outcome: Outcome::Respond { status: 400 },
             route: None,
             rule: None,
-            reason: Reason {
-                host: None,
-                path: None,
-                cause,
-            },
+            reason: Reason { host: None, path: None, cause },
         };
         let authority = match Authority::parse(question.host) {
             Ok(authority) => authority,
@@ -120,11 +118,7 @@ impl IngressController {
                 outcome: Outcome::Respond { status: 404 },
                 route: None,
                 rule: None,
-                reason: Reason {
-                    host: self.router.host(Some(authority.host())),
-                    path: None,
-                    cause: Cause::NoRule,
-                },
+                reason: Reason { host: self.router.host(Some(authority.host())), path: None, cause: Cause::NoRule },
             },
         }
     }
@@ -132,10 +126,8 @@ impl IngressController {
     /// Everything that takes this request, the best first: what [`decide`](Self::decide) chose, then what it was
     /// preferred to. Empty for a request that is refused. Linear in the size of the table.
     pub fn candidates<'t>(&'t self, question: &HttpQuestion<'_>) -> Vec<Candidate<'t>> {
-        let (Ok(authority), Ok(path)) = (
-            Authority::parse(question.host),
-            self.normalisation().apply(question.path),
-        ) else {
+        let (Ok(authority), Ok(path)) = (Authority::parse(question.host), self.normalisation().apply(question.path))
+        else {
             return Vec::new();
         };
         let request = request(question, &authority, &path);
@@ -163,25 +155,16 @@ impl IngressController {
         host: &Host,
         path: &[u8],
     ) -> Decision<'t> {
-        let Location {
-            route,
-            rule,
-            target,
-            policy,
-        } = found.value();
+        let Location { route, rule, target, policy } = found.value();
         let decide = |outcome, cause| Decision {
             outcome,
             route: route.as_ref(),
             rule: *rule,
-            reason: Reason {
-                host: Some(found.host()),
-                path: Some(found.path()),
-                cause,
-            },
+            reason: Reason { host: Some(found.host()), path: Some(found.path()), cause },
         };
         let redirect = |code, location, cause| decide(Outcome::Redirect { code, location }, cause);
 
-        if policy.ssl_passthrough && question.scheme == Scheme::Https {
+        if policy.ssl_passthrough.as_ref() == Some(host) && question.scheme == Scheme::Https {
             let annotation = "ssl-passthrough";
             return decide(Outcome::Unmodelled { annotation }, Cause::Annotation(annotation));
         }
@@ -210,22 +193,17 @@ impl IngressController {
         }
         let to_https = match policy.https {
             HttpsRedirect::Never => None,
-            HttpsRedirect::WithCertificate => self
-                .certified
-                .matches(Some(host))
-                .next()
-                .is_some()
-                .then_some("ssl-redirect"),
-            HttpsRedirect::Always => Some("force-ssl-redirect"),
+            // The catch-all server has no certificate of its own, whatever host a request names there.
+            HttpsRedirect::WithCertificate => {
+                let listed = || self.certified.matches(Some(host)).next().is_some();
+                (*found.host() != HostPattern::Any && listed()).then_some(Cause::Certified)
+            }
+            HttpsRedirect::Always => Some(Cause::Annotation("force-ssl-redirect")),
         };
-        if let Some(annotation) = to_https.filter(|_| self.scheme(question) == Scheme::Http) {
+        if let Some(cause) = to_https.filter(|_| self.scheme(question) == Scheme::Http) {
             let uri = raw_uri(question);
-            let uri = if policy.preserve_trailing_slash {
-                uri
-            } else {
-                without_slash(uri)
-            };
-            return redirect(308, format!("https://{host}{uri}"), Cause::Annotation(annotation));
+            let uri = if policy.preserve_trailing_slash { uri } else { without_slash(uri) };
+            return redirect(308, format!("https://{host}{uri}"), cause);
         }
         match target {
             Target::Service(backends) => {

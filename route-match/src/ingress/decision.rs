@@ -37,7 +37,16 @@ impl fmt::Display for Scheme {
 }
 
 /// A request as it reached a controller, nothing in it normalised yet.
+///
+/// ```
+/// use route_match::ingress::{HttpQuestion, Scheme};
+///
+/// let headers = [("x-canary", "always")];
+/// let question = HttpQuestion::new(Scheme::Https, "shop.example", "/cart").method("POST").query("step=2").headers(&headers);
+/// assert_eq!((question.port, question.query), (443, Some("step=2")));
+/// ```
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct HttpQuestion<'a> {
     /// The scheme of the connection.
     pub scheme: Scheme,
@@ -65,16 +74,34 @@ impl<'a> HttpQuestion<'a> {
             Scheme::Http => 80,
             Scheme::Https => 443,
         };
-        Self {
-            scheme,
-            port,
-            host,
-            path,
-            query: None,
-            method: "GET",
-            headers: &NONE,
-            client: None,
-        }
+        Self { scheme, port, host, path, query: None, method: "GET", headers: &NONE, client: None }
+    }
+
+    /// The same request over a connection to this port.
+    pub fn port(self, port: u16) -> Self {
+        Self { port, ..self }
+    }
+
+    /// The same request with this query (without `?`).
+    pub fn query(self, query: &'a str) -> Self {
+        let query = Some(query);
+        Self { query, ..self }
+    }
+
+    /// The same request with this method.
+    pub fn method(self, method: &'a str) -> Self {
+        Self { method, ..self }
+    }
+
+    /// The same request with these headers.
+    pub fn headers(self, headers: &'a dyn Headers) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// The same request from this address.
+    pub fn client(self, client: IpAddr) -> Self {
+        let client = Some(client);
+        Self { client, ..self }
     }
 }
 
@@ -194,6 +221,8 @@ pub enum Cause<'t> {
     Unavailable(&'t Unavailable),
     /// An annotation of the Ingress answers it.
     Annotation(&'static str),
+    /// The host has a certificate, so that plain HTTP is redirected; no annotation asks for it.
+    Certified,
     /// The path lacks the trailing slash of a location (nginx redirects it).
     TrailingSlash,
     /// The host is a www twin, made by `from-to-www-redirect`.
@@ -244,7 +273,9 @@ impl fmt::Display for Reason<'_> {
         if let Some(host) = self.host {
             write!(f, "host {host}, ")?;
         }
-        if let (Some(path), Cause::Rule | Cause::Unavailable(_) | Cause::Annotation(_)) = (self.path, &self.cause) {
+        if let (Some(path), Cause::Rule | Cause::Unavailable(_) | Cause::Annotation(_) | Cause::Certified) =
+            (self.path, &self.cause)
+        {
             write!(f, "path {path}, ")?;
         }
         match &self.cause {
@@ -256,6 +287,9 @@ impl fmt::Display for Reason<'_> {
             Cause::ControllerDefault => f.write_str("no path matches, so the controller's default backend takes it"),
             Cause::Unavailable(why) => why.fmt(f),
             Cause::Annotation(key) => write!(f, "annotation {key}"),
+            Cause::Certified => f.write_str(
+                "the host has a certificate, so plain HTTP is redirected (ssl-redirect is on unless an annotation turns it off)",
+            ),
             Cause::TrailingSlash => f.write_str("a location has this path with a trailing slash"),
             Cause::WwwTwin => f.write_str("annotation from-to-www-redirect of the other host"),
         }

@@ -84,32 +84,21 @@ pub(super) fn controllers(cluster: &Cluster) -> impl Iterator<Item = ControllerF
         .chain(cluster.list::<DaemonSet>().map(|w| template(w, &w.spec)))
         .chain(cluster.list::<StatefulSet>().map(|w| template(w, &w.spec)))
         .chain(cluster.list::<ReplicaSet>().map(|w| template(w, &w.spec)));
-    let pods = cluster
-        .list::<Pod>()
-        .map(|pod| (&pod.metadata, pod.namespace(), &pod.spec));
-    templates
-        .chain(pods)
-        .flat_map(|(metadata, namespace, spec)| of_template(&metadata.name, namespace, spec))
+    let pods = cluster.list::<Pod>().map(|pod| (&pod.metadata, pod.namespace(), &pod.spec));
+    templates.chain(pods).flat_map(|(metadata, namespace, spec)| of_template(&metadata.name, namespace, spec))
 }
 
 fn of_template<'c>(name: &'c str, namespace: &'c str, spec: &'c PodSpec) -> impl Iterator<Item = ControllerFlags> + 'c {
-    spec.containers
-        .iter()
-        .filter(|container| runs_controller(container))
-        .map(move |container| {
-            let words = container.command.iter().chain(&container.args);
-            let words: Vec<_> = words.map(|word| expand(word, container, name, namespace)).collect();
-            read(&words)
-        })
+    spec.containers.iter().filter(|container| runs_controller(container)).map(move |container| {
+        let words = container.command.iter().chain(&container.args);
+        let words: Vec<_> = words.map(|word| expand(word, container, name, namespace)).collect();
+        read(&words)
+    })
 }
 
 fn runs_controller(container: &Container) -> bool {
     // The program may stand in the middle of a shell line.
-    container
-        .command
-        .iter()
-        .chain(&container.args)
-        .any(|word| word.contains(PROGRAM))
+    container.command.iter().chain(&container.args).any(|word| word.contains(PROGRAM))
 }
 
 /// Replaces `$(VAR)` by the container's variable of that name, as the kubelet does; an unknown one stays, and `$$` is
@@ -117,11 +106,7 @@ fn runs_controller(container: &Container) -> bool {
 fn expand(text: &str, container: &Container, name: &str, namespace: &str) -> String {
     let variable = |key: &str| {
         let variable = container.env.iter().rev().find(|variable| variable.name == key)?;
-        match variable
-            .value_from
-            .as_ref()
-            .and_then(|source| source.field_ref.as_ref())
-        {
+        match variable.value_from.as_ref().and_then(|source| source.field_ref.as_ref()) {
             None => Some(variable.value.as_str()),
             Some(field) if field.field_path == "metadata.namespace" => Some(namespace),
             Some(field) if field.field_path == "metadata.name" => Some(name),
@@ -187,9 +172,7 @@ fn read(words: &[String]) -> ControllerFlags {
 }
 
 fn namespaced(text: &str) -> Option<NamespacedName> {
-    text.parse()
-        .ok()
-        .filter(|name: &NamespacedName| !name.namespace.is_empty())
+    text.parse().ok().filter(|name: &NamespacedName| !name.namespace.is_empty())
 }
 
 /// A boolean as Go's `strconv.ParseBool` reads it, which is how flags and annotations of ingress-nginx are read.
@@ -210,20 +193,10 @@ mod tests {
         let mut pod = Pod::default();
         pod.metadata.name = "controller-0".into();
         pod.metadata.namespace = "edge".into();
-        let field_ref = Some(ObjectFieldSelector {
-            field_path: "metadata.namespace".into(),
-        });
-        let env = EnvVar {
-            name: "NS".into(),
-            value_from: Some(EnvVarSource { field_ref }),
-            ..Default::default()
-        };
+        let field_ref = Some(ObjectFieldSelector { field_path: "metadata.namespace".into() });
+        let env = EnvVar { name: "NS".into(), value_from: Some(EnvVarSource { field_ref }), ..Default::default() };
         let args = args.iter().map(ToString::to_string).collect();
-        pod.spec.containers.push(Container {
-            args,
-            env: vec![env],
-            ..Default::default()
-        });
+        pod.spec.containers.push(Container { args, env: vec![env], ..Default::default() });
         pod
     }
 
@@ -245,10 +218,7 @@ mod tests {
             "--http-port=8080",
             "--https-port=none",
         ])[0];
-        assert_eq!(
-            flags.default_backend_service,
-            Some(NamespacedName::new("edge", "default-http-backend"))
-        );
+        assert_eq!(flags.default_backend_service, Some(NamespacedName::new("edge", "default-http-backend")));
         assert_eq!(flags.default_ssl_certificate, Some(NamespacedName::new("edge", "wild")));
         assert!(flags.watch_ingress_without_class && !flags.enable_ssl_passthrough);
         assert_eq!((flags.http_port, flags.https_port), (8080, 443));
@@ -257,10 +227,7 @@ mod tests {
     #[test]
     fn only_the_controller_program_has_flags() {
         assert_eq!(read_pod(&["/server", "--ingress-class=x"]), []);
-        assert_eq!(
-            &*read_pod(&["exec /nginx-ingress-controller --ingress-class=x"])[0].ingress_class,
-            "x"
-        );
+        assert_eq!(&*read_pod(&["exec /nginx-ingress-controller --ingress-class=x"])[0].ingress_class, "x");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use svc_model::ObjectRef;
 
+use crate::host::Host;
 use crate::regex::Regex;
 
 use super::decision::{ServiceBackend, Unavailable, WeightedBackend};
@@ -53,8 +54,8 @@ pub(super) enum Detour {
 pub(super) struct Policy {
     /// An annotation that changes the answer in a way that is not modelled.
     pub(super) unmodelled: Option<&'static str>,
-    /// TLS connections to the host never reach the controller's HTTP.
-    pub(super) ssl_passthrough: bool,
+    /// The host whose TLS connections never reach the controller's HTTP.
+    pub(super) ssl_passthrough: Option<Host>,
     /// Where `app-root` sends requests for `/` of the host.
     pub(super) app_root: Option<Box<str>>,
     /// A redirect instead of all that follows.

@@ -23,8 +23,8 @@
 //!
 //! [`IngressController::compile`] compiles the Ingresses of a class onto a [`Router`](crate::Router);
 //! [`decide`](IngressController::decide) answers, [`candidates`](IngressController::candidates) tells what the answer was
-//! preferred to. [`served`] is the common ground with certificates: the Ingresses of a class, in order. [`check`] finds
-//! faults.
+//! preferred to. [`served`] is the common ground with certificates: the Ingresses of a class, in order; their hosts and
+//! backends are read by [`rule_hosts`] and [`service_backend`]. [`check`] finds faults.
 //!
 //! # Two dialects
 //!
@@ -37,7 +37,8 @@
 //!
 //! **ingress-nginx** ([`Dialect::Nginx`]) follows that controller and nginx: servers with an implicit `/` that carries the
 //! annotations of the Ingress which creates them; a catch-all server; normalised paths; the 301 to a location's trailing slash; one
-//! `use-regex` or `rewrite-target` that makes expressions of every path of its host; no ready endpoint is 503.
+//! `use-regex` or `rewrite-target` that makes expressions of every path of its host; plain HTTP redirected to HTTPS for hosts
+//! that any of its Ingresses lists in `spec.tls`, itself or by a wildcard; no ready endpoint is 503.
 //!
 //! TCP and UDP ports that lead to Services by the ConfigMaps of `--tcp-services-configmap` and `--udp-services-configmap` are
 //! answered by [`stream`].
@@ -50,7 +51,7 @@
 //!
 //! Where one of these would change the answer, the outcome is [`Outcome::Unmodelled`], never a guess: `allowlist-source-range`,
 //! `whitelist-source-range`, `denylist-source-range`, `canary` (for the locations it shares), `custom-headers`, `enable-cors`,
-//! `ssl-passthrough` (for HTTPS, with the controller's flag), `upstream-vhost`, `x-forwarded-prefix`, and a `rewrite-target` with
+//! `ssl-passthrough` (for HTTPS to the very host that is passed through), `upstream-vhost`, `x-forwarded-prefix`, and a `rewrite-target` with
 //! nginx variables or an absolute URL. Snippets, external authentication, limits, mirrors and error pages have no
 //! part in the decision; [`check`] points at snippets.
 //!
@@ -69,10 +70,12 @@ mod plain;
 mod read;
 mod stream;
 
+pub use backend::service_backend;
 pub use class::{Dialect, ServedIngresses, UnknownClass, served};
 pub use controller::{Candidate, IngressController};
 pub use decision::{
     Cause, Decision, HttpQuestion, Outcome, Reason, Scheme, ServiceBackend, Unavailable, WeightedBackend,
 };
 pub use flags::ControllerFlags;
+pub use read::rule_hosts;
 pub use stream::{NoStream, SkippedEntry, StreamRoute, stream};

@@ -11,7 +11,7 @@ use crate::path_pattern::PathPattern;
 use crate::router::{Router, RouterBuilder};
 use crate::rule::Rule;
 
-use super::backend::{BackendRef, resolve};
+use super::backend::{BackendRef, Services};
 use super::class::{Dialect, ServedIngresses};
 use super::location::{Location, Policy, Target};
 use super::read::{PathType, paths, rule_host};
@@ -26,6 +26,7 @@ enum Precedence {
 }
 
 pub(super) fn compile(cluster: &Cluster, served: &ServedIngresses<'_>) -> Router<Location> {
+    let services = Services::new(cluster, Dialect::Plain);
     let mut builder = RouterBuilder::new();
     // The Ingress that owns a host is the first that mentions it.
     let mut owners: BTreeMap<HostPattern, &Ingress> = BTreeMap::new();
@@ -34,35 +35,25 @@ pub(super) fn compile(cluster: &Cluster, served: &ServedIngresses<'_>) -> Router
             let Ok(host) = rule_host(rule) else { continue };
             owners.entry(host.clone()).or_insert(ingress);
             for path in paths(rule, Dialect::Plain) {
-                let Some(target) = target(cluster, ingress, BackendRef::of(path.backend)) else {
+                let Some(target) = target(&services, ingress, BackendRef::of(path.backend)) else {
                     continue;
                 };
                 let (key, pattern) = match path.path_type {
                     PathType::Exact => (Precedence::Exact, PathPattern::exact(path.text)),
                     PathType::Prefix => {
                         let elements = path.text.strip_suffix('/').unwrap_or(path.text);
-                        (
-                            Precedence::Prefix(Reverse(elements.len())),
-                            PathPattern::prefix(elements),
-                        )
+                        (Precedence::Prefix(Reverse(elements.len())), PathPattern::prefix(elements))
                     }
                 };
-                builder.rule(
-                    host.clone(),
-                    Rule::new(key, pattern, location(ingress, Some(index), target)),
-                );
+                builder.rule(host.clone(), Rule::new(key, pattern, location(ingress, Some(index), target)));
             }
         }
     }
     let default_of = |ingress: &Ingress| {
-        let target = target(cluster, ingress, BackendRef::default_of(ingress)?)?;
+        let target = target(&services, ingress, BackendRef::default_of(ingress)?)?;
         Some(location(ingress, None, target))
     };
-    let common = served
-        .ingresses
-        .iter()
-        .filter(|ingress| ingress.spec.rules.is_empty())
-        .find_map(|i| default_of(i));
+    let common = served.ingresses.iter().filter(|ingress| ingress.spec.rules.is_empty()).find_map(|i| default_of(i));
     // Every host is final, hence has the last resort among its own rules.
     let mut hosts: BTreeMap<HostPattern, Option<&Ingress>> = BTreeMap::from([(HostPattern::Any, None)]);
     hosts.extend(owners.into_iter().map(|(host, owner)| (host, Some(owner))));
@@ -76,18 +67,13 @@ pub(super) fn compile(cluster: &Cluster, served: &ServedIngresses<'_>) -> Router
 }
 
 /// Where a backend leads; `None` for one that counts as absent.
-fn target(cluster: &Cluster, ingress: &Ingress, backend: BackendRef<'_>) -> Option<Target> {
+fn target(services: &Services<'_>, ingress: &Ingress, backend: BackendRef<'_>) -> Option<Target> {
     let BackendRef::Service(name, port) = backend else {
         return None;
     };
-    Some(resolve(cluster, Dialect::Plain, ingress.namespace(), name, port, false).into())
+    Some(services.resolve(ingress.namespace(), name, port, false).into())
 }
 
 fn location(ingress: &Ingress, rule: Option<usize>, target: Target) -> Location {
-    Location {
-        route: Some(ingress.reference()),
-        rule,
-        target,
-        policy: Policy::default(),
-    }
+    Location { route: Some(ingress.reference()), rule, target, policy: Policy::default() }
 }

@@ -29,11 +29,13 @@ pub(super) struct RulePath<'c> {
 
 /// The hosts of a rule, or what is wrong with its `host`.
 pub(super) fn rule_host(rule: &IngressRule) -> Result<HostPattern, String> {
-    if rule.host.is_empty() {
-        Ok(HostPattern::Any)
-    } else {
-        host(&rule.host)
-    }
+    if rule.host.is_empty() { Ok(HostPattern::Any) } else { host(&rule.host) }
+}
+
+/// The hosts of a rule, [`HostPattern::Any`] for one without `host`; `None` for a host that the API server refuses
+/// ([`check::ingress`](super::check::ingress) says why), which is left out.
+pub fn rule_hosts(rule: &IngressRule) -> Option<HostPattern> {
+    rule_host(rule).ok()
 }
 
 /// Reads a host as the API server takes it: a DNS-1123 subdomain, or `*.` before one; no address.
@@ -60,12 +62,7 @@ pub(super) fn paths(rule: &IngressRule, dialect: Dialect) -> impl Iterator<Item 
             Some(_) => return None,
         };
         let text = if path.path.is_empty() { "/" } else { &path.path };
-        Some(RulePath {
-            index,
-            path_type,
-            text,
-            backend: &path.backend,
-        })
+        Some(RulePath { index, path_type, text, backend: &path.backend })
     })
 }
 
@@ -85,9 +82,7 @@ pub(super) fn path_fault(path: &HttpIngressPath, dialect: Dialect) -> Option<&'s
             } else if text.ends_with("/.") || text.ends_with("/..") {
                 Some("must not end in '/.' or '/..'")
             } else if dialect == Dialect::Nginx
-                && !text
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/'))
+                && !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/'))
             {
                 // CVE-2021-25745 and its successors: ingress-nginx's strict path types.
                 Some("may, for ingress-nginx, only hold letters, digits and '._-/'")

@@ -92,9 +92,8 @@ pub fn stream(
     port: u16,
 ) -> Result<StreamRoute, NoStream> {
     let name = config_map(flags, protocol).ok_or(NoStream::NoFlag(protocol))?;
-    let map: &ConfigMap = cluster
-        .get(&name.namespace, &name.name)
-        .ok_or_else(|| NoStream::NoConfigMap(name.clone()))?;
+    let map: &ConfigMap =
+        cluster.get(&name.namespace, &name.name).ok_or_else(|| NoStream::NoConfigMap(name.clone()))?;
     let route = ObjectRef::new(Kind::ConfigMap, name.namespace.clone(), name.name.clone());
     // Keys are compared as numbers, so that `080` is 80.
     let entry = map.data.iter().find(|(key, _)| key.parse() == Ok(port));
@@ -140,11 +139,7 @@ fn read(
     key: &str,
     value: &str,
 ) -> Result<ServiceBackend, SkippedEntry> {
-    let port: u16 = key
-        .parse()
-        .ok()
-        .filter(|port| *port != 0)
-        .ok_or(SkippedEntry::NotAPort)?;
+    let port: u16 = key.parse().ok().filter(|port| *port != 0).ok_or(SkippedEntry::NotAPort)?;
     if OWN_PORTS.contains(&port) || port == flags.http_port || port == flags.https_port {
         return Err(SkippedEntry::OwnPort);
     }
@@ -156,9 +151,8 @@ fn read(
         Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => NamespacedName::new(namespace, name),
         _ => return Err(SkippedEntry::Malformed),
     };
-    let service: &Service = cluster
-        .get(&name.namespace, &name.name)
-        .ok_or_else(|| SkippedEntry::NoService(name.clone()))?;
+    let service: &Service =
+        cluster.get(&name.namespace, &name.name).ok_or_else(|| SkippedEntry::NoService(name.clone()))?;
     let found = service.spec.ports.iter().find(|candidate| {
         let named = match wanted.parse::<i64>() {
             Ok(number) => candidate.port == number,
@@ -170,14 +164,8 @@ fn read(
     let Some((found, number)) = number else {
         return Err(SkippedEntry::NoPort(name, protocol));
     };
-    if !endpoints::of(cluster, service)
-        .for_port(found)
-        .any(|(endpoint, _)| endpoint.ready)
-    {
+    if !endpoints::of(cluster, service).for_port(found).any(|(endpoint, _)| endpoint.ready) {
         return Err(SkippedEntry::NoEndpoints(name));
     }
-    Ok(ServiceBackend {
-        service: ObjectRef::new(Kind::Service, name.namespace, name.name),
-        port: number,
-    })
+    Ok(ServiceBackend { service: ObjectRef::new(Kind::Service, name.namespace, name.name), port: number })
 }

@@ -20,12 +20,7 @@ fn check(file: &str) {
         }
     }
     assert!(asked > 0, "no question asked");
-    assert!(
-        wrong.is_empty(),
-        "{} of {asked} wrong\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {asked} wrong\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -81,15 +76,7 @@ fn what_is_not_modelled_is_said_and_not_guessed() {
         let answer = answer(&world(annotation, value), &ask);
         assert_eq!(answer["unmodelled"], annotation, "{answer}");
     }
-    for (annotation, value) in [
-        ("enable-cors", "false"),
-        ("backend-protocol", "GRPC"),
-        ("load-balance", "ewma"),
-    ] {
-        assert_eq!(
-            answer(&world(annotation, value), &ask)["backends"][0]["port"],
-            80,
-            "{annotation}"
-        );
+    for (annotation, value) in [("enable-cors", "false"), ("backend-protocol", "GRPC"), ("load-balance", "ewma")] {
+        assert_eq!(answer(&world(annotation, value), &ask)["backends"][0]["port"], 80, "{annotation}");
     }
 }

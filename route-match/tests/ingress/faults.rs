@@ -32,11 +32,7 @@ fn every_fault_is_an_error_at_its_field_and_alone() {
                 finding.object == expected["object"].as_str().unwrap()
                     && finding.field == expected["field"].as_str().unwrap()
             };
-            assert!(
-                errors.iter().copied().any(|finding| at(&finding)),
-                "{}: {errors:?}",
-                case["name"]
-            );
+            assert!(errors.iter().copied().any(|finding| at(&finding)), "{}: {errors:?}", case["name"]);
         }
     }
 }
@@ -63,12 +59,8 @@ fn ingress(name: &str, manifest: serde_json::Value) -> Ingress {
 }
 
 fn warnings(cluster: &Cluster) -> Vec<String> {
-    let found = check::cluster(cluster)
-        .into_iter()
-        .filter(|finding| finding.level == Level::Warning);
-    found
-        .map(|finding| format!("{} {}", finding.object, finding.field))
-        .collect()
+    let found = check::cluster(cluster).into_iter().filter(|finding| finding.level == Level::Warning);
+    found.map(|finding| format!("{} {}", finding.object, finding.field)).collect()
 }
 
 #[test]
@@ -83,10 +75,7 @@ fn references_that_lead_nowhere_are_warned_of() {
     ));
     assert_eq!(
         warnings(&cluster),
-        [
-            "Ingress/default/a spec.defaultBackend.service.name",
-            "Ingress/default/a spec.ingressClassName",
-        ]
+        ["Ingress/default/a spec.defaultBackend.service.name", "Ingress/default/a spec.ingressClassName",]
     );
 }
 
@@ -106,10 +95,7 @@ fn a_host_and_path_claimed_twice_is_warned_of_at_the_younger() {
     old.metadata.creation_timestamp = Some("2024-01-01T00:00:00Z".parse().unwrap());
     cluster.apply(young);
     cluster.apply(old);
-    assert_eq!(
-        warnings(&cluster),
-        ["Ingress/default/a spec.rules[0].http.paths[0].path"]
-    );
+    assert_eq!(warnings(&cluster), ["Ingress/default/a spec.rules[0].http.paths[0].path"]);
 }
 
 #[test]
@@ -117,34 +103,18 @@ fn cve_2021_25742_snippets_are_reported_as_not_modelled() {
     let mut cluster = Cluster::new();
     let mut with_snippet = ingress("a", serde_json::json!({"rules": [{"host": "a.example"}]}));
     let key = "nginx.ingress.kubernetes.io/configuration-snippet";
-    with_snippet
-        .metadata
-        .annotations
-        .insert(key.into(), "location /x {}".into());
+    with_snippet.metadata.annotations.insert(key.into(), "location /x {}".into());
     cluster.apply(with_snippet);
-    assert_eq!(
-        warnings(&cluster),
-        [format!("Ingress/default/a metadata.annotations[{key}]")]
-    );
+    assert_eq!(warnings(&cluster), [format!("Ingress/default/a metadata.annotations[{key}]")]);
 }
 
 #[test]
 fn cve_2021_25748_and_2024_7646_line_breaks_are_errors_whatever_else_holds() {
-    for (path_type, path) in [
-        ("Prefix", "/a\nb"),
-        ("Exact", "/a\rb"),
-        ("ImplementationSpecific", "/a\r\nb"),
-    ] {
+    for (path_type, path) in [("Prefix", "/a\nb"), ("Exact", "/a\rb"), ("ImplementationSpecific", "/a\r\nb")] {
         let backend = serde_json::json!({"service": {"name": "web", "port": {"number": 80}}});
         let paths = serde_json::json!([{"path": path, "pathType": path_type, "backend": backend}]);
-        let bad = ingress(
-            "a",
-            serde_json::json!({"rules": [{"host": "a.example", "http": {"paths": paths}}]}),
-        );
-        let fields: Vec<_> = check::ingress(&bad, "networking.k8s.io/v1")
-            .into_iter()
-            .map(|f| f.field)
-            .collect();
+        let bad = ingress("a", serde_json::json!({"rules": [{"host": "a.example", "http": {"paths": paths}}]}));
+        let fields: Vec<_> = check::ingress(&bad, "networking.k8s.io/v1").into_iter().map(|f| f.field).collect();
         assert_eq!(fields, ["spec.rules[0].http.paths[0].path"], "{path_type}");
     }
 }
@@ -153,14 +123,10 @@ fn cve_2021_25748_and_2024_7646_line_breaks_are_errors_whatever_else_holds() {
 fn cve_2023_5044_a_redirect_that_is_no_url_is_an_error() {
     let mut bad = ingress("a", serde_json::json!({"rules": [{"host": "a.example"}]}));
     let key = "nginx.ingress.kubernetes.io/permanent-redirect";
-    bad.metadata
-        .annotations
-        .insert(key.into(), "https://a.example/; } location /x {".into());
+    bad.metadata.annotations.insert(key.into(), "https://a.example/; } location /x {".into());
     let found = findings(&Cluster::from_iter([bad]));
     assert!(
-        found
-            .iter()
-            .any(|f| f.level == Level::Error && f.field == format!("metadata.annotations[{key}]")),
+        found.iter().any(|f| f.level == Level::Error && f.field == format!("metadata.annotations[{key}]")),
         "{found:?}"
     );
 }

@@ -17,20 +17,14 @@ pub(crate) fn world(case: &Value) -> Cluster {
     let mut cluster = Cluster::new();
     for manifest in case["world"].as_array().expect("a world is a list") {
         let kind: Kind = manifest["kind"].as_str().unwrap().parse().unwrap();
-        cluster.apply(
-            kind.deserialize(manifest.clone())
-                .expect("a manifest of a case is readable"),
-        );
+        cluster.apply(kind.deserialize(manifest.clone()).expect("a manifest of a case is readable"));
     }
     cluster
 }
 
 /// Answers a question in the form that the cases expect.
 pub(crate) fn answer(cluster: &Cluster, ask: &Value) -> Value {
-    let class = ask["to"]
-        .as_str()
-        .and_then(|to| to.strip_prefix("IngressClass/"))
-        .unwrap();
+    let class = ask["to"].as_str().and_then(|to| to.strip_prefix("IngressClass/")).unwrap();
     let controller = IngressController::compile(cluster, class).unwrap();
     let target = RequestTarget::parse(ask["url"].as_str().unwrap());
     let headers: Vec<(String, String)> = ask["headers"]
@@ -39,15 +33,8 @@ pub(crate) fn answer(cluster: &Cluster, ask: &Value) -> Value {
         .flatten()
         .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
         .collect();
-    let scheme = if target.scheme == Some("https") {
-        Scheme::Https
-    } else {
-        Scheme::Http
-    };
-    let host = headers
-        .iter()
-        .find(|(name, _)| name == "host")
-        .map(|(_, value)| value.as_str());
+    let scheme = if target.scheme == Some("https") { Scheme::Https } else { Scheme::Http };
+    let host = headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.as_str());
     let mut question = HttpQuestion::new(scheme, host.or(target.authority).unwrap(), target.path);
     question.query = target.query;
     question.headers = &headers;

@@ -48,11 +48,7 @@ fn the_default_backend_is_the_owners_then_the_common_one() {
             "2024-01-01T00:00:00Z",
             json!({"defaultBackend": to("a"), "rules": [rule("own.example", "/x", "Exact", to("b"))]}),
         ),
-        ingress(
-            "plain",
-            "2024-01-02T00:00:00Z",
-            json!({"rules": [rule("plain.example", "/x", "Exact", to("b"))]}),
-        ),
+        ingress("plain", "2024-01-02T00:00:00Z", json!({"rules": [rule("plain.example", "/x", "Exact", to("b"))]})),
         ingress("late", "2024-01-04T00:00:00Z", json!({"defaultBackend": to("d")})),
         ingress("common", "2024-01-03T00:00:00Z", json!({"defaultBackend": to("c")})),
     ]);
@@ -72,31 +68,17 @@ fn a_default_backend_beside_rules_is_not_common() {
 #[test]
 fn the_older_ingress_then_the_smaller_name_has_a_path() {
     let spec = |service: &str| json!({"rules": [rule("h.example", "/x", "Prefix", to(service))]});
-    let by_age = [
-        ingress("a", "2024-01-02T00:00:00Z", spec("a")),
-        ingress("b", "2024-01-01T00:00:00Z", spec("b")),
-    ];
+    let by_age = [ingress("a", "2024-01-02T00:00:00Z", spec("a")), ingress("b", "2024-01-01T00:00:00Z", spec("b"))];
     assert_eq!(ask(&cluster(by_age), "http://h.example/x"), "Service/default/b");
-    let by_name = [
-        ingress("b", "2024-01-01T00:00:00Z", spec("b")),
-        ingress("a", "2024-01-01T00:00:00Z", spec("a")),
-    ];
+    let by_name = [ingress("b", "2024-01-01T00:00:00Z", spec("b")), ingress("a", "2024-01-01T00:00:00Z", spec("a"))];
     assert_eq!(ask(&cluster(by_name), "http://h.example/x"), "Service/default/a");
 }
 
 #[test]
 fn an_exact_path_beats_a_longer_prefix_of_an_older_ingress() {
     let cluster = cluster([
-        ingress(
-            "old",
-            "2024-01-01T00:00:00Z",
-            json!({"rules": [rule("h.example", "/x/", "Prefix", to("a"))]}),
-        ),
-        ingress(
-            "new",
-            "2024-01-02T00:00:00Z",
-            json!({"rules": [rule("h.example", "/x", "Exact", to("b"))]}),
-        ),
+        ingress("old", "2024-01-01T00:00:00Z", json!({"rules": [rule("h.example", "/x/", "Prefix", to("a"))]})),
+        ingress("new", "2024-01-02T00:00:00Z", json!({"rules": [rule("h.example", "/x", "Exact", to("b"))]})),
     ]);
     assert_eq!(ask(&cluster, "http://h.example/x"), "Service/default/b");
     assert_eq!(ask(&cluster, "http://h.example/x/y"), "Service/default/a");
@@ -132,14 +114,8 @@ fn old_api_versions_are_read() {
     });
     let cluster = cluster([ingress("i", "2024-01-01T00:00:00Z", old)]);
     assert_eq!(ask(&cluster, "http://h.example/any/path"), "Service/default/a");
-    let answer = answer(
-        &cluster,
-        &json!({"url": "http://h.example/", "to": "IngressClass/edge"}),
-    );
-    assert_eq!(
-        (&answer["route"], &answer["rule"]),
-        (&json!("Ingress/default/i"), &json!(0))
-    );
+    let answer = answer(&cluster, &json!({"url": "http://h.example/", "to": "IngressClass/edge"}));
+    assert_eq!((&answer["route"], &answer["rule"]), (&json!("Ingress/default/i"), &json!(0)));
 }
 
 #[test]
@@ -155,12 +131,7 @@ fn elements_in_error_are_left_out_and_the_rest_stands() {
             rule("h.example", "/good", "Prefix", to("b")),
         ]}),
     )]);
-    for url in [
-        "http://10.0.0.1/",
-        "http://upper.example/",
-        "http://h.example/relative",
-        "http://h.example/odd",
-    ] {
+    for url in ["http://10.0.0.1/", "http://upper.example/", "http://h.example/relative", "http://h.example/odd"] {
         assert_eq!(ask(&cluster, url), "404", "{url}");
     }
     assert_eq!(ask(&cluster, "http://h.example/good"), "Service/default/b");
@@ -187,22 +158,10 @@ struct Draft {
 }
 
 fn drafts() -> impl Strategy<Value = Vec<Draft>> {
-    let draft = (
-        "(\\*\\.)?[ab]\\.[ab]|",
-        "(/[ab]{1,2}){0,3}/?",
-        any::<bool>(),
-        0..SERVICES.len(),
-        0..3u8,
-    );
+    let draft = ("(\\*\\.)?[ab]\\.[ab]|", "(/[ab]{1,2}){0,3}/?", any::<bool>(), 0..SERVICES.len(), 0..3u8);
     let draft = draft.prop_map(|(host, path, exact, service, age)| {
         let path = if path.is_empty() { "/".to_owned() } else { path };
-        Draft {
-            host,
-            path,
-            exact,
-            service,
-            age,
-        }
+        Draft { host, path, exact, service, age }
     });
     proptest::collection::vec(draft, 0..10)
 }
@@ -216,22 +175,13 @@ fn by_the_words(drafts: &[Draft], host: &str, path: &str) -> Option<usize> {
         .flatten()
         .find(|host| drafts.iter().any(|draft| draft.host == *host))?;
     let elements = |path: &str| -> Vec<String> {
-        path.strip_suffix('/')
-            .unwrap_or(path)
-            .split('/')
-            .skip(1)
-            .map(str::to_owned)
-            .collect()
+        path.strip_suffix('/').unwrap_or(path).split('/').skip(1).map(str::to_owned).collect()
     };
     let takes = |draft: &&(usize, &Draft)| match draft.1.exact {
         true => draft.1.path == path,
         false => elements(path).starts_with(&elements(&draft.1.path)),
     };
-    let candidates: Vec<_> = drafts
-        .iter()
-        .enumerate()
-        .filter(|(_, draft)| draft.host == host)
-        .collect();
+    let candidates: Vec<_> = drafts.iter().enumerate().filter(|(_, draft)| draft.host == host).collect();
     let best = candidates.iter().filter(takes).min_by_key(|(i, draft)| {
         let length = if draft.exact { 0 } else { elements(&draft.path).len() };
         (!draft.exact, std::cmp::Reverse(length), draft.age, *i)

@@ -44,31 +44,21 @@ fn tcp(value: &str, port: u16) -> Result<String, NoStream> {
 #[test]
 fn a_port_leads_to_the_service_that_its_entry_names_by_number_or_name() {
     let expected = Ok("ConfigMap/edge/tcp Service/default/app port 5000".to_owned());
-    for value in [
-        "default/app:5000",
-        "default/app:main",
-        "default/app:5000:PROXY",
-        "default/app:5000:PROXY:PROXY",
-    ] {
+    for value in ["default/app:5000", "default/app:main", "default/app:5000:PROXY", "default/app:5000:PROXY:PROXY"] {
         assert_eq!(tcp(value, 9000), expected, "{value}");
     }
 }
 
 #[test]
 fn the_protocol_of_the_map_must_be_that_of_the_port() {
-    let (cluster, flags) = world(
-        serde_json::json!({"53": "default/app:53"}),
-        serde_json::json!({"53": "default/app:dns"}),
-    );
+    let (cluster, flags) =
+        world(serde_json::json!({"53": "default/app:53"}), serde_json::json!({"53": "default/app:dns"}));
     assert!(matches!(
         stream(&cluster, &flags, Protocol::Tcp, 53),
         Err(NoStream::Skipped(_, SkippedEntry::NoPort(_, Protocol::Tcp)))
     ));
     assert_eq!(stream(&cluster, &flags, Protocol::Udp, 53).unwrap().backend.port, 53);
-    assert_eq!(
-        stream(&cluster, &flags, Protocol::Sctp, 53),
-        Err(NoStream::NoFlag(Protocol::Sctp))
-    );
+    assert_eq!(stream(&cluster, &flags, Protocol::Sctp, 53), Err(NoStream::NoFlag(Protocol::Sctp)));
 }
 
 #[test]
@@ -77,31 +67,13 @@ fn an_entry_that_cannot_be_served_is_skipped_and_says_why() {
         Err(NoStream::Skipped(_, why)) => why.to_string(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        why("default/app:5000", 443),
-        "the controller listens on that port itself"
-    );
-    assert_eq!(
-        why("default/app:5000", 8080),
-        "the controller listens on that port itself"
-    );
-    assert_eq!(
-        why("default/app", 9000),
-        "the value is not of the form NAMESPACE/SERVICE:PORT"
-    );
-    assert_eq!(
-        why("app:5000", 9000),
-        "the value is not of the form NAMESPACE/SERVICE:PORT"
-    );
+    assert_eq!(why("default/app:5000", 443), "the controller listens on that port itself");
+    assert_eq!(why("default/app:5000", 8080), "the controller listens on that port itself");
+    assert_eq!(why("default/app", 9000), "the value is not of the form NAMESPACE/SERVICE:PORT");
+    assert_eq!(why("app:5000", 9000), "the value is not of the form NAMESPACE/SERVICE:PORT");
     assert_eq!(why("default/gone:5000", 9000), "Service/default/gone does not exist");
-    assert_eq!(
-        why("default/app:5001", 9000),
-        "Service/default/app has no such TCP port"
-    );
-    assert_eq!(
-        why("default/idle:5000", 9000),
-        "no endpoint of that port of Service/default/idle is ready"
-    );
+    assert_eq!(why("default/app:5001", 9000), "Service/default/app has no such TCP port");
+    assert_eq!(why("default/idle:5000", 9000), "no endpoint of that port of Service/default/idle is ready");
 }
 
 #[test]
@@ -114,19 +86,13 @@ fn without_entry_map_or_flag_nothing_listens() {
     cluster.remove(&"ConfigMap/edge/tcp".parse().unwrap());
     assert_eq!(words(&cluster, &flags), "ConfigMap/edge/tcp does not exist");
     let without = ControllerFlags::default();
-    assert_eq!(
-        words(&cluster, &without),
-        "the controller runs without --tcp-services-configmap"
-    );
+    assert_eq!(words(&cluster, &without), "the controller runs without --tcp-services-configmap");
 }
 
 #[test]
 fn check_warns_of_entries_that_are_skipped_but_not_of_endpoints_that_may_come() {
     let data = serde_json::json!({"9000": "default/gone:1", "9001": "default/idle:5000", "x": "default/app:5000"});
     let (cluster, _) = world(data, serde_json::json!({}));
-    let fields: Vec<String> = check::cluster(&cluster)
-        .into_iter()
-        .map(|finding| finding.field)
-        .collect();
+    let fields: Vec<String> = check::cluster(&cluster).into_iter().map(|finding| finding.field).collect();
     assert_eq!(fields, ["data[9000]", "data[x]"]);
 }

@@ -24,32 +24,22 @@ fn look_ups(c: &mut Criterion) {
             builder.add(CertificateFacts::for_names([name.as_str()]), i as u32);
         }
         let store = builder.build();
-        let floor: HashMap<&str, u32, foldhash::fast::FixedState> = names
-            .iter()
-            .zip(0u32..)
-            .map(|(name, i)| (name.strip_prefix('*').unwrap_or(name), i))
-            .collect();
+        let floor: HashMap<&str, u32, foldhash::fast::FixedState> =
+            names.iter().zip(0u32..).map(|(name, i)| (name.strip_prefix('*').unwrap_or(name), i)).collect();
         for (kind, label) in KINDS.iter().enumerate() {
             let queries = sni_queries(&names, REQUESTS, kind as u8);
             let canonical: Vec<ServerName> = queries.iter().map(|(name, _)| name.parse().unwrap()).collect();
             let snis: Vec<Sni> = canonical.iter().cloned().map(Sni::Name).collect();
             for ((_, expected), (name, sni)) in queries.iter().zip(canonical.iter().zip(&snis)) {
                 assert_eq!(map.get(name).map(|(_, i)| *i), *expected);
-                assert_eq!(
-                    store.choose(&Query::new(sni), 0).outcome.ok().map(|c| *c.certificate),
-                    *expected
-                );
+                assert_eq!(store.choose(&Query::new(sni), 0).outcome.ok().map(|c| *c.certificate), *expected);
             }
             let mut group = c.benchmark_group(format!("look-up/{label}"));
             group.throughput(Throughput::Elements(REQUESTS as u64));
             group.bench_with_input(BenchmarkId::new("floor/one-hash-look-up", n), &queries, |b, queries| {
                 b.iter(|| {
                     for (name, _) in queries {
-                        let key = if kind == 1 {
-                            &name[name.find('.').unwrap_or(0)..]
-                        } else {
-                            name.as_str()
-                        };
+                        let key = if kind == 1 { &name[name.find('.').unwrap_or(0)..] } else { name.as_str() };
                         black_box(floor.get(key));
                     }
                 });
@@ -74,10 +64,7 @@ fn look_ups(c: &mut Criterion) {
 }
 
 fn canonical_names(c: &mut Criterion) {
-    let names: Vec<String> = sni_queries(&sni_names(1_000), REQUESTS, 0)
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let names: Vec<String> = sni_queries(&sni_names(1_000), REQUESTS, 0).into_iter().map(|(name, _)| name).collect();
     let mut group = c.benchmark_group("canonical-name");
     group.throughput(Throughput::Elements(REQUESTS as u64));
     group.bench_function("server-name", |b| {

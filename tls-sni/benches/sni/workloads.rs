@@ -31,13 +31,7 @@ impl Rng {
 /// `n` certificate names: 95 % exact `hI.zJ.example.com` (97 zones), 5 % `*.wI.example.org`.
 pub fn sni_names(n: usize) -> Vec<String> {
     (0..n)
-        .map(|i| {
-            if i % 20 == 19 {
-                format!("*.w{i}.example.org")
-            } else {
-                format!("h{i}.z{}.example.com", i % 97)
-            }
-        })
+        .map(|i| if i % 20 == 19 { format!("*.w{i}.example.org") } else { format!("h{i}.z{}.example.com", i % 97) })
         .collect()
 }
 
@@ -45,9 +39,7 @@ pub fn sni_names(n: usize) -> Vec<String> {
 /// 1 = served by a wildcard, 2 = a miss in a zone that exists.
 pub fn sni_queries(names: &[String], m: usize, kind: u8) -> Vec<(String, Option<u32>)> {
     let mut r = Rng::new(SEED ^ 5 ^ ((kind as u64) << 32));
-    let pick: Vec<usize> = (0..names.len())
-        .filter(|i| names[*i].starts_with("*.") == (kind == 1))
-        .collect();
+    let pick: Vec<usize> = (0..names.len()).filter(|i| names[*i].starts_with("*.") == (kind == 1)).collect();
     (0..m)
         .map(|_| {
             let i = pick[r.below(pick.len())];

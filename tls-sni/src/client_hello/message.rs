@@ -22,10 +22,7 @@ pub(super) struct Span {
 impl Span {
     fn new(start: usize, len: usize) -> Span {
         // Both are at most MAX_HELLO.
-        Span {
-            start: start as u32,
-            len: len as u32,
-        }
+        Span { start: start as u32, len: len as u32 }
     }
 
     pub(super) fn of(self, body: &[u8]) -> &[u8] {
@@ -62,11 +59,7 @@ pub(super) fn body_len(header: [u8; 4], limit: usize) -> Result<usize, Malformed
         return Err(MalformedKind::NotClientHello);
     }
     let len = u32::from_be_bytes([0, len[0], len[1], len[2]]) as usize;
-    if len > limit.min(MAX_HELLO) {
-        Err(MalformedKind::TooLarge)
-    } else {
-        Ok(len)
-    }
+    if len > limit.min(MAX_HELLO) { Err(MalformedKind::TooLarge) } else { Ok(len) }
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Fields, Fault> {
@@ -77,20 +70,15 @@ pub(super) fn parse(body: &[u8]) -> Result<Fields, Fault> {
     fields.random = rest.take(32).ok_or(rest.fault(TruncatedBody))?;
 
     let len = rest.u8().ok_or(rest.fault(TruncatedBody))?;
-    fields.session_id = Some(len)
-        .filter(|len| *len <= 32)
-        .and_then(|len| rest.take(len))
-        .ok_or(rest.fault(SessionId))?;
+    fields.session_id =
+        Some(len).filter(|len| *len <= 32).and_then(|len| rest.take(len)).ok_or(rest.fault(SessionId))?;
 
     let len: usize = rest.u16().ok_or(rest.fault(TruncatedBody))?.into();
     let even = Some(len).filter(|len| *len > 0 && len.is_multiple_of(2));
     fields.cipher_suites = even.and_then(|len| rest.take(len)).ok_or(rest.fault(CipherSuites))?;
 
     let len = rest.u8().ok_or(rest.fault(TruncatedBody))?;
-    Some(len)
-        .filter(|len| *len > 0)
-        .and_then(|len| rest.take(len))
-        .ok_or(rest.fault(CompressionMethods))?;
+    Some(len).filter(|len| *len > 0).and_then(|len| rest.take(len)).ok_or(rest.fault(CompressionMethods))?;
 
     if rest.left() > 0 {
         let len = rest.u16().ok_or(rest.fault(ExtensionsLength))?.into();
@@ -123,10 +111,7 @@ fn parse_extensions(mut rest: Cursor<'_>, fields: &mut Fields) -> Result<(), Fau
             return Err(header.fault(DuplicateExtension));
         }
         let fault = |kind| Fault { kind, at };
-        let contents = Cursor {
-            bytes: &rest.bytes[..rest.at],
-            at,
-        };
+        let contents = Cursor { bytes: &rest.bytes[..rest.at], at };
         match kind {
             SERVER_NAME => fields.server_name = host_name(contents)?,
             ALPN => fields.alpn = Some(alpn(contents).ok_or(fault(Alpn))?),
@@ -161,10 +146,7 @@ fn host_name(mut list: Cursor<'_>) -> Result<Option<Span>, Fault> {
         let entry = list.u16().filter(|len| *len > 0).and_then(|len| list.take(len.into()));
         let Some(entry) = entry else { return Err(fault) };
         if name.replace(entry).is_some() {
-            return Err(Fault {
-                kind: MalformedKind::DuplicateServerName,
-                at: fault.at,
-            });
+            return Err(Fault { kind: MalformedKind::DuplicateServerName, at: fault.at });
         }
     }
     Ok(name)
@@ -217,13 +199,7 @@ struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     fn new(block: Cursor<'a>) -> Seen<'a> {
-        Seen {
-            low: 0,
-            others: [0; 24],
-            count: 0,
-            block,
-            duplicate: None,
-        }
+        Seen { low: 0, others: [0; 24], count: 0, block, duplicate: None }
     }
 
     /// Notes the type of the extension at `at`; whether it occurred before.

@@ -43,11 +43,7 @@ pub fn peek_within(input: &[u8], limit: usize) -> Result<ClientHello<'_>, PeekEr
         _ => Cow::Owned(join(input, &found)),
     };
     match message::parse(&body) {
-        Ok(fields) => Ok(ClientHello {
-            body,
-            fields,
-            end: found.end,
-        }),
+        Ok(fields) => Ok(ClientHello { body, fields, end: found.end }),
         Err(Fault { kind, at }) => Err(PeekError::malformed(kind, stream_offset(input, MESSAGE_HEADER + at))),
     }
 }
@@ -67,11 +63,7 @@ fn locate(input: &[u8], limit: usize) -> Result<Located, PeekError> {
     let mut len = MESSAGE_HEADER; // of the message, as far as it is known
     loop {
         let Some(record) = record_len(&input[at..], at)? else {
-            let lacking = if at == 0 {
-                0
-            } else {
-                with_headers(len - got, MAX_RECORD)
-            };
+            let lacking = if at == 0 { 0 } else { with_headers(len - got, MAX_RECORD) };
             return Err(PeekError::NeedMore(RECORD_HEADER - (input.len() - at) + lacking));
         };
         let start = at + RECORD_HEADER;
@@ -91,10 +83,7 @@ fn locate(input: &[u8], limit: usize) -> Result<Located, PeekError> {
             }
         }
         if got + here.len() >= len {
-            return Ok(Located {
-                len,
-                end: start + len - got,
-            });
+            return Ok(Located { len, end: start + len - got });
         }
         got += here.len();
         if here.len() < record {

@@ -10,12 +10,13 @@ use crate::name_map::NameMap;
 use crate::secret::{self, SecretError};
 use crate::server_name::ServerName;
 use crate::store::{CertStore, Policy};
-use route_match::ingress::{Dialect, ServedIngresses, UnknownClass, served};
-use std::borrow::ToOwned;
+use route_match::ingress::{
+    Dialect, ServedIngresses, ServiceBackend, Unavailable, UnknownClass, rule_hosts, served, service_backend,
+};
 use std::collections::BTreeMap;
 use std::string::ToString;
 use std::vec::Vec;
-use svc_model::api::{Ingress, IngressBackend, IngressTls as TlsEntry, IntOrString, Secret, Service};
+use svc_model::api::{Ingress, IngressBackend, IngressTls as TlsEntry, Secret};
 use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Resource};
 
 /// A host of a rule has the forms of a certificate's name: exact, or a wildcard for one label.
@@ -34,18 +35,10 @@ impl IngressTls {
     /// [`NameMap::new`] explains: random where tenants choose their hosts.
     pub fn new(cluster: &Cluster, controller: &ServedIngresses<'_>, seed: u64) -> IngressTls {
         let nginx = controller.dialect == Dialect::Nginx;
-        let compiler = Compiler {
-            cluster,
-            prefix: nginx.then_some(&*controller.flags.annotations_prefix),
-            passthrough: controller.flags.enable_ssl_passthrough,
-            secrets: Secrets {
-                cluster,
-                known: BTreeMap::new(),
-                loaded: Vec::new(),
-            },
-        };
+        let compiler =
+            Compiler { cluster, controller, secrets: Secrets { cluster, known: BTreeMap::new(), loaded: Vec::new() } };
         let default = controller.flags.default_ssl_certificate.as_ref().filter(|_| nginx);
-        compiler.compile(&controller.ingresses, default, seed)
+        compiler.compile(default, seed)
     }
 }
 
@@ -59,21 +52,14 @@ impl IngressTls {
 /// [`UnknownClass`] when the cluster knows no such class.
 pub fn certificates_by_their_names(cluster: &Cluster, class: &str) -> Result<CertStore<ObjectRef>, UnknownClass> {
     let controller = served(cluster, class)?;
-    let mut secrets = Secrets {
-        cluster,
-        known: BTreeMap::new(),
-        loaded: Vec::new(),
-    };
+    let mut secrets = Secrets { cluster, known: BTreeMap::new(), loaded: Vec::new() };
     for ingress in &controller.ingresses {
         for entry in &ingress.spec.tls {
             secrets.load(ingress.namespace(), &entry.secret_name);
         }
     }
     let mut builder = CertStore::builder();
-    builder.policy(Policy {
-        common_name: CommonName::Always,
-        ..Policy::default()
-    });
+    builder.policy(Policy { common_name: CommonName::Always, ..Policy::default() });
     for LoadedSecret { reference, facts } in secrets.loaded {
         builder.add(facts, reference);
     }
@@ -82,15 +68,12 @@ pub fn certificates_by_their_names(cluster: &Cluster, class: &str) -> Result<Cer
 
 struct Compiler<'c> {
     cluster: &'c Cluster,
-    /// The prefix of annotations, where the dialect has any.
-    prefix: Option<&'c str>,
-    passthrough: bool,
+    controller: &'c ServedIngresses<'c>,
     secrets: Secrets<'c>,
 }
 
 /// What the Ingresses say of one host, in their order.
 struct Host<'c> {
-    text: &'c str,
     /// The first Ingress with the host: it makes the server.
     creator: &'c Ingress,
     /// The first one of them with a tls section.
@@ -102,8 +85,8 @@ struct Host<'c> {
 }
 
 impl<'c> Compiler<'c> {
-    fn compile(mut self, ingresses: &[&'c Ingress], default: Option<&NamespacedName>, seed: u64) -> IngressTls {
-        let hosts = self.hosts(ingresses);
+    fn compile(mut self, default: Option<&NamespacedName>, seed: u64) -> IngressTls {
+        let hosts = self.hosts();
         let mut servers = Vec::new();
         let mut entries = Vec::new();
         let mut aliases = Vec::new();
@@ -119,26 +102,19 @@ impl<'c> Compiler<'c> {
                         }
                         _ => false,
                     };
-                    aliases.push((
-                        name,
-                        Entry::Alias {
-                            alias: alias.into(),
-                            server: servers.len(),
-                            covered,
-                        },
-                    ));
+                    aliases.push((name, Entry::Alias { alias: alias.into(), server: servers.len(), covered }));
                 }
             }
             entries.push((pattern.clone(), Entry::Server(servers.len())));
             servers.push(Server {
-                host: host.text.to_ascii_lowercase().into(),
+                host: pattern.to_string().into(),
                 ingress: host.tls.unwrap_or(host.creator).reference(),
                 certificate,
                 passthrough: self.passthrough(pattern, host),
             });
         }
         let default = self.default_certificate(default);
-        let tls_hosts = ingresses.iter().flat_map(|ingress| {
+        let tls_hosts = self.controller.ingresses.iter().flat_map(|ingress| {
             let hosts = ingress.spec.tls.iter().flat_map(|entry| &entry.hosts);
             hosts.map(|host| (HostPattern::new(host.as_bytes()), ingress.reference()))
         });
@@ -151,37 +127,34 @@ impl<'c> Compiler<'c> {
         }
     }
 
-    /// The hosts of the rules. A rule without host, and one whose host no server name can equal, adds none.
-    fn hosts(&self, ingresses: &[&'c Ingress]) -> BTreeMap<HostPattern, Host<'c>> {
+    /// The hosts of the rules. A rule without host, and one whose host the API server refuses or no server name can equal,
+    /// adds none.
+    fn hosts(&self) -> BTreeMap<HostPattern, Host<'c>> {
         let mut hosts: BTreeMap<HostPattern, Host<'c>> = BTreeMap::new();
-        for &ingress in ingresses {
-            if self.flag(ingress, "canary") {
+        for &ingress in &self.controller.ingresses {
+            if self.controller.is_annotated(ingress, "canary") {
                 continue;
             }
             for rule in &ingress.spec.rules {
-                let pattern = HostPattern::new(rule.host.as_bytes());
-                if pattern.is_inert() {
+                let Some(hosts_of_rule) = rule_hosts(rule) else {
                     continue;
-                }
-                let text = rule.host.as_str();
-                let new = Host {
-                    text,
-                    creator: ingress,
-                    tls: None,
-                    aliases: "",
-                    root: None,
                 };
+                let pattern = HostPattern::new(hosts_of_rule.to_string().as_bytes());
+                if pattern.is_inert() {
+                    continue; // any host too, which is written `*`
+                }
+                let new = Host { creator: ingress, tls: None, aliases: "", root: None };
                 let host = hosts.entry(pattern).or_insert(new);
                 if host.tls.is_none() && !ingress.spec.tls.is_empty() {
                     host.tls = Some(ingress);
                 }
                 if host.aliases.is_empty() {
-                    host.aliases = self.annotation(ingress, "server-alias").unwrap_or_default();
+                    host.aliases = self.controller.annotation(ingress, "server-alias").unwrap_or_default().trim();
                 }
                 let paths = rule.http.iter().flat_map(|http| &http.paths);
                 for path in paths.filter(|path| matches!(path.path.as_str(), "" | "/")) {
-                    let exact = path.path_type.as_deref() == Some("Exact");
-                    if host.root.is_none() && !exact && service_of(&path.backend).is_some() {
+                    let prefix = matches!(path.path_type.as_deref(), Some("Prefix" | "ImplementationSpecific") | None);
+                    if host.root.is_none() && prefix && self.backend(ingress, &path.backend).is_some() {
                         host.root = Some((ingress, &path.backend));
                     }
                 }
@@ -195,22 +168,14 @@ impl<'c> Compiler<'c> {
             return ServerCertificate::Undecided;
         };
         let tls = &ingress.spec.tls;
-        let lists = |entry: &&TlsEntry| {
-            entry
-                .hosts
-                .iter()
-                .any(|host| HostPattern::new(host.as_bytes()) == *pattern)
-        };
+        let lists = |entry: &&TlsEntry| entry.hosts.iter().any(|host| HostPattern::new(host.as_bytes()) == *pattern);
         let Some(entry) = tls.iter().find(lists) else {
             let by_san = tls.iter().find_map(|entry| {
                 let secret = self.secrets.load(ingress.namespace(), &entry.secret_name)?.ok()?;
                 covers(&self.secrets.loaded[secret].facts, pattern, CommonName::Never).then_some(secret)
             });
             return match by_san {
-                Some(secret) => ServerCertificate::Secret {
-                    secret,
-                    by: Named::BySan,
-                },
+                Some(secret) => ServerCertificate::Secret { secret, by: Named::BySan },
                 None => ServerCertificate::Default(WhyDefault::NoEntry),
             };
         };
@@ -220,10 +185,7 @@ impl<'c> Compiler<'c> {
             None => WhyDefault::Missing(reference()),
             Some(Err(error)) => WhyDefault::Unusable(reference(), error),
             Some(Ok(secret)) if covers(&self.secrets.loaded[secret].facts, pattern, CommonName::WithoutSan) => {
-                return ServerCertificate::Secret {
-                    secret,
-                    by: Named::ByHost,
-                };
+                return ServerCertificate::Secret { secret, by: Named::ByHost };
             }
             Some(Ok(secret)) => WhyDefault::NotCovered(secret),
         })
@@ -233,10 +195,10 @@ impl<'c> Compiler<'c> {
     /// the first such path, else the default backend of the same Ingress.
     fn passthrough(&self, pattern: &HostPattern, host: &Host<'c>) -> Passthrough {
         let ingress = host.creator;
-        if !self.flag(ingress, "ssl-passthrough") {
+        if !self.controller.is_annotated(ingress, "ssl-passthrough") {
             return Passthrough::Unasked;
         }
-        if !self.passthrough {
+        if !self.controller.flags.enable_ssl_passthrough {
             return Passthrough::NeedsFlag;
         }
         if pattern.exact().is_none() {
@@ -244,31 +206,20 @@ impl<'c> Compiler<'c> {
         }
         let spec = &ingress.spec;
         let default = || Some((ingress, spec.default_backend.as_ref().or(spec.backend.as_ref())?));
-        let backend = host
-            .root
-            .or_else(default)
-            .and_then(|(owner, backend)| self.backend(owner, backend));
+        let backend = host.root.or_else(default).and_then(|(owner, backend)| self.backend(owner, backend));
         match backend {
-            Some(backend) => Passthrough::To {
+            Some(Ok(to)) => Passthrough::To {
                 ingress: ingress.reference(),
-                backend: [backend],
+                backend: [Backend { service: to.service, port: to.port, p: 1.0 }],
             },
-            None => Passthrough::NoService,
+            Some(Err(why)) => Passthrough::Nowhere(Some(why)),
+            None => Passthrough::Nowhere(None),
         }
     }
 
-    fn backend(&self, ingress: &Ingress, backend: &IngressBackend) -> Option<Backend> {
-        let (name, port) = service_of(backend)?;
-        let service: &Service = self.cluster.get(ingress.namespace(), name)?;
-        let port = match port {
-            IntOrString::Int(number) => number,
-            IntOrString::String(name) => service.spec.ports.iter().find(|port| port.name == name)?.port,
-        };
-        Some(Backend {
-            service: service.reference(),
-            port: port.try_into().ok()?,
-            p: 1.0,
-        })
+    /// The Service of a backend, whether or not it has endpoints; `None` for a backend that is no Service.
+    fn backend(&self, ingress: &Ingress, backend: &IngressBackend) -> Option<Result<ServiceBackend, Unavailable>> {
+        service_backend(self.cluster, self.controller.dialect, ingress.namespace(), backend)
     }
 
     fn default_certificate(&mut self, flag: Option<&NamespacedName>) -> DefaultCertificate {
@@ -281,31 +232,6 @@ impl<'c> Compiler<'c> {
             None => DefaultCertificate::Own(Some((flag.clone(), None))),
         }
     }
-
-    fn annotation(&self, ingress: &'c Ingress, name: &str) -> Option<&'c str> {
-        let mut key = self.prefix?.to_owned();
-        key.push('/');
-        key.push_str(name);
-        ingress.metadata.annotations.get(&key).map(|value| value.trim())
-    }
-
-    /// A boolean annotation, as Go's `strconv.ParseBool` reads it.
-    fn flag(&self, ingress: &'c Ingress, name: &str) -> bool {
-        matches!(
-            self.annotation(ingress, name),
-            Some("1" | "t" | "T" | "true" | "TRUE" | "True")
-        )
-    }
-}
-
-/// The Service and port of a backend of either API version.
-fn service_of(backend: &IngressBackend) -> Option<(&str, IntOrString)> {
-    let (name, port) = match &backend.service {
-        Some(service) if service.port.name.is_empty() => (&service.name, IntOrString::Int(service.port.number)),
-        Some(service) => (&service.name, IntOrString::String(service.port.name.clone())),
-        None => (&backend.service_name, backend.service_port.clone()?),
-    };
-    (!name.is_empty()).then_some((name, port))
 }
 
 /// Whether a certificate covers a rule host. A wildcard host is covered by the very same wildcard alone.
@@ -332,10 +258,7 @@ impl Secrets<'_> {
         }
         let secret: &Secret = self.cluster.get(namespace, name)?;
         let result = secret::load(secret).map(|pair| {
-            self.loaded.push(LoadedSecret {
-                reference: secret.reference(),
-                facts: pair.facts,
-            });
+            self.loaded.push(LoadedSecret { reference: secret.reference(), facts: pair.facts });
             self.loaded.len() - 1
         });
         self.known.insert(key, result.clone());

@@ -18,37 +18,18 @@ pub struct Reason<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Step<'a> {
     Server(&'a Server),
-    Alias {
-        alias: &'a str,
-        server: &'a Server,
-    },
-    Wildcard {
-        without: Without<'a>,
-        wildcard: &'a str,
-        server: &'a Server,
-    },
-    Nothing {
-        without: Without<'a>,
-        table: &'a IngressTls,
-    },
+    Alias { alias: &'a str, server: &'a Server },
+    Wildcard { without: Without<'a>, wildcard: &'a str, server: &'a Server },
+    Nothing { without: Without<'a>, table: &'a IngressTls },
     NoName(&'a Sni),
 }
 
 /// What came of it.
 #[derive(Clone, Copy)]
 pub(super) enum Outcome<'a> {
-    Secret {
-        secret: &'a ObjectRef,
-        by: Named,
-    },
-    Default {
-        why: Option<&'a WhyDefault>,
-        table: &'a IngressTls,
-    },
-    Passthrough {
-        ingress: &'a ObjectRef,
-        to: &'a Backend,
-    },
+    Secret { secret: &'a ObjectRef, by: Named },
+    Default { why: Option<&'a WhyDefault>, table: &'a IngressTls },
+    Passthrough { ingress: &'a ObjectRef, to: &'a Backend },
     Unverifiable(CertificateRef<'a>),
 }
 
@@ -63,10 +44,9 @@ impl<'a> Step<'a> {
     /// The Ingress that lists the name in `spec.tls` though no Ingress has a rule for it.
     fn in_tls_of(self) -> Option<&'a ObjectRef> {
         match self {
-            Step::Nothing {
-                without: Without::Rule(name),
-                table,
-            } => table.tls_only.get(name).map(|(_, ingress)| ingress),
+            Step::Nothing { without: Without::Rule(name), table } => {
+                table.tls_only.get(name).map(|(_, ingress)| ingress)
+            }
             _ => None,
         }
     }
@@ -128,17 +108,10 @@ impl fmt::Display for Reason<'_> {
                 table.default.fmt(f, table)?;
             }
             Outcome::Passthrough { ingress, to } => {
-                write!(
-                    f,
-                    " is passed through undecrypted by {ingress} to {} port {}",
-                    to.service, to.port
-                )?;
+                write!(f, " is passed through undecrypted by {ingress} to {} port {}", to.service, to.port)?;
             }
             Outcome::Unverifiable(certificate) => {
-                write!(
-                    f,
-                    "; refused, since the client verifies no key like that of {certificate}"
-                )?;
+                write!(f, "; refused, since the client verifies no key like that of {certificate}")?;
             }
         }
         match server.map(|server| &server.passthrough) {
@@ -146,12 +119,10 @@ impl fmt::Display for Reason<'_> {
                 write!(f, "; ssl-passthrough has no effect without --enable-ssl-passthrough")
             }
             Some(Passthrough::Wildcard) => write!(f, "; ssl-passthrough has no effect on a wildcard host"),
-            Some(Passthrough::NoService) => {
-                write!(
-                    f,
-                    "; ssl-passthrough has no effect, since its path / leads to no Service that exists"
-                )
+            Some(Passthrough::Nowhere(None)) => {
+                write!(f, "; ssl-passthrough has no effect, since its path / leads to no Service")
             }
+            Some(Passthrough::Nowhere(Some(why))) => write!(f, "; ssl-passthrough has no effect, since {why}"),
             _ => Ok(()),
         }
     }
@@ -162,19 +133,12 @@ impl fmt::Display for Step<'_> {
         match self {
             Step::Server(server) => write!(f, "rule host {}", server.host),
             Step::Alias { alias, server } => write!(f, "alias {alias} of rule host {}", server.host),
-            Step::Wildcard {
-                without,
-                wildcard,
-                server,
-            } => {
+            Step::Wildcard { without, wildcard, server } => {
                 write!(f, "{without}; wildcard {wildcard} used: rule host {}", server.host)
             }
             Step::Nothing { without, .. } => match (without, self.in_tls_of()) {
                 (Without::Rule(name), Some(ingress)) => {
-                    write!(
-                        f,
-                        "spec.tls of {ingress} lists {name}, or a wildcard for it, but no rule does"
-                    )
+                    write!(f, "spec.tls of {ingress} lists {name}, or a wildcard for it, but no rule does")
                 }
                 _ => write!(f, "{without}, and no wildcard serves it"),
             },
@@ -191,10 +155,7 @@ impl fmt::Display for Without<'_> {
             Without::Rule(name) => write!(f, "there is no rule host {name}"),
             Without::Tls(host) => write!(f, "rule host {host} has no tls section"),
             Without::Covered { alias, of } => {
-                write!(
-                    f,
-                    "alias {alias} of rule host {of} is not covered by a certificate of that host"
-                )
+                write!(f, "alias {alias} of rule host {of} is not covered by a certificate of that host")
             }
         }
     }
@@ -206,22 +167,13 @@ impl WhyDefault {
         match self {
             WhyDefault::NoSecretName => write!(f, " of {ingress}, whose tls entry for it has no secretName"),
             WhyDefault::NoEntry => {
-                write!(
-                    f,
-                    " of {ingress}, no tls entry of which lists it or has a certificate that covers it"
-                )
+                write!(f, " of {ingress}, no tls entry of which lists it or has a certificate that covers it")
             }
             WhyDefault::Missing(secret) => {
-                write!(
-                    f,
-                    " of {ingress}, whose tls entry for it names {secret}, which does not exist"
-                )
+                write!(f, " of {ingress}, whose tls entry for it names {secret}, which does not exist")
             }
             WhyDefault::Unusable(secret, error) => {
-                write!(
-                    f,
-                    " of {ingress}, whose tls entry for it names {secret}, which cannot be used: {error}"
-                )
+                write!(f, " of {ingress}, whose tls entry for it names {secret}, which cannot be used: {error}")
             }
             WhyDefault::NotCovered(secret) => {
                 let secret = &table.secrets[*secret];
@@ -246,10 +198,7 @@ impl DefaultCertificate {
             DefaultCertificate::Own(None) => Ok(()),
             DefaultCertificate::Secret(secret) => write!(f, " of the controller, {}", table.secrets[*secret].reference),
             DefaultCertificate::Own(Some((name, None))) => {
-                write!(
-                    f,
-                    " made by the controller, since Secret {name} of --default-ssl-certificate does not exist"
-                )
+                write!(f, " made by the controller, since Secret {name} of --default-ssl-certificate does not exist")
             }
             DefaultCertificate::Own(Some((name, Some(error)))) => {
                 write!(

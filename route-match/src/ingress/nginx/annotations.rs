@@ -35,14 +35,7 @@ pub(super) struct Annotations<'c> {
 
 impl<'c> Annotations<'c> {
     pub(super) fn of(ingress: &'c Ingress, prefix: &str) -> Self {
-        let text = |key: &str| {
-            let value = ingress
-                .metadata
-                .annotations
-                .iter()
-                .find(|(name, _)| name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) == Some(key));
-            value.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-        };
+        let text = |key: &str| annotation(ingress, prefix, key);
         let boolean = |key| text(key).and_then(parse_bool);
         let is_true = |key| boolean(key) == Some(true);
         let rewrite_target = text("rewrite-target").filter(|target| is_path_with_groups(target));
@@ -60,10 +53,7 @@ impl<'c> Annotations<'c> {
             preserve_trailing_slash: is_true("preserve-trailing-slash"),
             from_to_www: is_true("from-to-www-redirect"),
             aliases: text("server-alias").map_or_else(Vec::new, |list| {
-                list.split(',')
-                    .map(str::trim)
-                    .filter(|alias| !alias.is_empty())
-                    .collect()
+                list.split(',').map(str::trim).filter(|alias| !alias.is_empty()).collect()
             }),
             default_backend: text("default-backend"),
             service_upstream: is_true("service-upstream"),
@@ -71,6 +61,14 @@ impl<'c> Annotations<'c> {
             unmodelled: unmodelled(&text, rewrite_target),
         }
     }
+}
+
+/// The value of the annotation `PREFIX/KEY`; an empty one counts as absent.
+pub(in crate::ingress) fn annotation<'c>(ingress: &'c Ingress, prefix: &str, key: &str) -> Option<&'c str> {
+    let mut annotations = ingress.metadata.annotations.iter();
+    let is_key = |name: &str| name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) == Some(key);
+    let (_, value) = annotations.find(|(name, _)| is_key(name))?;
+    (!value.is_empty()).then_some(value)
 }
 
 /// The unconditional redirect; the temporal one goes first. Only URLs of HTTP count.
@@ -82,14 +80,8 @@ fn redirect<'c>(text: &impl Fn(&str) -> Option<&'c str>) -> Option<Redirect> {
     .into_iter()
     .find_map(|(annotation, code_key, default, accepted)| {
         let location = text(annotation).filter(|url| url.starts_with("http://") || url.starts_with("https://"))?;
-        let code = text(code_key)
-            .and_then(|code| code.parse().ok())
-            .filter(|code| accepted.contains(code));
-        Some(Redirect {
-            annotation,
-            code: code.unwrap_or(default),
-            location: location.into(),
-        })
+        let code = text(code_key).and_then(|code| code.parse().ok()).filter(|code| accepted.contains(code));
+        Some(Redirect { annotation, code: code.unwrap_or(default), location: location.into() })
     })
 }
 
@@ -113,8 +105,7 @@ fn unmodelled<'c>(text: &impl Fn(&str) -> Option<&'c str>, rewrite_target: Optio
 
 /// The characters that ingress-nginx allows in paths that may name groups of an expression.
 fn is_path_with_groups(text: &str) -> bool {
-    text.bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-._~/:$".contains(&b))
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/:$".contains(&b))
 }
 
 /// The redirect whose URL holds a character that ingress-nginx does not allow there; it then drops the whole Ingress
@@ -125,24 +116,17 @@ pub(in crate::ingress) fn malformed_redirect<'c>(ingress: &'c Ingress, prefix: &
         matches!(key, Some("temporal-redirect" | "permanent-redirect"))
     });
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:,?&=".contains(&b);
-    redirects
-        .into_iter()
-        .find(|(_, url)| !url.bytes().all(allowed))
-        .map(|(name, _)| name.as_str())
+    redirects.into_iter().find(|(_, url)| !url.bytes().all(allowed)).map(|(name, _)| name.as_str())
 }
 
 /// Whether a text names an nginx variable (`$host`), not a group (`$1`).
 fn has_variable(text: &str) -> bool {
-    text.as_bytes()
-        .windows(2)
-        .any(|pair| pair[0] == b'$' && (pair[1].is_ascii_alphabetic() || pair[1] == b'_'))
+    text.as_bytes().windows(2).any(|pair| pair[0] == b'$' && (pair[1].is_ascii_alphabetic() || pair[1] == b'_'))
 }
 
 /// The keys of annotations that bear on answers and are not modelled.
 pub(in crate::ingress) fn unmodelled_annotations() -> impl Iterator<Item = &'static str> {
-    UNMODELLED
-        .into_iter()
-        .chain(["canary", "x-forwarded-prefix", "mirror-target"])
+    UNMODELLED.into_iter().chain(["canary", "x-forwarded-prefix", "mirror-target"])
 }
 
 /// Whether a key is that of raw nginx configuration (CVE-2021-25742), which is not modelled.

@@ -19,19 +19,19 @@ use crate::regex::{Anchor, Regex};
 use crate::router::{Router, RouterBuilder};
 use crate::rule::Rule;
 
-use super::backend::{BackendRef, PortRef, first_port, resolve};
+use super::backend::{BackendRef, Services};
 use super::class::{Dialect, ServedIngresses};
-use super::decision::{ServiceBackend, Unavailable};
+use super::decision::Unavailable;
 use super::location::{Detour, HttpsRedirect, Location, Policy, Rewrite, Target};
 use super::read::{self, PathType};
 use annotations::Annotations;
-pub(super) use annotations::{has_snippet_suffix, malformed_redirect, unmodelled_annotations, uses_regex};
+pub(super) use annotations::{annotation, has_snippet_suffix, malformed_redirect, unmodelled_annotations, uses_regex};
 
 /// The compiled tables of an ingress-nginx controller.
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
     pub(super) router: Router<Location>,
-    /// The hosts with a certificate.
+    /// The hosts that some Ingress lists in its `tls`.
     pub(super) certified: HostTable<()>,
 }
 
@@ -42,6 +42,7 @@ struct Server<'c> {
     places: BTreeMap<(&'c str, PathType), usize>,
     aliases: Vec<&'c str>,
     from_to_www: bool,
+    /// What the Ingress that creates the server says.
     ssl_passthrough: bool,
 }
 
@@ -73,12 +74,9 @@ enum Precedence<'c> {
 
 pub(super) fn compile(cluster: &Cluster, served: &ServedIngresses<'_>) -> Tables {
     let prefix = &served.flags.annotations_prefix;
-    let ingresses: Vec<(&Ingress, Annotations<'_>)> = served
-        .ingresses
-        .iter()
-        .map(|ingress| (*ingress, Annotations::of(ingress, prefix)))
-        .collect();
-    let controller = Controller { cluster, served };
+    let ingresses: Vec<(&Ingress, Annotations<'_>)> =
+        served.ingresses.iter().map(|ingress| (*ingress, Annotations::of(ingress, prefix))).collect();
+    let controller = Controller { served, services: Services::new(cluster, Dialect::Nginx) };
     let servers = controller.servers(&ingresses);
 
     let mut builder = RouterBuilder::new();
@@ -105,43 +103,29 @@ pub(super) fn compile(cluster: &Cluster, served: &ServedIngresses<'_>) -> Tables
                 && !builder.contains(&twin)
             {
                 let detour = Some(Detour::Www(host.as_str().into()));
-                let policy = Policy {
-                    detour,
-                    ..Policy::default()
-                };
-                let location = Location {
-                    route: None,
-                    rule: None,
-                    target: Target::NotFound,
-                    policy,
-                };
+                let policy = Policy { detour, ..Policy::default() };
+                let location = Location { route: None, rule: None, target: Target::NotFound, policy };
                 builder.rule(twin, Rule::new(Precedence::Exact, PathPattern::any(), location));
             }
         }
     }
-    Tables {
-        router: builder.build(),
-        certified: certified(served, &servers),
-    }
+    Tables { router: builder.build(), certified: certified(served) }
 }
 
-/// The servers whose host some Ingress lists in its `tls`.
-fn certified(served: &ServedIngresses<'_>, servers: &BTreeMap<HostPattern, Server<'_>>) -> HostTable<()> {
-    let tls = served
-        .ingresses
-        .iter()
-        .flat_map(|ingress| &ingress.spec.tls)
-        .flat_map(|tls| &tls.hosts);
+/// The hosts that some Ingress lists in its `tls`: a missing or unusable Secret means the default certificate. An entry
+/// without hosts lists none.
+fn certified(served: &ServedIngresses<'_>) -> HostTable<()> {
+    let tls = served.ingresses.iter().flat_map(|ingress| &ingress.spec.tls).flat_map(|tls| &tls.hosts);
     let listed: BTreeSet<HostPattern> = tls
         .filter_map(|host| HostPattern::parse(host, WildcardDepth::One).ok())
+        .filter(|host| *host != HostPattern::Any)
         .collect();
-    let named = |host: &&HostPattern| **host != HostPattern::Any && listed.contains(*host);
-    HostTable::new(servers.keys().filter(named).map(|host| (host.clone(), ())))
+    HostTable::new(listed.into_iter().map(|host| (host, ())))
 }
 
 struct Controller<'c> {
-    cluster: &'c Cluster,
     served: &'c ServedIngresses<'c>,
+    services: Services<'c>,
 }
 
 impl<'c> Controller<'c> {
@@ -153,11 +137,12 @@ impl<'c> Controller<'c> {
         for (ingress, annotations) in mains() {
             for rule in &ingress.spec.rules {
                 let Ok(host) = read::rule_host(rule) else { continue };
-                let server = servers
-                    .entry(host)
-                    .or_insert_with(|| Server::new(self.implicit(Some((ingress, annotations)))));
+                let server = servers.entry(host).or_insert_with(|| {
+                    let mut server = Server::new(self.implicit(Some((ingress, annotations))));
+                    server.ssl_passthrough = self.served.flags.enable_ssl_passthrough && annotations.ssl_passthrough;
+                    server
+                });
                 server.from_to_www |= annotations.from_to_www;
-                server.ssl_passthrough |= self.served.flags.enable_ssl_passthrough && annotations.ssl_passthrough;
                 if server.aliases.is_empty() {
                     server.aliases.clone_from(&annotations.aliases);
                 }
@@ -167,15 +152,8 @@ impl<'c> Controller<'c> {
                 && let Some(target) = self.default_of(ingress, annotations)
             {
                 // The catch-all does not take the redirects and rewrites of this Ingress.
-                let root = Draft {
-                    implicit: false,
-                    ingress: Some(ingress),
-                    target,
-                    ..self.implicit(None)
-                };
-                let server = servers
-                    .entry(HostPattern::Any)
-                    .or_insert_with(|| Server::new(self.implicit(None)));
+                let root = Draft { implicit: false, ingress: Some(ingress), target, ..self.implicit(None) };
+                let server = servers.entry(HostPattern::Any).or_insert_with(|| Server::new(self.implicit(None)));
                 // All that a server has at this stage is its `/`.
                 server.locations[0] = root;
                 catch_all_taken = true;
@@ -237,7 +215,7 @@ impl<'c> Controller<'c> {
     /// The controller's default backend; without ready endpoints it is the built-in 404.
     fn default_backend(&self) -> Target {
         let service = self.served.flags.default_backend_service.as_ref();
-        match service.map(|service| first_port(self.cluster, service)) {
+        match service.map(|service| self.services.first_port(service)) {
             Some(Ok(backend)) => Ok(backend).into(),
             Some(Err(_)) | None => Target::NotFound,
         }
@@ -252,34 +230,12 @@ impl<'c> Controller<'c> {
         let BackendRef::Service(name, port) = backend else {
             return None;
         };
-        let found = self
-            .service(ingress, name, port, annotations.service_upstream)
-            .or_else(|why| {
-                let fallback = annotations
-                    .default_backend
-                    .map(|name| NamespacedName::new(ingress.namespace(), name));
-                fallback
-                    .and_then(|fallback| first_port(self.cluster, &fallback).ok())
-                    .ok_or(why)
+        let found =
+            self.services.resolve(ingress.namespace(), name, port, annotations.service_upstream).or_else(|why| {
+                let fallback = annotations.default_backend.map(|name| NamespacedName::new(ingress.namespace(), name));
+                fallback.and_then(|fallback| self.services.first_port(&fallback).ok()).ok_or(why)
             });
         Some(found.into())
-    }
-
-    fn service(
-        &self,
-        ingress: &Ingress,
-        name: &str,
-        port: PortRef<'_>,
-        by_cluster_ip: bool,
-    ) -> Result<ServiceBackend, Unavailable> {
-        resolve(
-            self.cluster,
-            Dialect::Nginx,
-            ingress.namespace(),
-            name,
-            port,
-            by_cluster_ip,
-        )
     }
 }
 
@@ -310,6 +266,11 @@ impl<'c> Server<'c> {
         }
     }
 
+    /// The location `/`, with which a server begins.
+    fn root(&self) -> &Draft<'c> {
+        &self.locations[0]
+    }
+
     fn location(&mut self, path: &read::RulePath<'_>) -> Option<&mut Draft<'c>> {
         let at = *self.places.get(&(path.text, path.path_type))?;
         Some(&mut self.locations[at])
@@ -327,43 +288,39 @@ impl<'c> Server<'c> {
     fn add_to(&self, builder: &mut RouterBuilder<Precedence<'c>, Location>, host: &HostPattern) {
         builder.host(host.clone());
         let app_root = self.locations.iter().find_map(|draft| draft.annotations?.app_root);
+        // Bytes are passed on to the Service of `/`, by the very host: not to wildcards and aliases.
+        let passthrough = match host {
+            HostPattern::Exact(host) if self.ssl_passthrough && self.root().leads_to_service() => Some(host),
+            _ => None,
+        };
         let regex_mode = self.regex_mode();
         for draft in &self.locations {
             let mut location = draft.location();
             location.policy.app_root = app_root.map(Into::into);
-            location.policy.ssl_passthrough = self.ssl_passthrough;
+            location.policy.ssl_passthrough = passthrough.cloned();
             if regex_mode {
                 // A pattern that cannot be compiled never matches.
-                if let Ok(regex) = Regex::ignoring_case(draft.path, Anchor::Start) {
+                if let Ok(regex) = Regex::ignoring_case(draft.path, Anchor::Caret) {
                     let key = Precedence::Regex(Reverse(draft.path.len()), Reverse(draft.path));
                     builder.rule(host.clone(), Rule::new(key, PathPattern::regex(regex), location));
                 }
                 continue;
             }
-            if let Some(bare) = draft
-                .path
-                .strip_suffix('/')
-                .filter(|bare| !bare.is_empty() && !self.claims(bare))
-            {
+            if let Some(bare) = draft.path.strip_suffix('/').filter(|bare| !bare.is_empty() && !self.claims(bare)) {
                 let mut redirect = location.clone();
                 redirect.policy.detour = Some(Detour::TrailingSlash(draft.path.into()));
-                builder.rule(
-                    host.clone(),
-                    Rule::new(Precedence::Exact, PathPattern::exact(bare), redirect),
-                );
+                builder.rule(host.clone(), Rule::new(Precedence::Exact, PathPattern::exact(bare), redirect));
             }
             let (key, pattern) = match draft.path_type {
                 PathType::Exact => (Precedence::Exact, PathPattern::exact(draft.path)),
                 PathType::Prefix if draft.path == "/" => (Precedence::Prefix(Reverse(1)), PathPattern::any()),
-                PathType::Prefix if draft.path.ends_with('/') => (
-                    Precedence::Prefix(Reverse(draft.path.len())),
-                    PathPattern::text_prefix(draft.path),
-                ),
+                PathType::Prefix if draft.path.ends_with('/') => {
+                    (Precedence::Prefix(Reverse(draft.path.len())), PathPattern::text_prefix(draft.path))
+                }
                 // nginx gets two locations of it, `P/` as text and `P` exactly.
-                PathType::Prefix => (
-                    Precedence::Prefix(Reverse(draft.path.len() + 1)),
-                    PathPattern::prefix(draft.path),
-                ),
+                PathType::Prefix => {
+                    (Precedence::Prefix(Reverse(draft.path.len() + 1)), PathPattern::prefix(draft.path))
+                }
             };
             builder.rule(host.clone(), Rule::new(key, pattern, location));
         }
@@ -372,51 +329,36 @@ impl<'c> Server<'c> {
     /// Whether some location takes exactly this path.
     fn claims(&self, path: &str) -> bool {
         let types = [PathType::Exact, PathType::Prefix];
-        types
-            .into_iter()
-            .any(|path_type| self.places.contains_key(&(path, path_type)))
+        types.into_iter().any(|path_type| self.places.contains_key(&(path, path_type)))
     }
 }
 
 impl Draft<'_> {
+    /// Whether an Ingress names a Service for it that exists, with or without a ready endpoint.
+    fn leads_to_service(&self) -> bool {
+        let exists = matches!(self.target, Target::Service(_) | Target::Unavailable(Unavailable::NoEndpoints(_)));
+        exists && self.ingress.is_some()
+    }
+
     fn location(&self) -> Location {
         let route = self.ingress.map(Resource::reference);
-        Location {
-            route,
-            rule: self.rule,
-            target: self.target.clone(),
-            policy: self.policy(),
-        }
+        Location { route, rule: self.rule, target: self.target.clone(), policy: self.policy() }
     }
 
     fn policy(&self) -> Policy {
         let Some(annotations) = self.annotations else {
-            return Policy {
-                unmodelled: self.canary.then_some("canary"),
-                ..Policy::default()
-            };
+            return Policy { unmodelled: self.canary.then_some("canary"), ..Policy::default() };
         };
         let rewrite_target = annotations.rewrite_target.filter(|target| *target != self.path);
         let challenge = self.path.starts_with("/.well-known/acme-challenge");
         Policy {
-            unmodelled: if self.canary {
-                Some("canary")
-            } else {
-                annotations.unmodelled
-            },
+            unmodelled: if self.canary { Some("canary") } else { annotations.unmodelled },
             redirect: annotations.redirect.clone(),
-            https: if challenge {
-                HttpsRedirect::Never
-            } else {
-                annotations.https
-            },
+            https: if challenge { HttpsRedirect::Never } else { annotations.https },
             preserve_trailing_slash: annotations.preserve_trailing_slash,
             rewrite: rewrite_target.and_then(|target| {
                 let search = Regex::ignoring_case(self.path, Anchor::None).ok()?;
-                Some(Rewrite {
-                    search,
-                    target: target.into(),
-                })
+                Some(Rewrite { search, target: target.into() })
             }),
             ..Policy::default()
         }

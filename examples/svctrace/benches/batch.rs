@@ -84,17 +84,13 @@ fn batch(criterion: &mut Criterion) {
     let text = manifests();
     let questions = questions();
     let world = load(&text);
-    assert!(
-        questions
-            .iter()
-            .all(|question| ask::answer_line(question, &world).get("error").is_none())
-    );
+    assert!(questions.iter().all(|question| ask::answer_line(question.as_bytes(), &world).get("error").is_none()));
     criterion.bench_function("load 1,000 Services", |bencher| bencher.iter(|| load(black_box(&text))));
     criterion.bench_function("answer 10,000 questions", |bencher| {
         bencher.iter(|| {
             questions
                 .iter()
-                .map(|question| ask::answer_line(question, &world).to_string().len())
+                .map(|question| ask::answer_line(question.as_bytes(), &world).to_string().len())
                 .sum::<usize>()
         });
     });

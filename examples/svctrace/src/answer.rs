@@ -11,15 +11,14 @@ pub struct Answer {
     pub headline: String,
     /// How it came about, a line each.
     pub steps: Vec<String>,
+    /// What was considered and passed over, a line each, for those who ask.
+    pub details: Vec<String>,
 }
 
 impl Answer {
     /// An answer with a headline.
     pub fn new(headline: impl Into<String>) -> Answer {
-        Answer {
-            headline: headline.into(),
-            ..Answer::default()
-        }
+        Answer { headline: headline.into(), ..Answer::default() }
     }
 
     /// Sets a key of the object.
@@ -30,11 +29,6 @@ impl Answer {
     /// Adds a step.
     pub fn step(&mut self, step: impl Into<String>) {
         self.steps.push(step.into());
-    }
-
-    /// The reason, if one was given.
-    pub fn reason(&self) -> &str {
-        self.json.get("reason").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Gives the reason: a key of the object, and the last step.

@@ -69,7 +69,11 @@ pub fn run_case(case: &Value) -> Vec<Result<(), String>> {
     if !questions.is_empty() {
         let mut reader = Reader::new(Purpose::Answer);
         reader.text("world", text);
-        let world = World::new(reader.finish(), node);
+        let read = reader.finish();
+        if let Some(fault) = read.findings.iter().find(|finding| finding.field.is_empty()) {
+            return vec![Err(format!("  the world cannot be read: {}\n", fault.finding))];
+        }
+        let world = World::new(read, node);
         for question in questions {
             let answer = ask::answer_value(&question["ask"], &world);
             outcomes.push(verdict(
@@ -93,26 +97,15 @@ fn run_checks(text: &str, wants_clean: bool, checks: &[Value]) -> Vec<Result<(),
     let mut outcomes = Vec::new();
     if wants_clean {
         let clean = !unreadable && !report.fails(FailOn::Error);
-        outcomes.push(verdict(
-            clean,
-            &json!("check"),
-            &json!("no error, exit status 0"),
-            &found["errors"],
-        ));
+        outcomes.push(verdict(clean, &json!("check"), &json!("no error, exit status 0"), &found["errors"]));
     }
     for check in checks {
-        let level = if check["level"] == "warning" {
-            "warnings"
-        } else {
-            "errors"
-        };
+        let level = if check["level"] == "warning" { "warnings" } else { "errors" };
         let mut fact = check.clone();
         if let Some(fact) = fact.as_object_mut() {
             fact.shift_remove("level");
         }
-        let hit = found[level]
-            .as_array()
-            .is_some_and(|found| found.iter().any(|finding| matches(&fact, finding, "")));
+        let hit = found[level].as_array().is_some_and(|found| found.iter().any(|finding| matches(&fact, finding, "")));
         outcomes.push(verdict(hit, &json!("check"), check, &found[level]));
     }
     outcomes
@@ -122,18 +115,14 @@ fn verdict(good: bool, asked: &Value, expected: &Value, answered: &Value) -> Res
     if good {
         return Ok(());
     }
-    Err(format!(
-        "  asked    {asked}\n  expected {expected}\n  answered {answered}\n"
-    ))
+    Err(format!("  asked    {asked}\n  expected {expected}\n  answered {answered}\n"))
 }
 
 /// Lists whose order counts; a DNS answer's does when it holds a CNAME.
 fn is_ordered(key: &str, expected: &[Value]) -> bool {
     match key {
         "tries" | "nameservers" | "searches" => true,
-        "answer" => expected
-            .iter()
-            .any(|record| record.as_str().is_some_and(|record| record.contains(" CNAME "))),
+        "answer" => expected.iter().any(|record| record.as_str().is_some_and(|record| record.contains(" CNAME "))),
         _ => false,
     }
 }
@@ -149,21 +138,9 @@ fn matches(expected: &Value, got: &Value, key: &str) -> bool {
         }),
         (Value::Array(expected), Value::Array(got)) if expected.len() == got.len() => {
             if is_ordered(key, expected) {
-                return expected
-                    .iter()
-                    .zip(got)
-                    .all(|(expected, got)| matches(expected, got, ""));
+                return expected.iter().zip(got).all(|(expected, got)| matches(expected, got, ""));
             }
-            let mut rest: Vec<&Value> = got.iter().collect();
-            expected.iter().all(
-                |expected| match rest.iter().position(|got| matches(expected, got, "")) {
-                    Some(found) => {
-                        rest.remove(found);
-                        true
-                    }
-                    None => false,
-                },
-            )
+            pairs_up(expected, got)
         }
         (Value::Number(expected), Value::Number(got)) => match (expected.as_f64(), got.as_f64()) {
             (Some(expected), Some(got)) => (expected - got).abs() <= 1e-6 * expected.abs().max(got.abs()).max(1.0),
@@ -175,6 +152,30 @@ fn matches(expected: &Value, got: &Value, key: &str) -> bool {
         }
         _ => expected == got,
     }
+}
+
+/// Whether every expected member can have an answered one to itself: a matching, found by augmenting paths.
+fn pairs_up(expected: &[Value], got: &[Value]) -> bool {
+    fn place(want: usize, fits: &[Vec<usize>], taken: &mut [Option<usize>], tried: &mut [bool]) -> bool {
+        for &candidate in &fits[want] {
+            if std::mem::replace(&mut tried[candidate], true) {
+                continue;
+            }
+            let free = match taken[candidate] {
+                None => true,
+                Some(other) => place(other, fits, taken, tried),
+            };
+            if free {
+                taken[candidate] = Some(want);
+                return true;
+            }
+        }
+        false
+    }
+    let fits: Vec<Vec<usize>> =
+        expected.iter().map(|expected| (0..got.len()).filter(|&i| matches(expected, &got[i], "")).collect()).collect();
+    let mut taken = vec![None; got.len()];
+    (0..expected.len()).all(|want| place(want, &fits, &mut taken, &mut vec![false; got.len()]))
 }
 
 fn is_nothing(value: &Value) -> bool {
@@ -198,23 +199,25 @@ mod tests {
             &got,
             ""
         ));
-        assert!(!matches(
-            &json!({"endpoints": [{"addr": "a"}, {"addr": "a"}]}),
-            &got,
-            ""
-        ));
+        assert!(!matches(&json!({"endpoints": [{"addr": "a"}, {"addr": "a"}]}), &got, ""));
         assert!(!matches(&json!({"endpoints": [{"addr": "a"}]}), &got, ""));
         assert!(!matches(&json!({"masquerade": true}), &got, ""));
         assert!(matches(&json!({"x": "1"}), &got, ""));
+        // The loose member must not take the answer that the strict one needs.
+        assert!(matches(&json!({"endpoints": [{"p": 0.5}, {"addr": "b"}]}), &got, ""));
+    }
+
+    #[test]
+    fn a_world_that_cannot_be_read_fails_whatever_is_expected() {
+        let question = json!({"kind": "connect", "src": "10.0.0.1", "dst": "10.0.0.2:80"});
+        let case =
+            json!({"name": "x", "world": "a: [", "queries": [{"ask": question, "expect": {"verdict": "accept"}}]});
+        assert!(run_case(&case).iter().all(Result::is_err));
     }
 
     #[test]
     fn order_counts_for_tries_and_chains_and_env_is_compared_whole() {
-        assert!(!matches(
-            &json!({"tries": ["a", "b"]}),
-            &json!({"tries": ["b", "a"]}),
-            ""
-        ));
+        assert!(!matches(&json!({"tries": ["a", "b"]}), &json!({"tries": ["b", "a"]}), ""));
 
         assert!(!matches(
             &json!({"answer": ["x 5 IN CNAME y", "y A 1"]}),

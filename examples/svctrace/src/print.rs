@@ -33,13 +33,18 @@ pub struct Printer {
     pub format: Format,
     /// The verdict only.
     pub quiet: bool,
+    /// What was passed over as well.
+    pub verbose: bool,
 }
 
 impl Printer {
     /// Prints an answer.
     pub fn answer(&self, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         match self.format {
-            Format::Json | Format::Sarif | Format::Github => json(&Value::Object(answer.json.clone()), out),
+            Format::Github | Format::Sarif => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "--output github and sarif are for check only"))
+            }
+            Format::Json => json(&Value::Object(answer.json.clone()), out),
             Format::Yaml => yaml(&Value::Object(answer.json.clone()), out),
             Format::Text => {
                 let bold = Style::new().bold();
@@ -50,6 +55,9 @@ impl Printer {
                 let width = answer.steps.len().to_string().len();
                 for (number, step) in (1..).zip(&answer.steps) {
                     writeln!(out, "  {number:width$}. {step}")?;
+                }
+                for detail in answer.details.iter().filter(|_| self.verbose) {
+                    writeln!(out, "  {:width$}  {detail}", "")?;
                 }
                 Ok(())
             }
@@ -71,11 +79,7 @@ impl Printer {
                     };
                     let style = Style::new().bold().fg_color(Some(colour.into()));
                     let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
-                    let field = if finding.field.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" {}", finding.field)
-                    };
+                    let field = if finding.field.is_empty() { String::new() } else { format!(" {}", finding.field) };
                     if !self.quiet {
                         writeln!(
                             out,

@@ -1,5 +1,6 @@
 //! What did `check` find? All findings of reading, completing and judging, in the order of the documents.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
@@ -34,11 +35,7 @@ impl Report {
     /// Judges what was read (for [`Purpose::Check`](read::Purpose)). `strict` lists objects of unknown kinds too.
     pub fn new(world: read::World, strict: bool) -> Report {
         let findings = world.with_checks(judge(&world));
-        Report {
-            world,
-            findings,
-            strict,
-        }
+        Report { world, findings, strict }
     }
 
     /// The findings, each with its place.
@@ -113,13 +110,12 @@ fn judge(world: &read::World) -> Vec<svc_model::check::Finding> {
     findings.extend(tls_sni::check::check(&cluster, crate::ask::now()));
     findings.extend(dns_records::kubernetes::check(&cluster));
     let mut completed = cluster;
-    for finding in svc_model::complete(&mut completed) {
-        let known =
-            |other: &svc_model::check::Finding| (&other.object, &other.field) == (&finding.object, &finding.field);
-        if !findings.iter().any(known) {
-            findings.push(finding);
-        }
-    }
+    let completion = svc_model::complete(&mut completed);
+    // What a rule has said already, of the field or of an element of it, is not said again.
+    let said: HashSet<(&str, &str)> =
+        findings.iter().map(|f| (&*f.object, f.field.split_once('[').map_or(&*f.field, |(list, _)| list))).collect();
+    let new: Vec<_> = completion.into_iter().filter(|f| !said.contains(&(&*f.object, &*f.field))).collect();
+    findings.extend(new);
     findings
 }
 
@@ -134,13 +130,7 @@ pub fn github(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         }
         let title = format!("{} {}", finding.object, finding.field);
         properties.push(format!("title={}", escape_property(title.trim_end())));
-        writeln!(
-            out,
-            "::{} {}::{}",
-            finding.level,
-            properties.join(","),
-            escape_text(&finding.message)
-        )?;
+        writeln!(out, "::{} {}::{}", finding.level, properties.join(","), escape_text(&finding.message))?;
     }
     Ok(())
 }

@@ -1,19 +1,22 @@
 //! The manifests as a cluster: read, completed, and compiled into the tables that answer, each when first needed.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use svc_model::api::{
-    CronJob, DaemonSet, Deployment, Job, LabelSelector, Node, Pod, ReplicaSet, Service, StatefulSet, WorkloadSpec,
+    CronJob, DaemonSet, Deployment, Job, Node, OwnerReference, Pod, ReplicaSet, Service, StatefulSet, WorkloadSpec,
 };
 use svc_model::check::Finding;
-use svc_model::{Cluster, NamespacedName, NodeSettings, NodeView, Object, Resource, endpoints};
+use svc_model::{Cluster, Kind, NamespacedName, NodeSettings, NodeView, Object, ObjectRef, Resource, endpoints};
 
 use crate::read;
-use crate::suggest::did_you_mean;
+use crate::suggest::{did_you_mean, shorten};
+
+/// Views that are kept ready.
+const MAX_VIEWS: usize = 32;
 
 /// Everything a question may be asked about.
 #[derive(Debug)]
@@ -22,12 +25,13 @@ pub struct World {
     pub cluster: Cluster,
     /// What completing them met with.
     pub completion: Vec<Finding>,
-    origins: HashMap<svc_model::ObjectRef, read::Origin>,
+    origins: HashMap<ObjectRef, read::Origin>,
     node: Option<String>,
     views: RefCell<HashMap<String, Rc<NodeView>>>,
     pods_by_ip: OnceCell<HashMap<IpAddr, NamespacedName>>,
+    pod_names: OnceCell<Vec<String>>,
     pub(crate) dns: OnceCell<crate::ask::Dns>,
-    pub(crate) controllers: RefCell<HashMap<String, crate::ask::Controllers>>,
+    pub(crate) controllers: RefCell<HashMap<String, crate::ask::Controller>>,
 }
 
 /// A question that cannot be answered, in words for the asker.
@@ -50,11 +54,7 @@ pub(crate) fn unusable(message: impl fmt::Display) -> Unusable {
 impl World {
     /// Completes what was read. `node` is the node whose view is taken when a question names none.
     pub fn new(read: read::World, node: Option<String>) -> World {
-        let origins = read
-            .objects
-            .iter()
-            .map(|(object, origin)| (object.reference(), origin.clone()))
-            .collect();
+        let origins = read.objects.iter().map(|(object, origin)| (object.reference(), origin.clone())).collect();
         let mut world = World::from_objects(read.objects.into_iter().map(|(object, _)| object), node);
         world.origins = origins;
         world
@@ -71,30 +71,61 @@ impl World {
             node,
             views: RefCell::default(),
             pods_by_ip: OnceCell::new(),
+            pod_names: OnceCell::new(),
             dns: OnceCell::new(),
             controllers: RefCell::default(),
         }
     }
 
+    /// Where an object stands in the manifests, for the end of a line: ` (file:line)`, or nothing.
+    pub(crate) fn place_words(&self, object: &ObjectRef, field: &str) -> String {
+        self.place(object, field).map(|place| format!(" ({}:{})", place.file, place.line)).unwrap_or_default()
+    }
+
+    /// What of a Service's answer had to be assumed, for the end of a reason; with its cluster IP, or only its Pods.
+    pub(crate) fn assumed_words(&self, service: &Service, with_address: bool) -> &'static str {
+        let address = with_address && self.cluster.has_assumed_cluster_ips(&service.key());
+        let uses_pods = !with_address || service.spec.is_headless();
+        let pods = uses_pods
+            && endpoints::of(&self.cluster, service)
+                .sets
+                .iter()
+                .any(|set| set.endpoints.iter().any(|endpoint| endpoint.assumed));
+        match (address, pods) {
+            (true, true) => " (assumed cluster IP and Pods)",
+            (true, false) => " (assumed cluster IP)",
+            (false, true) => " (assumed Pods)",
+            (false, false) => "",
+        }
+    }
+
     /// Where an object stands in the manifests, if it does.
-    pub fn place(&self, object: &svc_model::ObjectRef, field: &str) -> Option<read::Place> {
+    pub fn place(&self, object: &ObjectRef, field: &str) -> Option<read::Place> {
         Some(self.origins.get(object)?.place(field))
     }
 
     /// The view of a node: the one named, else the one the program was started for, else the cluster's own choice.
     pub fn view(&self, node: Option<&str>) -> Result<Rc<NodeView>, Unusable> {
         let settings = NodeSettings::of(&self.cluster, node.or(self.node.as_deref())).map_err(|ambiguous| {
-            unusable(format!(
-                "{ambiguous}; name one with --node, or with \"node\" in the question"
-            ))
+            unusable(format!("{ambiguous}; name one with --node, or with \"node\" in the question"))
         })?;
         let name = settings.node().to_owned();
-        let view = self.views.borrow().get(&name).cloned();
-        Ok(view.unwrap_or_else(|| {
+        let known = self.views.borrow().get(&name).cloned();
+        Ok(known.unwrap_or_else(|| {
             let view = Rc::new(NodeView::new(&self.cluster, settings));
-            self.views.borrow_mut().insert(name, view.clone());
+            let mut views = self.views.borrow_mut();
+            // Questions may name any node, so what is kept is bounded.
+            if views.len() >= MAX_VIEWS {
+                views.clear();
+            }
+            views.insert(name, view.clone());
             view
         }))
+    }
+
+    /// How many views are kept ready; bounded, whatever nodes are asked for.
+    pub fn views_kept(&self) -> usize {
+        self.views.borrow().len()
     }
 
     /// The node the program was started for.
@@ -105,15 +136,9 @@ impl World {
     /// The Pod that has an address of its own.
     pub fn pod_with_ip(&self, ip: IpAddr) -> Option<&Pod> {
         let index = self.pods_by_ip.get_or_init(|| {
-            let on_pod_network = self
-                .cluster
-                .list::<Pod>()
-                .filter(|pod| !pod.spec.host_network && !pod.is_finished());
-            let addrs = on_pod_network.flat_map(|pod| {
-                endpoints::pod_addrs(&self.cluster, pod)
-                    .into_iter()
-                    .map(|addr| (addr, pod.key()))
-            });
+            let on_pod_network = self.cluster.list::<Pod>().filter(|pod| !pod.spec.host_network && !pod.is_finished());
+            let addrs = on_pod_network
+                .flat_map(|pod| endpoints::pod_addrs(&self.cluster, pod).into_iter().map(|addr| (addr, pod.key())));
             addrs.collect()
         });
         let key = index.get(&ip)?;
@@ -122,12 +147,7 @@ impl World {
 
     /// The Node that has an address.
     pub fn node_with_ip(&self, ip: IpAddr) -> Option<&Node> {
-        let has = |node: &&Node| {
-            node.status
-                .addresses
-                .iter()
-                .any(|a| svc_model::addr::parse_ip(&a.address) == Ok(ip))
-        };
+        let has = |node: &&Node| node.status.addresses.iter().any(|a| svc_model::addr::parse_ip(&a.address) == Ok(ip));
         self.cluster.list::<Node>().find(has)
     }
 
@@ -142,36 +162,52 @@ impl World {
         if let Some(pod) = self.workload_pods(&name).into_iter().next() {
             return Ok(pod);
         }
-        let known: HashSet<String> = self.cluster.list::<Pod>().flat_map(pod_names).collect();
         let asked = NamespacedName::new(name.namespace, name.name).to_string();
-        Err(unusable(format!(
-            "no Pod or workload {asked}{}",
-            did_you_mean(&asked, known.iter().map(String::as_str))
-        )))
+        let known = self.pod_names.get_or_init(|| {
+            let names: BTreeSet<String> = self.cluster.list::<Pod>().flat_map(pod_names).collect();
+            names.into_iter().collect()
+        });
+        let others = known.iter().map(String::as_str).filter(|name| *name != asked);
+        Err(unusable(format!("no Pod or workload {}{}", shorten(&asked), did_you_mean(&asked, others))))
     }
 
     /// The Service of a name: `NAME`, `NAME.NAMESPACE` or `NAMESPACE/NAME`.
     pub fn service(&self, text: &str, default_namespace: &str) -> Result<&Service, Unusable> {
         let (namespace, name) = match (text.split_once('/'), text.split_once('.')) {
             (Some(parts), _) => parts,
-            (None, Some((name, namespace))) => (namespace, name),
+            // `cart.shop`, or more of the DNS name: `cart.shop.svc.cluster.local`.
+            (None, Some((name, rest))) => (rest.split_once('.').map_or(rest, |(namespace, _)| namespace), name),
             (None, None) => (default_namespace, text),
         };
         self.cluster.get::<Service>(namespace, name).ok_or_else(|| {
             let asked = NamespacedName::new(namespace, name).to_string();
-            let known: Vec<String> = self
-                .cluster
-                .list::<Service>()
-                .map(|service| service.key().to_string())
-                .collect();
-            unusable(format!(
-                "no Service {asked}{}",
-                did_you_mean(&asked, known.iter().map(String::as_str))
-            ))
+            let known: Vec<String> = self.cluster.list::<Service>().map(|service| service.key().to_string()).collect();
+            unusable(format!("no Service {asked}{}", did_you_mean(&asked, known.iter().map(String::as_str))))
         })
     }
 
+    /// The Pods of the workload of a name, the first first: those it owns, directly or through a ReplicaSet or Job; else, where
+    /// Pods name no owner, those that its selector selects.
     fn workload_pods(&self, name: &PodName<'_>) -> Vec<&Pod> {
+        let owned = |pod: &&Pod| pod.metadata.owner_references.iter().any(|owner| self.owns(name, owner));
+        let mut pods: Vec<&Pod> = self.cluster.list_in::<Pod>(name.namespace).filter(owned).collect();
+        if pods.is_empty()
+            && let Some(spec) = self.workload_spec(name)
+        {
+            let selector = spec.effective_selector();
+            let selected = |pod: &&Pod| {
+                pod.metadata.owner_references.is_empty()
+                    && !selector.is_empty()
+                    && selector.matches(&pod.metadata.labels)
+            };
+            pods.extend(self.cluster.list_in::<Pod>(name.namespace).filter(selected));
+        }
+        // `db-2` before `db-10`.
+        pods.sort_by_key(|pod| (pod.name().len(), pod.name()));
+        pods
+    }
+
+    fn workload_spec(&self, name: &PodName<'_>) -> Option<&WorkloadSpec> {
         fn spec<'a, T: Resource>(
             cluster: &'a Cluster,
             name: &PodName<'_>,
@@ -180,35 +216,41 @@ impl World {
             let wanted = name.kind.is_none_or(|kind| kind == T::KIND.as_str());
             cluster.get::<T>(name.namespace, name.name).filter(|_| wanted).map(spec)
         }
-        let found = spec::<Deployment>(&self.cluster, name, |object| &object.spec)
+        spec::<Deployment>(&self.cluster, name, |object| &object.spec)
             .or_else(|| spec::<StatefulSet>(&self.cluster, name, |object| &object.spec))
             .or_else(|| spec::<DaemonSet>(&self.cluster, name, |object| &object.spec))
             .or_else(|| spec::<ReplicaSet>(&self.cluster, name, |object| &object.spec))
             .or_else(|| spec::<Job>(&self.cluster, name, |object| &object.spec))
-            .or_else(|| spec::<CronJob>(&self.cluster, name, |object| &object.spec.job_template.spec));
-        let Some(spec) = found else { return Vec::new() };
-        let by_template = LabelSelector {
-            match_labels: spec.template.metadata.labels.clone(),
-            ..LabelSelector::default()
+            .or_else(|| spec::<CronJob>(&self.cluster, name, |object| &object.spec.job_template.spec))
+    }
+
+    /// Whether a Pod's owner is the workload of this name, or a ReplicaSet or Job that it made. Those are often not among the
+    /// manifests; their names are the maker's, a dash, and a suffix without one.
+    fn owns(&self, name: &PodName<'_>, owner: &OwnerReference) -> bool {
+        if owner.name == name.name && name.kind.is_none_or(|kind| kind == owner.kind) {
+            return true;
+        }
+        let maker = match owner.kind.as_str() {
+            "ReplicaSet" => Kind::Deployment,
+            "Job" => Kind::CronJob,
+            _ => return false,
         };
-        let selector = spec
-            .selector
-            .as_ref()
-            .filter(|selector| !selector.is_empty())
-            .unwrap_or(&by_template);
-        let owned = |pod: &&Pod| match pod.metadata.owner_references.first() {
-            Some(owner) => owner.name == name.name || owner.kind == "ReplicaSet",
-            None => true,
+        if name.kind.is_some_and(|kind| kind != maker.as_str())
+            || self.cluster.object(&ObjectRef::new(maker, name.namespace, name.name)).is_none()
+        {
+            return false;
+        }
+        let middle = match maker {
+            Kind::Deployment => self.cluster.get::<ReplicaSet>(name.namespace, &owner.name).map(|set| &set.metadata),
+            _ => self.cluster.get::<Job>(name.namespace, &owner.name).map(|job| &job.metadata),
         };
-        let mut pods: Vec<&Pod> = self
-            .cluster
-            .list_in::<Pod>(name.namespace)
-            .filter(|pod| !selector.is_empty() && selector.matches(&pod.metadata.labels))
-            .filter(owned)
-            .collect();
-        // `db-2` before `db-10`.
-        pods.sort_by_key(|pod| (pod.name().len(), pod.name()));
-        pods
+        match middle {
+            Some(middle) => middle.owner_references.iter().any(|o| o.kind == maker.as_str() && o.name == name.name),
+            None => {
+                let suffix = owner.name.strip_prefix(name.name).and_then(|rest| rest.strip_prefix('-'));
+                suffix.is_some_and(|suffix| !suffix.is_empty() && !suffix.contains('-'))
+            }
+        }
     }
 }
 
@@ -246,7 +288,8 @@ impl<'a> PodName<'a> {
 
 /// kubectl's words for the kinds that stand for Pods.
 pub(crate) fn kind_word(word: &str) -> Option<&'static str> {
-    Some(match word {
+    // `deployment.apps`, as kubectl prints it.
+    Some(match word.split('.').next().unwrap_or_default() {
         "po" | "pod" | "pods" | "Pod" => "Pod",
         "deploy" | "deployment" | "deployments" | "Deployment" => "Deployment",
         "sts" | "statefulset" | "statefulsets" | "StatefulSet" => "StatefulSet",

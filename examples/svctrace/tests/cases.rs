@@ -8,27 +8,14 @@ use svctrace::cases;
 fn run(name: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
     let cases = cases::load(&file).expect("a case file");
-    let outcomes: Vec<_> = cases
-        .iter()
-        .flat_map(|case| cases::run_case(case).into_iter().map(move |o| (case, o)))
-        .collect();
+    let outcomes: Vec<_> =
+        cases.iter().flat_map(|case| cases::run_case(case).into_iter().map(move |o| (case, o))).collect();
     assert!(!outcomes.is_empty(), "{name} asks nothing");
     let failures: Vec<String> = outcomes
         .iter()
-        .filter_map(|(case, outcome)| {
-            outcome
-                .as_ref()
-                .err()
-                .map(|failure| format!("{}\n{failure}", case["name"]))
-        })
+        .filter_map(|(case, outcome)| outcome.as_ref().err().map(|failure| format!("{}\n{failure}", case["name"])))
         .collect();
-    assert!(
-        failures.is_empty(),
-        "{} of {} failed\n{}",
-        failures.len(),
-        outcomes.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} of {} failed\n{}", failures.len(), outcomes.len(), failures.join("\n"));
 }
 
 macro_rules! case_files {

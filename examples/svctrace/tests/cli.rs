@@ -12,16 +12,8 @@ const GOOD: &str =
 #[test]
 fn check_exits_with_1_for_errors_whatever_the_output_is() {
     for output in ["text", "json", "yaml", "github", "sarif"] {
-        assert_eq!(
-            run(&["check", "-f", "-", "-o", output], BAD).status.code(),
-            Some(1),
-            "{output}"
-        );
-        assert_eq!(
-            run(&["check", "-f", "-", "-o", output], GOOD).status.code(),
-            Some(0),
-            "{output}"
-        );
+        assert_eq!(run(&["check", "-f", "-", "-o", output], BAD).status.code(), Some(1), "{output}");
+        assert_eq!(run(&["check", "-f", "-", "-o", output], GOOD).status.code(), Some(0), "{output}");
     }
 }
 
@@ -29,11 +21,7 @@ fn check_exits_with_1_for_errors_whatever_the_output_is() {
 fn check_fails_from_the_level_that_is_asked_for() {
     let status = |fail_on: &str, manifest| run(&["check", "--fail-on", fail_on], manifest).status.code();
     assert_eq!(status("never", BAD), Some(0));
-    assert_eq!(
-        status("warning", GOOD),
-        Some(1),
-        "a Service without endpoints is a warning"
-    );
+    assert_eq!(status("warning", GOOD), Some(1), "a Service without endpoints is a warning");
     assert_eq!(status("error", GOOD), Some(0));
 }
 
@@ -43,11 +31,7 @@ fn unreadable_input_exits_with_2_and_the_rest_is_answered() {
     let output = run(&["-f", "-", "connect", "10.1.2.3", "10.96.0.9:80"], &broken);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stdout).starts_with("10.1.2.3 -> 10.96.0.9:80 TCP: reject"));
-    assert!(
-        text(&output.stderr).contains("-:3:"),
-        "file and line: {}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("-:3:"), "file and line: {}", text(&output.stderr));
     assert!(text(&output.stderr).contains("document 2"));
     assert_eq!(run(&["-f", "/nowhere", "check"], "").status.code(), Some(2));
 }
@@ -62,11 +46,7 @@ fn usage_errors_exit_with_2_and_suggest() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("did you mean shop/web?"));
     let output = run(&["-f", &shop, "connect", "shop/debug", "svc/cart.shop:htpp"], "");
-    assert!(
-        text(&output.stderr).contains("did you mean http?"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("did you mean http?"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -96,19 +76,45 @@ fn batch_answers_line_by_line_and_goes_on_after_an_unusable_one() {
     );
     let output = run(&["-f", &shop, "batch"], questions);
     assert_eq!(output.status.code(), Some(0));
-    let answers: Vec<Value> = text(&output.stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let answers: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers.len(), 9);
     assert_eq!(answers[0]["verdict"], "dnat");
     for answer in &answers[1..8] {
-        assert!(
-            answer["error"].is_string() && answer.as_object().unwrap().len() == 1,
-            "{answer}"
-        );
+        assert!(answer["error"].is_string() && answer.as_object().unwrap().len() == 1, "{answer}");
     }
     assert_eq!(answers[8]["rcode"], "NOERROR");
+}
+
+#[test]
+fn a_line_that_is_no_text_or_too_long_is_answered_by_an_error() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let shop = format!("{MANIFESTS}/shop");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_svctrace"))
+        .args(["-f", &shop, "batch"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = b"\xff\xfe\n".to_vec();
+    input.extend(std::iter::repeat_n(b'x', 3 << 20));
+    input.extend(b"\n{\"kind\":\"dns\",\"name\":\"web.shop.svc.cluster.local\"}");
+    child.stdin.take().unwrap().write_all(&input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let answers: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 3);
+    assert!(answers[0]["error"].is_string() && answers[1]["error"].is_string());
+    assert_eq!(answers[2]["rcode"], "NOERROR");
+}
+
+#[test]
+fn assumptions_that_could_not_be_made_are_said_before_the_answer() {
+    let manifests = "{apiVersion: v1, kind: Node, metadata: {name: n1}, spec: {podCIDR: 10.9.9.0/30}}\n---\n\
+                     {apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 5, template: {metadata: {labels: {a: b}}}}}\n";
+    let output = run(&["connect", "10.1.2.3", "10.9.9.1:80"], manifests);
+    assert!(text(&output.stderr).contains("exhausted"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -128,26 +134,32 @@ fn every_answer_carries_its_reason() {
     let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
     for line in text(&run(&["-f", &shop, "batch"], &lines).stdout).lines() {
         let answer: Value = serde_json::from_str(line).unwrap();
-        assert!(
-            answer["reason"].as_str().is_some_and(|reason| !reason.is_empty()),
-            "{answer}"
-        );
+        assert!(answer["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{answer}");
     }
 }
 
 #[test]
 fn json_output_is_the_object_of_batch() {
     let shop = format!("{MANIFESTS}/shop");
-    let human = run(
-        &["-f", &shop, "--output", "json", "dns", "web.shop.svc.cluster.local"],
-        "",
-    );
-    let batch = run(
-        &["-f", &shop, "batch"],
-        "{\"kind\":\"dns\",\"name\":\"web.shop.svc.cluster.local\",\"type\":\"A\"}\n",
-    );
+    let human = run(&["-f", &shop, "--output", "json", "dns", "web.shop.svc.cluster.local"], "");
+    let batch =
+        run(&["-f", &shop, "batch"], "{\"kind\":\"dns\",\"name\":\"web.shop.svc.cluster.local\",\"type\":\"A\"}\n");
     let parse = |bytes: &[u8]| -> Value { serde_json::from_slice(bytes).unwrap() };
     assert_eq!(parse(&human.stdout), parse(&batch.stdout));
+}
+
+#[test]
+fn what_was_passed_over_is_told_to_those_who_ask() {
+    let shop = format!("{MANIFESTS}/shop");
+    let http = |flag: &[&str]| {
+        let args = ["-f", &shop, "http", "https://shop.example.com/cart", "--to", "IngressClass/nginx"];
+        text(&run(&[&args[..], flag].concat(), "").stdout)
+    };
+    assert!(http(&["-v"]).contains("goes before Ingress/shop/shop rule 0"));
+    assert!(!http(&[]).contains("goes before"));
+    for output in ["github", "sarif"] {
+        assert_eq!(run(&["-f", &shop, "-o", output, "env", "shop/web"], "").status.code(), Some(2), "{output}");
+    }
 }
 
 #[test]
@@ -176,11 +188,7 @@ fn unknown_kinds_are_counted_once_and_listed_when_asked() {
     let manifests = "{apiVersion: a.example/v1, kind: Thing, metadata: {name: x}}\n---\n{apiVersion: a.example/v1, kind: Thing, metadata: {name: y}}\n";
     let output = run(&["connect", "10.1.2.3", "10.96.0.9:80"], manifests);
     assert_eq!(output.status.code(), Some(0));
-    assert!(
-        text(&output.stderr).contains("ignored: 2 Thing"),
-        "{}",
-        text(&output.stderr)
-    );
+    assert!(text(&output.stderr).contains("ignored: 2 Thing"), "{}", text(&output.stderr));
     assert!(text(&run(&["check", "--strict"], manifests).stdout).contains("Thing/y"));
     assert!(!text(&run(&["check"], manifests).stdout).contains("Thing"));
 }
@@ -233,18 +241,12 @@ fn case_files_of_users_are_run_and_counted() {
     assert_eq!(run_cases("reject"), (Some(0), "1 passed, 0 failed\n".to_owned()));
     let (status, printed) = run_cases("dnat");
     assert_eq!(status, Some(1));
-    assert!(
-        printed.contains("the-cart") && printed.ends_with("0 passed, 1 failed\n"),
-        "{printed}"
-    );
+    assert!(printed.contains("the-cart") && printed.ends_with("0 passed, 1 failed\n"), "{printed}");
     std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn kubectl_finds_the_program_as_a_plugin() {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-svctrace"))
-        .arg("--version")
-        .output()
-        .unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-svctrace")).arg("--version").output().unwrap();
     assert!(text(&output.stdout).starts_with("svctrace "));
 }

@@ -13,17 +13,10 @@ fn check(args: &[&str], expected: Expect) {
 fn curl_walks_from_a_pod_through_the_ingress_controller() {
     let resolve = "shop.example.com:443:203.0.113.10";
     check(
-        &[
-            "curl",
-            "https://shop.example.com/cart",
-            "--from",
-            "shop/debug",
-            "--resolve",
-            resolve,
-        ],
+        &["curl", "https://shop.example.com/cart", "--from", "shop/debug", "--resolve", resolve],
         expect![[r#"
             https://shop.example.com/cart: Pod/shop/cart-deployment-0 port 8080
-               1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug
+               1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug (manifests/shop/11-debug.yaml:5)
                2. lookup: shop.example.com.shop.svc.cluster.local. — NXDOMAIN (no Service com in namespace shop)
                3. lookup: shop.example.com.svc.cluster.local. — NXDOMAIN (no Service example in namespace com)
                4. lookup: shop.example.com.cluster.local. — NXDOMAIN (no name of a cluster has this form)
@@ -33,8 +26,8 @@ fn curl_walks_from_a_pod_through_the_ingress_controller() {
                8. endpoint: 10.244.1.6:443 — each of 2 gets 50% of new connections; this one for example
                9. proxy: Pod/ingress-nginx/ingress-nginx-controller-deployment-0 port 443 runs ingress-nginx for IngressClass/nginx — its container's arguments
               10. TLS: server name shop.example.com: terminate with certificate Secret/shop/shop-tls — rule host shop.example.com of Ingress/shop/shop, whose tls entry for it names Secret/shop/shop-tls (manifests/shop/09-ingress.yaml:8)
-              11. route: Service/shop/cart port 80 — Ingress/shop/shop rule 0: host shop.example.com, path prefix /cart, the most specific rule that matches (manifests/shop/09-ingress.yaml:26)
-              12. endpoint: Service/shop/cart -> 10.244.1.8:8080 — 2 ready endpoints by turns; this one for example (manifests/shop/05-shop.yaml:85)
+              11. route: Service/shop/cart port 80 — Ingress/shop/shop rule 0: host shop.example.com, path prefix /cart, the most specific rule that matches (manifests/shop/09-ingress.yaml:19)
+              12. endpoint: Service/shop/cart -> 10.244.1.8:8080 — 2 ready endpoints by turns; this one for example (assumed Pods) (manifests/shop/05-shop.yaml:85)
         "#]],
     );
 }
@@ -44,34 +37,30 @@ fn curl_walks_from_a_pod_to_a_service() {
     check(
         &["curl", "http://cart/items", "--from", "shop/debug"],
         expect![[r#"
-        http://cart/items: Pod/shop/cart-deployment-0 port 8080
-          1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug
-          2. lookup: cart.shop.svc.cluster.local. — 10.96.1.3 (Service/shop/cart has a cluster IP)
-          3. name: cart is 10.96.1.3 — 1 name, 2 questions (A and AAAA each)
-          4. packet: 10.244.1.200 -> 10.96.1.3:80 TCP: dnat to 2 endpoints (seen from node worker-a) — cluster IP of Service/shop/cart port http: 2 ready endpoints, the same client keeps its endpoint for 600 s (ClientIP) (assumed cluster IP) (assumed Pods) (manifests/shop/05-shop.yaml:80)
-          5. endpoint: 10.244.1.8:8080 — each of 2 gets 50% of new connections; this one for example
-    "#]],
+            http://cart/items: Pod/shop/cart-deployment-0 port 8080
+              1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug (manifests/shop/11-debug.yaml:5)
+              2. lookup: cart.shop.svc.cluster.local. — 10.96.1.3 (Service/shop/cart has a cluster IP) (assumed cluster IP)
+              3. name: cart is 10.96.1.3 — 1 name, 2 questions (A and AAAA each)
+              4. packet: 10.244.1.200 -> 10.96.1.3:80 TCP: dnat to 2 endpoints (seen from node worker-a) — cluster IP of Service/shop/cart port http: 2 ready endpoints, the same client keeps its endpoint for 600 s (ClientIP) (assumed cluster IP) (assumed Pods) (manifests/shop/05-shop.yaml:80)
+              5. endpoint: 10.244.1.8:8080 — each of 2 gets 50% of new connections; this one for example
+        "#]],
     );
 }
 
 #[test]
 fn curl_walks_from_outside() {
     check(
-        &[
-            "curl",
-            "http://shop.example.com/",
-            "--resolve",
-            "shop.example.com:80:203.0.113.10",
-        ],
+        &["curl", "http://shop.example.com/", "--resolve", "shop.example.com:80:203.0.113.10"],
         expect![[r#"
-        http://shop.example.com/: redirected (308) to https://shop.example.com
-          1. client: outside of the cluster — no --from
-          2. name: shop.example.com is 203.0.113.10 — --resolve
-          3. packet: 198.51.100.7 -> 203.0.113.10:80 TCP: dnat to 1 endpoint (seen from node worker-a) — load balancer address of Service/ingress-nginx/ingress-nginx-controller port http: externalTrafficPolicy is Local; 1 ready endpoint on node worker-a (assumed Pods) (manifests/shop/04-ingress-nginx.yaml:68)
-          4. endpoint: 10.244.1.6:80 — the only one
-          5. proxy: Pod/ingress-nginx/ingress-nginx-controller-deployment-0 port 80 runs ingress-nginx for IngressClass/nginx — its container's arguments
-          6. route: redirect 308 to https://shop.example.com — Ingress/shop/shop rule 0: host shop.example.com, path prefix /, annotation ssl-redirect
-    "#]],
+            http://shop.example.com/: redirected (308) to https://shop.example.com
+              1. client: outside of the cluster — no --from
+              2. name: shop.example.com is 203.0.113.10 — --resolve
+              3. node: worker-a — any node may get the packet; this one for example, --node chooses another
+              4. packet: 198.51.100.7 -> 203.0.113.10:80 TCP: dnat to 1 endpoint (seen from node worker-a) — load balancer address of Service/ingress-nginx/ingress-nginx-controller port http: externalTrafficPolicy is Local; 1 ready endpoint on node worker-a (assumed Pods) (manifests/shop/04-ingress-nginx.yaml:68)
+              5. endpoint: 10.244.1.6:80 — the only one
+              6. proxy: Pod/ingress-nginx/ingress-nginx-controller-deployment-0 port 80 runs ingress-nginx for IngressClass/nginx — its container's arguments
+              7. route: redirect 308 to https://shop.example.com — Ingress/shop/shop rule 0: host shop.example.com, path prefix /, the host has a certificate, so plain HTTP is redirected (ssl-redirect is on unless an annotation turns it off) (manifests/shop/09-ingress.yaml:19)
+        "#]],
     );
 }
 
@@ -80,13 +69,13 @@ fn curl_of_a_wrong_name_says_what_was_meant() {
     check(
         &["curl", "http://crat/", "--from", "shop/debug"],
         expect![[r#"
-        http://crat/: the cluster's DNS has no such name; did you mean cart?
-          1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug
-          2. lookup: crat.shop.svc.cluster.local. — NXDOMAIN (no Service crat in namespace shop)
-          3. lookup: crat.svc.cluster.local. — NXDOMAIN (no namespace crat)
-          4. lookup: crat.cluster.local. — NXDOMAIN (no name of a cluster has this form)
-          5. lookup: crat. — left to the servers the cluster's DNS forwards to
-    "#]],
+            http://crat/: the cluster's DNS has no such name; did you mean cart?
+              1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug (manifests/shop/11-debug.yaml:5)
+              2. lookup: crat.shop.svc.cluster.local. — NXDOMAIN (no Service crat in namespace shop)
+              3. lookup: crat.svc.cluster.local. — NXDOMAIN (no namespace crat)
+              4. lookup: crat.cluster.local. — NXDOMAIN (no name of a cluster has this form)
+              5. lookup: crat. — left to the servers the cluster's DNS forwards to
+        "#]],
     );
 }
 
@@ -96,7 +85,7 @@ fn curl_of_an_alias_that_leaves_the_cluster() {
         &["curl", "https://payments.partner/", "--from", "shop/debug"],
         expect![[r#"
             https://payments.partner/: the name is an alias that leads out of the cluster; give its address with --resolve payments.partner:443:ADDRESS
-              1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug
+              1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug (manifests/shop/11-debug.yaml:5)
               2. lookup: payments.partner.shop.svc.cluster.local. — NXDOMAIN (no Service partner in namespace shop)
               3. lookup: payments.partner.svc.cluster.local. — api.payments.example. (Service/partner/payments is an ExternalName for api.payments.example.)
         "#]],
@@ -108,13 +97,13 @@ fn curl_of_bare_tcp() {
     check(
         &["curl", "tcp://redis-0.redis.data:6379", "--from", "shop/debug"],
         expect![[r#"
-        tcp://redis-0.redis.data:6379: Pod/data/redis-0 port 6379
-          1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug
-          2. lookup: redis-0.redis.data.shop.svc.cluster.local. — NXDOMAIN (no Service data in namespace shop)
-          3. lookup: redis-0.redis.data.svc.cluster.local. — 10.244.1.2 (ready endpoint of Service/data/redis)
-          4. name: redis-0.redis.data is 10.244.1.2 — 2 names, 4 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for redis-0.redis.data.svc.cluster.local. costs 2
-          5. packet: 10.244.1.200 -> 10.244.1.2:6379 TCP: accept (seen from node worker-a) — no Service owns this address and port; the packet goes on unchanged; it is the address of Pod/data/redis-0 (assumed)
-    "#]],
+            tcp://redis-0.redis.data:6379: Pod/data/redis-0 port 6379
+              1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug (manifests/shop/11-debug.yaml:5)
+              2. lookup: redis-0.redis.data.shop.svc.cluster.local. — NXDOMAIN (no Service data in namespace shop)
+              3. lookup: redis-0.redis.data.svc.cluster.local. — 10.244.1.2 (ready endpoint of Service/data/redis) (assumed Pods)
+              4. name: redis-0.redis.data is 10.244.1.2 — 2 names, 4 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for redis-0.redis.data.svc.cluster.local. costs 2
+              5. packet: 10.244.1.200 -> 10.244.1.2:6379 TCP: accept (seen from node worker-a) — no Service owns this address and port; the packet goes on unchanged; it is the address of Pod/data/redis-0 (assumed)
+        "#]],
     );
 }
 
@@ -123,12 +112,12 @@ fn connect_to_a_service_by_name() {
     check(
         &["connect", "shop/debug", "svc/web.shop:http"],
         expect![[r#"
-        10.244.1.200 -> 10.96.1.6:80 TCP: dnat to 3 endpoints
-          1. cluster IP of Service/shop/web port http: 3 ready endpoints (assumed cluster IP) (assumed Pods)
-          2. 33.3% to 10.244.1.11:8080 Pod/shop/web-deployment-0 on worker-a
-          3. 33.3% to 10.244.1.12:8080 Pod/shop/web-deployment-2 on worker-a
-          4. 33.3% to 10.244.2.10:8080 Pod/shop/web-deployment-1 on worker-b
-    "#]],
+            10.244.1.200 -> 10.96.1.6:80 TCP: dnat to 3 endpoints
+              1. cluster IP of Service/shop/web port http: 3 ready endpoints (assumed cluster IP) (assumed Pods) (manifests/shop/05-shop.yaml:38)
+              2. 33.3% to 10.244.1.11:8080 Pod/shop/web-deployment-0 on worker-a
+              3. 33.3% to 10.244.1.12:8080 Pod/shop/web-deployment-2 on worker-a
+              4. 33.3% to 10.244.2.10:8080 Pod/shop/web-deployment-1 on worker-b
+        "#]],
     );
 }
 
@@ -138,7 +127,7 @@ fn connect_to_a_node_port_from_outside() {
         &["--node", "worker-b", "connect", "198.51.100.7", "192.0.2.12:30080"],
         expect![[r#"
             198.51.100.7 -> 192.0.2.12:30080 TCP: dnat to 2 endpoints
-              1. node port 30080 of Service/edge/status port http: externalTrafficPolicy is Cluster; 2 ready endpoints, source address replaced (masquerade) (assumed Pods)
+              1. node port 30080 of Service/edge/status port http: externalTrafficPolicy is Cluster; 2 ready endpoints, source address replaced (masquerade) (assumed Pods) (manifests/shop/07-edge.yaml:29)
               2. 50% to 10.244.1.5:8080 Pod/edge/status-deployment-0 on worker-a, masqueraded
               3. 50% to 10.244.2.4:8080 Pod/edge/status-deployment-1 on worker-b, masqueraded
         "#]],
@@ -150,11 +139,11 @@ fn lookup_tells_what_it_costs() {
     check(
         &["lookup", "redis.data", "--from", "shop/debug"],
         expect![[r#"
-        redis.data in Pod/shop/debug: found as redis.data.svc.cluster.local.
-          1. redis.data.shop.svc.cluster.local. — NXDOMAIN (no Service data in namespace shop)
-          2. redis.data.svc.cluster.local. — 10.244.1.2, 10.244.2.2, 10.244.1.3 (Service/data/redis is headless: its 3 ready endpoints)
-          3. 2 names, 4 questions (A and AAAA each); 1 dot is fewer than ndots:5, so the search list goes first; asking for redis.data.svc.cluster.local. costs 2
-    "#]],
+            redis.data in Pod/shop/debug: found as redis.data.svc.cluster.local.
+              1. redis.data.shop.svc.cluster.local. — NXDOMAIN (no Service data in namespace shop)
+              2. redis.data.svc.cluster.local. — 10.244.1.2, 10.244.2.2, 10.244.1.3 (Service/data/redis is headless: its 3 ready endpoints) (assumed Pods)
+              3. 2 names, 4 questions (A and AAAA each); 1 dot is fewer than ndots:5, so the search list goes first; asking for redis.data.svc.cluster.local. costs 2 (assumed Pods)
+        "#]],
     );
     check(
         &["lookup", "www.example.com", "--from", "shop/debug"],
@@ -184,10 +173,10 @@ fn resolv_and_dns() {
     check(
         &["dns", "web.shop.svc.cluster.local"],
         expect![[r#"
-        web.shop.svc.cluster.local. A: NOERROR, 1 record
-          1. web.shop.svc.cluster.local. 30 IN A 10.96.1.6
-          2. Service/shop/web has a cluster IP
-    "#]],
+            web.shop.svc.cluster.local. A: NOERROR, 1 record
+              1. web.shop.svc.cluster.local. 30 IN A 10.96.1.6
+              2. Service/shop/web has a cluster IP (assumed cluster IP)
+        "#]],
     );
     check(
         &["dns", "nobody.shop.svc.cluster.local"],
@@ -204,10 +193,9 @@ fn http_and_tls_ask_the_controller() {
     check(
         &["http", "https://shop.example.com/cart/1", "--to", "IngressClass/nginx"],
         expect![[r#"
-        https://shop.example.com/cart/1 -> Service/shop/cart port 80
-          1. Ingress/shop/shop rule 0: host shop.example.com, path prefix /cart, the most specific rule that matches
-          2. goes before Ingress/shop/shop rule 0 (host shop.example.com, path prefix /)
-    "#]],
+            https://shop.example.com/cart/1 -> Service/shop/cart port 80
+              1. Ingress/shop/shop rule 0: host shop.example.com, path prefix /cart, the most specific rule that matches (assumed Pods)
+        "#]],
     );
     check(
         &["tls", "www.shop.example.com", "--to", "IngressClass/nginx"],

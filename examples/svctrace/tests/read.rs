@@ -18,19 +18,13 @@ fn check(text: &str) -> World {
 fn facts(world: &World) -> Vec<String> {
     let facts = world.findings.iter().map(|finding| {
         let level = if finding.level == Level::Error { "E" } else { "W" };
-        format!("{level} {} {}", finding.object, finding.field)
-            .trim_end()
-            .to_owned()
+        format!("{level} {} {}", finding.object, finding.field).trim_end().to_owned()
     });
     facts.collect()
 }
 
 fn names(world: &World) -> Vec<String> {
-    world
-        .objects
-        .iter()
-        .map(|(object, _)| object.reference().to_string())
-        .collect()
+    world.objects.iter().map(|(object, _)| object.reference().to_string()).collect()
 }
 
 fn service(world: &World) -> &svc_model::api::Service {
@@ -44,9 +38,7 @@ const HEAD: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
 
 #[test]
 fn a_plain_service_has_no_finding() {
-    let world = check(&format!(
-        "{HEAD}spec:\n  ports: [{{port: 80, targetPort: http}}]\n  selector: {{app: a}}\n"
-    ));
+    let world = check(&format!("{HEAD}spec:\n  ports: [{{port: 80, targetPort: http}}]\n  selector: {{app: a}}\n"));
     assert_eq!(facts(&world), Vec::<String>::new());
     assert_eq!(names(&world), ["Service/default/a"]);
     assert_eq!(service(&world).spec.ports[0].port, 80);
@@ -57,36 +49,20 @@ fn a_plain_service_has_no_finding() {
 fn documents_are_counted_over_all_inputs_empty_ones_too() {
     let mut reader = Reader::new(Purpose::Check);
     reader.text("a.yaml", "# nothing\n---\n---\njust text\n");
-    reader.text(
-        "b.yaml",
-        "kind: Service\napiVersion: v1\nmetadata: {name: a}\n---\n- 1\n---\na: [\n",
-    );
+    reader.text("b.yaml", "kind: Service\napiVersion: v1\nmetadata: {name: a}\n---\n- 1\n---\na: [\n");
     let world = reader.finish();
     assert_eq!(facts(&world), ["E document 2", "E document 4", "E document 5"]);
     assert!(world.unreadable);
     assert_eq!(names(&world), ["Service/default/a"]);
-    let places: Vec<_> = world
-        .findings
-        .iter()
-        .map(|finding| world.place(finding).unwrap().to_string())
-        .collect();
+    let places: Vec<_> = world.findings.iter().map(|finding| world.place(finding).unwrap().to_string()).collect();
     assert_eq!(places[..2], ["a.yaml:3:1", "b.yaml:4:1"]);
-    assert!(
-        places[2].starts_with("b.yaml:7:") || places[2].starts_with("b.yaml:8:"),
-        "{places:?}"
-    );
+    assert!(places[2].starts_with("b.yaml:7:") || places[2].starts_with("b.yaml:8:"), "{places:?}");
 }
 
 #[test]
 fn kind_and_version_must_be_there() {
-    assert_eq!(
-        facts(&check("metadata: {name: a}")),
-        ["E document 1 apiVersion", "E document 1 kind"]
-    );
-    assert_eq!(
-        facts(&check("kind: Service\nmetadata: {name: a}")),
-        ["E Service/default/a apiVersion"]
-    );
+    assert_eq!(facts(&check("metadata: {name: a}")), ["E document 1 apiVersion", "E document 1 kind"]);
+    assert_eq!(facts(&check("kind: Service\nmetadata: {name: a}")), ["E Service/default/a apiVersion"]);
     assert_eq!(facts(&check("apiVersion: v1\nkind: 7")), ["E document 1 kind"]);
     assert_eq!(facts(&check("apiVersion: v1\nkind:\n")), ["E document 1 kind"]);
 }
@@ -97,9 +73,7 @@ fn a_version_that_does_not_exist_is_read_as_the_nearest_for_a_check_only() {
     let world = check(text);
     assert_eq!(facts(&world), ["E Ingress/default/a apiVersion"]);
     assert!(world.findings[0].message.contains("extensions/v1beta1"));
-    let Object::Ingress(ingress) = &world.objects[0].0 else {
-        panic!()
-    };
+    let Object::Ingress(ingress) = &world.objects[0].0 else { panic!() };
     assert_eq!(ingress.spec.backend.as_ref().unwrap().service_name, "s");
     assert!(read(Purpose::Answer, text).objects.is_empty());
 }
@@ -107,19 +81,14 @@ fn a_version_that_does_not_exist_is_read_as_the_nearest_for_a_check_only() {
 #[test]
 fn wrong_groups_and_slips_are_told_from_strangers() {
     let facts_of = |version: &str, kind: &str| {
-        facts(&check(&format!(
-            "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}"
-        )))
+        facts(&check(&format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}")))
     };
     assert_eq!(facts_of("apps/v1", "Service"), ["E Service/default/a apiVersion"]);
     assert_eq!(facts_of("v1", "Sevice"), ["W Sevice/default/a kind"]);
     assert_eq!(facts_of("app/v1", "Deployment"), ["W Deployment/default/a apiVersion"]);
     assert_eq!(facts_of("v1", "ServiceAccount"), Vec::<String>::new());
     assert_eq!(facts_of("serving.knative.dev/v1", "Service"), Vec::<String>::new());
-    assert_eq!(
-        facts_of("discovery.k8s.io/v1beta1", "EndpointSlice"),
-        ["W EndpointSlice/default/a apiVersion"]
-    );
+    assert_eq!(facts_of("discovery.k8s.io/v1beta1", "EndpointSlice"), ["W EndpointSlice/default/a apiVersion"]);
 }
 
 #[test]
@@ -128,10 +97,7 @@ fn strangers_are_counted() {
         "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\nspec: 5\n";
     let world = check(&format!("{stranger}---\n{stranger}---\napiVersion: a.b/v1\nkind: C\n"));
     assert_eq!(facts(&world), Vec::<String>::new());
-    assert_eq!(
-        world.ignored_kinds().into_iter().collect::<Vec<_>>(),
-        [("C", 1), ("CustomResourceDefinition", 2)]
-    );
+    assert_eq!(world.ignored_kinds().into_iter().collect::<Vec<_>>(), [("C", 1), ("CustomResourceDefinition", 2)]);
     assert_eq!(world.ignored[0].object, "CustomResourceDefinition/x");
 }
 
@@ -172,33 +138,21 @@ fn a_field_of_another_version_is_not_read() {
     let world = check(
         "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\nspec: {defaultBackend: {serviceName: s}}",
     );
-    let Object::Ingress(ingress) = &world.objects[0].0 else {
-        panic!()
-    };
+    let Object::Ingress(ingress) = &world.objects[0].0 else { panic!() };
     assert_eq!(ingress.spec.default_backend.as_ref().unwrap().service_name, "");
 }
 
 #[test]
 fn where_the_tables_are_open_only_slips_are_told() {
-    let pod = |spec: &str| {
-        facts(&check(&format!(
-            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {spec}"
-        )))
-    };
-    assert_eq!(
-        pod("{affinity: {anything: 1}, volumes: [{name: 5}]}"),
-        Vec::<String>::new()
-    );
+    let pod = |spec: &str| facts(&check(&format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {spec}")));
+    assert_eq!(pod("{affinity: {anything: 1}, volumes: [{name: 5}]}"), Vec::<String>::new());
     assert_eq!(
         pod("{containers: [{name: a, env: [{name: a, vlaue: b, brandNew: c}]}]}"),
         ["W Pod/default/a spec.containers[0].env[0].vlaue"]
     );
     assert_eq!(
         pod("{containers: [{name: a, port: [], ports: [{containerport: 80}]}]}"),
-        [
-            "W Pod/default/a spec.containers[0].port",
-            "W Pod/default/a spec.containers[0].ports[0].containerport",
-        ]
+        ["W Pod/default/a spec.containers[0].port", "W Pod/default/a spec.containers[0].ports[0].containerport",]
     );
     let kubelet = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nclusterDns: [1.1.1.1]\nevictionHard: {}\n";
     assert_eq!(facts(&check(kubelet)), ["W KubeletConfiguration clusterDns"]);
@@ -206,13 +160,8 @@ fn where_the_tables_are_open_only_slips_are_told() {
 
 #[test]
 fn a_repeated_key_is_an_error_and_the_last_value_counts() {
-    let world = check(&format!(
-        "{HEAD}spec:\n  type: NodePort\n  selector: {{a: b, a: c}}\n  type: ClusterIP\n"
-    ));
-    assert_eq!(
-        facts(&world),
-        ["E Service/default/a spec.selector[a]", "E Service/default/a spec.type"]
-    );
+    let world = check(&format!("{HEAD}spec:\n  type: NodePort\n  selector: {{a: b, a: c}}\n  type: ClusterIP\n"));
+    assert_eq!(facts(&world), ["E Service/default/a spec.selector[a]", "E Service/default/a spec.type"]);
     assert_eq!(service(&world).spec.type_, "ClusterIP");
     assert_eq!(world.place(&world.findings[1]).unwrap().line, 7);
 }
@@ -231,24 +180,12 @@ fn a_value_of_the_wrong_type_is_an_error_at_its_path() {
         ("{externalIPs: 1.2.3.4}", "spec.externalIPs"),
         ("[]", "spec"),
     ] {
-        assert_eq!(
-            facts(&check(&format!("{HEAD}spec: {spec}"))),
-            [format!("E Service/default/a {path}")],
-            "{spec}"
-        );
+        assert_eq!(facts(&check(&format!("{HEAD}spec: {spec}"))), [format!("E Service/default/a {path}")], "{spec}");
     }
     let labels = "apiVersion: v1\nkind: Node\nmetadata: {name: n1, labels: {a.b/c: on}, creationTimestamp: today}";
+    assert_eq!(facts(&check(labels)), ["E Node/n1 metadata.labels[a.b/c]", "E Node/n1 metadata.creationTimestamp"]);
     assert_eq!(
-        facts(&check(labels)),
-        [
-            "E Node/n1 metadata.labels[a.b/c]",
-            "E Node/n1 metadata.creationTimestamp"
-        ]
-    );
-    assert_eq!(
-        facts(&check(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {9000: x, b: 5}"
-        )),
+        facts(&check("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {9000: x, b: 5}")),
         ["E ConfigMap/default/c data[b]"]
     );
 }
@@ -264,9 +201,7 @@ fn whole_numbers_may_be_written_as_floats() {
 fn null_is_absence() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: , annotations: ~}\nspec:\n  tolerations:\n  containers:\n";
     assert_eq!(facts(&check(pod)), Vec::<String>::new());
-    let world = check(&format!(
-        "{HEAD}spec: {{ports: [null, {{port: 1}}], selector: {{a: }}, type: }}"
-    ));
+    let world = check(&format!("{HEAD}spec: {{ports: [null, {{port: 1}}], selector: {{a: }}, type: }}"));
     assert_eq!(facts(&world), Vec::<String>::new());
     assert_eq!(service(&world).spec.ports.len(), 2);
     assert_eq!(service(&world).spec.selector["a"], "");
@@ -298,12 +233,7 @@ fn what_is_refused_for_its_form_is_not_judged_further() {
     assert_eq!(findings.len(), 4);
     assert_eq!(findings.iter().filter(|finding| finding.message == "kept").count(), 2);
     let whole = check(&format!("{HEAD}spec: {{ports: 80}}"));
-    assert_eq!(
-        whole
-            .with_checks([check::Finding::error("Service/default/a", "spec.ports[0].port", "x")])
-            .len(),
-        1
-    );
+    assert_eq!(whole.with_checks([check::Finding::error("Service/default/a", "spec.ports[0].port", "x")]).len(), 1);
 }
 
 #[test]
@@ -330,10 +260,7 @@ fn typed_lists_lend_their_items_kind_and_version() {
     assert_eq!(names(&world), ["Service/default/a", "Service/default/b"]);
     let world = check("apiVersion: v1\nkind: List\nitems:\n");
     assert!(world.objects.is_empty() && world.findings.is_empty());
-    assert_eq!(
-        facts(&check("apiVersion: v1\nkind: List\nitems: 5\n")),
-        ["E document 1 items"]
-    );
+    assert_eq!(facts(&check("apiVersion: v1\nkind: List\nitems: 5\n")), ["E document 1 items"]);
 }
 
 #[test]
@@ -369,9 +296,7 @@ fn configurations_have_no_name() {
 #[test]
 fn the_version_an_object_was_read_by_is_kept() {
     let version = |version: &str| {
-        let world = check(&format!(
-            "apiVersion: {version}\nkind: Deployment\nmetadata: {{name: d}}\n"
-        ));
+        let world = check(&format!("apiVersion: {version}\nkind: Deployment\nmetadata: {{name: d}}\n"));
         world.objects[0].1.api_version
     };
     assert_eq!(version("apps/v1beta1"), "apps/v1beta1");
@@ -384,18 +309,11 @@ fn values_of_a_secret_are_not_printed() {
     let world = check(secret);
     assert_eq!(
         facts(&world),
-        [
-            "E Secret/default/s data[tls.crt]",
-            "E Secret/default/s data[pin]",
-            "E Secret/default/s stringData[p]"
-        ]
+        ["E Secret/default/s data[tls.crt]", "E Secret/default/s data[pin]", "E Secret/default/s stringData[p]"]
     );
     for finding in &world.findings {
         let text = finding.to_string();
-        assert!(
-            !text.contains("certificate") && !text.contains("4711") && !text.contains("123456"),
-            "{text}"
-        );
+        assert!(!text.contains("certificate") && !text.contains("4711") && !text.contains("123456"), "{text}");
     }
 }
 
@@ -409,16 +327,10 @@ fn text_that_is_not_utf8_and_missing_files_are_unreadable() {
         "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"b\"}}",
     )
     .unwrap();
-    std::fs::write(
-        directory.join("a.yaml"),
-        "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n",
-    )
-    .unwrap();
+    std::fs::write(directory.join("a.yaml"), "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n").unwrap();
     std::fs::write(directory.join("readme.txt"), "no manifest").unwrap();
-    let inputs = [
-        directory.to_str().unwrap().parse().unwrap(),
-        directory.join("none.yaml").to_str().unwrap().parse().unwrap(),
-    ];
+    let inputs =
+        [directory.to_str().unwrap().parse().unwrap(), directory.join("none.yaml").to_str().unwrap().parse().unwrap()];
     let world = svctrace::read::read(&inputs, Purpose::Answer);
     std::fs::remove_dir_all(&directory).unwrap();
     assert_eq!(names(&world), ["Namespace/a", "Namespace/b"]);
@@ -468,9 +380,8 @@ fn byte_order_mark_line_ends_of_windows_and_tabs_in_json_are_read() {
 
 #[test]
 fn five_thousand_documents_are_read() {
-    let text: String = (0..5_000)
-        .map(|i| format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n{i}}}\n"))
-        .collect();
+    let text: String =
+        (0..5_000).map(|i| format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n{i}}}\n")).collect();
     assert_eq!(check(&text).objects.len(), 5_000);
 }
 
@@ -503,10 +414,6 @@ fn faults_of_one_object_are_counted_out() {
     let fields: String = (0..5_000).map(|i| format!("  unknown{i}: 1\n")).collect();
     let world = check(&format!("{HEAD}spec:\n{fields}"));
     assert_eq!(world.findings.len(), 1_000);
-    let long = check(&format!(
-        "{HEAD}spec:\n  {}: {{}}\n  type: [{}]\n",
-        "k".repeat(1_000),
-        "1,".repeat(1_000)
-    ));
+    let long = check(&format!("{HEAD}spec:\n  {}: {{}}\n  type: [{}]\n", "k".repeat(1_000), "1,".repeat(1_000)));
     assert!(long.findings.iter().all(|finding| finding.to_string().len() < 1_000));
 }

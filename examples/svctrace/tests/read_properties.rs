@@ -92,10 +92,7 @@ fn json() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::vec((names.clone(), inner), 0..6).prop_map(|fields| Value::Object(
-                fields
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value))
-                    .collect()
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
             )),
         ]
     })
@@ -134,31 +131,18 @@ static FIELD_NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 fn shaped(shape: &'static Shape, depth: u32) -> BoxedStrategy<Value> {
     let right = match shape {
         Shape::Struct(table) if depth > 0 => {
-            let fields: Vec<_> = table
-                .fields
-                .iter()
-                .map(|field| (Just(field.name), shaped(field.shape, depth - 1)))
-                .collect();
+            let fields: Vec<_> =
+                table.fields.iter().map(|field| (Just(field.name), shaped(field.shape, depth - 1))).collect();
             let some = prop::sample::subsequence((0..fields.len()).collect::<Vec<_>>(), 0..=fields.len().min(5));
-            some.prop_flat_map(move |chosen| {
-                chosen
-                    .into_iter()
-                    .map(|index| fields[index].clone())
-                    .collect::<Vec<_>>()
-            })
-            .prop_map(|fields| {
-                Value::Object(
-                    fields
-                        .into_iter()
-                        .map(|(name, value)| (name.to_owned(), value))
-                        .collect(),
-                )
-            })
-            .boxed()
+            some.prop_flat_map(move |chosen| chosen.into_iter().map(|index| fields[index].clone()).collect::<Vec<_>>())
+                .prop_map(|fields| {
+                    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+                })
+                .boxed()
         }
-        Shape::List(element) if depth > 0 => prop::collection::vec(shaped(element, depth - 1), 0..3)
-            .prop_map(Value::from)
-            .boxed(),
+        Shape::List(element) if depth > 0 => {
+            prop::collection::vec(shaped(element, depth - 1), 0..3).prop_map(Value::from).boxed()
+        }
         Shape::Map(value) if depth > 0 => prop::collection::vec(("[a-z./]{0,5}", shaped(value, depth - 1)), 0..3)
             .prop_map(|entries| Value::Object(entries.into_iter().collect::<Map<_, _>>()))
             .boxed(),
@@ -170,9 +154,7 @@ fn shaped(shape: &'static Shape, depth: u32) -> BoxedStrategy<Value> {
 }
 
 fn object() -> impl Strategy<Value = (Kind, &'static str, Value)> {
-    let versions = Kind::ALL
-        .iter()
-        .flat_map(|kind| kind.versions().iter().map(|version| (*kind, version.name)));
+    let versions = Kind::ALL.iter().flat_map(|kind| kind.versions().iter().map(|version| (*kind, version.name)));
     prop::sample::select(versions.collect::<Vec<_>>()).prop_flat_map(|(kind, version)| {
         let body = shaped(Box::leak(Box::new(Shape::Struct(schema::of(kind, version)))), 4);
         body.prop_map(move |body| (kind, version, body))

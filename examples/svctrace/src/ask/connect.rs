@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use svc_model::addr::parse_ip;
 use svc_model::api::Service;
-use svc_model::{Decision, Frontend, NodeView, Packet, Protocol, Reason, Resource, Verdict, endpoints};
+use svc_model::{
+    Decision, Frontend, Kind, NodeView, ObjectRef, Packet, Protocol, Reason, Resource, Verdict, endpoints,
+};
 
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
@@ -29,7 +31,8 @@ pub struct Connect {
 impl Connect {
     /// Decides it.
     pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
-        let (src, home) = self.source(world)?;
+        let to_ipv6 = self.dst.starts_with('[') || self.dst.matches(':').count() > 1;
+        let (src, home) = source(world, &self.src, to_ipv6)?;
         let packet = match self.protocol.as_deref().unwrap_or("TCP") {
             "ICMP" => Packet::ping(src, address(&self.dst)?),
             protocol => {
@@ -39,38 +42,42 @@ impl Connect {
                 Packet::new(src, socket_address(&self.dst)?, protocol)
             }
         };
-        let node = self.node.as_deref().or(world.chosen_node()).or(home.as_deref());
-        Ok(packet_answer(world, &*world.view(node)?, &packet).0)
-    }
-
-    /// The sender's address; if it was given as a Pod, the Pod's node too.
-    fn source(&self, world: &World) -> Result<(IpAddr, Option<String>), Unusable> {
-        if let Ok(addr) = parse_ip(&self.src) {
-            return Ok((addr, None));
+        if packet.src.is_ipv6() != packet.dst.is_ipv6() {
+            return Err(unusable(format!("src {} and dst {} are of different IP families", packet.src, packet.dst)));
         }
-        if self.src.contains(':') || self.src.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-            return Err(unusable(format!("src: {:?} is no IP address", self.src)));
-        }
-        let pod = world
-            .pod(&self.src, "default")
-            .map_err(|error| unusable(format!("src: {error}")))?;
-        let v6 = self.dst.starts_with('[') || self.dst.matches(':').count() > 1;
-        let addrs = endpoints::pod_addrs(&world.cluster, pod);
-        let addr = addrs.iter().find(|addr| addr.is_ipv6() == v6).or(addrs.first());
-        let addr = addr.ok_or_else(|| unusable(format!("src: {} has no address", pod.reference())))?;
-        Ok((*addr, Some(pod.spec.node_name.clone()).filter(|node| !node.is_empty())))
+        // The sender's own node decides only where nothing else chooses one.
+        let view = world.view(self.node.as_deref()).or_else(|ambiguous| match &home {
+            Some(home) => world.view(Some(home)),
+            None => Err(ambiguous),
+        })?;
+        Ok(packet_answer(world, &view, &packet, &view.decide(&packet)))
     }
 }
 
-/// The answer to a packet, and the decision's verdict and candidates for those who walk on.
-pub(crate) fn packet_answer(world: &World, view: &NodeView, packet: &Packet) -> (Answer, Verdict, Vec<SocketAddr>) {
-    let decision = view.decide(packet);
-    let mut answer = Answer::new(headline(packet, &decision));
+/// The sender's address; if it is given as a Pod, one of the wanted family where it has any, and the Pod's node.
+pub(crate) fn source(world: &World, src: &str, ipv6: bool) -> Result<(IpAddr, Option<String>), Unusable> {
+    if let Ok(addr) = parse_ip(src) {
+        return Ok((addr, None));
+    }
+    if src.contains(':') || src.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return Err(unusable(format!("src: {src:?} is no IP address")));
+    }
+    let pod = world.pod(src, "default").map_err(|error| unusable(format!("src: {error}")))?;
+    let addrs = endpoints::pod_addrs(&world.cluster, pod);
+    let addr = addrs.iter().find(|addr| addr.is_ipv6() == ipv6).or(addrs.first());
+    let addr = addr.ok_or_else(|| unusable(format!("src: {} has no address", pod.reference())))?;
+    Ok((*addr, Some(pod.spec.node_name.clone()).filter(|node| !node.is_empty())))
+}
+
+/// The answer to a packet that has been decided; its first step is the reason.
+pub(crate) fn packet_answer(world: &World, view: &NodeView, packet: &Packet, decision: &Decision<'_>) -> Answer {
+    let mut answer = Answer::new(headline(packet, decision));
     answer.set("verdict", decision.verdict.to_string());
     if decision.verdict == Verdict::Dnat {
-        answer.set("endpoints", endpoints_json(&decision));
+        answer.set("endpoints", endpoints_json(decision));
         answer.set("masquerade", decision.endpoints.masquerades_any());
     }
+    let mut owner = None;
     match decision.frontend {
         Some(Frontend::Service(kind, port)) => {
             let mut frontend = json!({ "service": port.service.to_string(), "kind": kind.as_str() });
@@ -78,58 +85,41 @@ pub(crate) fn packet_answer(world: &World, view: &NodeView, packet: &Packet) -> 
                 frontend["port"] = (*port.name).into();
             }
             answer.set("frontend", frontend);
+            owner = Some(ObjectRef::new(Kind::Service, port.service.namespace.clone(), port.service.name.clone()));
         }
         Some(Frontend::HostPort(pod)) => {
-            answer.set("frontend", json!({ "pod": pod.key().to_string(), "kind": "HostPort" }))
+            answer.set("frontend", json!({ "pod": pod.key().to_string(), "kind": "HostPort" }));
+            owner = Some(pod.clone());
         }
         _ => {}
     }
     if let Some(seconds) = decision.affinity_seconds() {
         answer.set("affinity", json!({ "type": "ClientIP", "timeoutSeconds": seconds }));
     }
-    let mut reason = view.explain(&decision).to_string();
+    let mut reason = view.explain(decision).to_string();
     if let Reason::UnknownPort(name) = decision.reason
         && let Some(service) = world.cluster.get::<Service>(&name.namespace, &name.name)
     {
         reason.push_str(&format!("; it has {}", port_list(service)));
+        owner = Some(service.reference());
     }
     if decision.frontend.is_none()
         && let Some(pod) = world.pod_with_ip(packet.dst)
     {
-        let assumed = if world.cluster.is_assumed_pod(&pod.key()) {
-            " (assumed)"
-        } else {
-            ""
-        };
+        let assumed = if world.cluster.is_assumed_pod(&pod.key()) { " (assumed)" } else { "" };
         reason.push_str(&format!("; it is the address of {}{assumed}", pod.reference()));
     }
-    answer.because(reason);
+    answer.set("reason", reason.clone());
+    let place = owner.map(|owner| world.place_words(&owner, "spec")).unwrap_or_default();
+    answer.step(format!("{reason}{place}"));
     for backend in decision.endpoints.backends() {
-        let pod = backend
-            .pod
-            .as_ref()
-            .map(|pod| format!(" Pod/{pod}"))
-            .unwrap_or_default();
-        let node = backend
-            .node
-            .as_ref()
-            .map(|node| format!(" on {node}"))
-            .unwrap_or_default();
-        let masquerade = if decision.endpoints.masquerades(backend) {
-            ", masqueraded"
-        } else {
-            ""
-        };
+        let pod = backend.pod.as_ref().map(|pod| format!(" Pod/{pod}")).unwrap_or_default();
+        let node = backend.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+        let masquerade = if decision.endpoints.masquerades(backend) { ", masqueraded" } else { "" };
         let share = percent(decision.endpoints.share());
         answer.step(format!("{share} to {}{pod}{node}{masquerade}", backend.addr));
     }
-    let addrs = decision
-        .endpoints
-        .backends()
-        .iter()
-        .map(|backend| backend.addr)
-        .collect();
-    (answer, decision.verdict, addrs)
+    answer
 }
 
 fn headline(packet: &Packet, decision: &Decision<'_>) -> String {
@@ -147,10 +137,7 @@ fn headline(packet: &Packet, decision: &Decision<'_>) -> String {
 
 fn endpoints_json(decision: &Decision<'_>) -> Vec<Value> {
     let endpoints = &decision.endpoints;
-    let all_alike = endpoints
-        .backends()
-        .iter()
-        .all(|b| endpoints.masquerades(b) == endpoints.masquerades_any());
+    let all_alike = endpoints.backends().iter().all(|b| endpoints.masquerades(b) == endpoints.masquerades_any());
     let entry = |backend: &svc_model::Backend| {
         let mut entry = json!({ "addr": backend.addr.to_string(), "p": endpoints.share() });
         if !all_alike {
@@ -164,52 +151,29 @@ fn endpoints_json(decision: &Decision<'_>) -> Vec<Value> {
 /// The ports of a Service, for people: `80 TCP (http), 53 UDP`.
 pub(crate) fn port_list(service: &Service) -> String {
     let port = |port: &svc_model::api::ServicePort| {
-        let protocol = if port.protocol.is_empty() {
-            "TCP"
-        } else {
-            &port.protocol
-        };
-        let name = if port.name.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", port.name)
-        };
+        let protocol = if port.protocol.is_empty() { "TCP" } else { &port.protocol };
+        let name = if port.name.is_empty() { String::new() } else { format!(" ({})", port.name) };
         format!("{} {protocol}{name}", port.port)
     };
     let ports: Vec<String> = service.spec.ports.iter().map(port).collect();
-    if ports.is_empty() {
-        "no port".to_owned()
-    } else {
-        ports.join(", ")
-    }
+    if ports.is_empty() { "no port".to_owned() } else { ports.join(", ") }
 }
 
 /// A share in per cent, with a decimal where one is needed.
 pub(crate) fn percent(share: f64) -> String {
     let tenths = (share * 1000.0).round() / 10.0;
-    if tenths.fract() == 0.0 {
-        format!("{tenths:.0}%")
-    } else {
-        format!("{tenths:.1}%")
-    }
+    if tenths.fract() == 0.0 { format!("{tenths:.0}%") } else { format!("{tenths:.1}%") }
 }
 
 /// An address without a port, brackets allowed.
 fn address(text: &str) -> Result<IpAddr, Unusable> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(text);
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     parse_ip(bare).map_err(|error| unusable(format!("dst: {error}")))
 }
 
 /// `ADDR:PORT`, `[ADDR]:PORT`.
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, Unusable> {
-    let form = || {
-        unusable(format!(
-            "dst: {text:?} is not of the form ADDRESS:PORT (IPv6: [ADDRESS]:PORT)"
-        ))
-    };
+    let form = || unusable(format!("dst: {text:?} is not of the form ADDRESS:PORT (IPv6: [ADDRESS]:PORT)"));
     let (addr, port) = text.rsplit_once(':').ok_or_else(form)?;
     let bracketed = addr.strip_prefix('[').and_then(|addr| addr.strip_suffix(']'));
     if bracketed.is_none() && addr.contains(':') {
@@ -217,6 +181,6 @@ pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, Unusable> {
     }
     let addr = parse_ip(bracketed.unwrap_or(addr)).map_err(|_| form())?;
     let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-    let port: u16 = port.parse().ok().filter(|_| digits).ok_or_else(form)?;
+    let port: u16 = port.parse().ok().filter(|port| digits && *port != 0).ok_or_else(form)?;
     Ok(SocketAddr::new(addr, port))
 }

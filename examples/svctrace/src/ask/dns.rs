@@ -5,8 +5,8 @@ use dns_records::resolv::ResolvConf;
 use dns_records::search::{Outcome, ResolverKind};
 use dns_records::{Name, Question, Record, RecordType};
 use serde::Deserialize;
-use svc_model::api::Pod;
-use svc_model::{Resource, endpoints};
+use svc_model::api::{Pod, Service};
+use svc_model::{Kind, ObjectRef, Resource, endpoints};
 
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
@@ -63,22 +63,16 @@ impl DnsQuestion {
         };
         let mut answer = Answer::new(format!("{name} {record_type}: {}, {what}", found.rcode));
         answer.set("rcode", found.rcode.to_string());
-        for (key, records) in [
-            ("answer", &found.answer),
-            ("authority", &found.authority),
-            ("additional", &found.additional),
-        ] {
+        for (key, records) in
+            [("answer", &found.answer), ("authority", &found.authority), ("additional", &found.additional)]
+        {
             let lines: Vec<String> = records.iter().map(Record::to_string).collect();
             for line in &lines {
-                answer.step(if key == "answer" {
-                    line.clone()
-                } else {
-                    format!("{line}  ({key})")
-                });
+                answer.step(if key == "answer" { line.clone() } else { format!("{line}  ({key})") });
             }
             answer.set(key, lines);
         }
-        answer.because(found.reason.to_string());
+        answer.because(format!("{}{}", found.reason, assumed(world, found.reason.object())));
         Ok(answer)
     }
 }
@@ -108,11 +102,7 @@ fn policy(pod: &Pod) -> String {
         (true, "" | "ClusterFirst") => ", but on the host's network that means the node's own file",
         _ => "",
     };
-    let more = if pod.spec.dns_config.is_some() {
-        "; spec.dnsConfig is merged"
-    } else {
-        ""
-    };
+    let more = if pod.spec.dns_config.is_some() { "; spec.dnsConfig is merged" } else { "" };
     format!("{written}{network}{more}")
 }
 
@@ -134,7 +124,12 @@ impl Lookup {
             let hosts: Vec<String> = walk.hosts.iter().map(ToString::to_string).collect();
             answer.set("hosts", hosts);
         }
-        answer.because(cost(world, pod, &self.name, &walk));
+        let mut reason = cost(world, pod, &self.name, &walk);
+        if let Some(last) = walk.tries.last().filter(|_| walk.outcome == Outcome::Found) {
+            let found = world.zone().answer(Question::new(last, RecordType::A));
+            reason.push_str(assumed(world, found.reason.object()));
+        }
+        answer.because(reason);
         Ok(answer)
     }
 }
@@ -153,21 +148,37 @@ pub(crate) fn heard(world: &World, name: &Name, found: bool) -> String {
     let zone = world.zone();
     let ask = |record_type| zone.answer(Question::new(name, record_type));
     let (a, aaaa) = (ask(RecordType::A), ask(RecordType::AAAA));
-    let mut records: Vec<String> = a
-        .answer
-        .iter()
-        .chain(&aaaa.answer)
-        .map(|record| record.data.to_string())
-        .collect();
-    // An alias answers both questions.
-    records.dedup();
+    let mut records: Vec<String> = Vec::new();
+    for record in a.answer.iter().chain(&aaaa.answer) {
+        // An alias answers both questions.
+        let data = record.data.to_string();
+        if !records.contains(&data) {
+            records.push(data);
+        }
+    }
     match records.is_empty() {
-        false => format!("{} ({})", records.join(", "), a.reason),
+        false => {
+            let reason = if a.answer.is_empty() { &aaaa.reason } else { &a.reason };
+            format!("{} ({reason}){}", records.join(", "), assumed(world, reason.object()))
+        }
         true if found => "answered by the server's own walk of the search list (autopath)".to_owned(),
         true if a.rcode == dns_records::Rcode::Refused => {
             "left to the servers the cluster's DNS forwards to".to_owned()
         }
         true => format!("{} ({})", a.rcode, a.reason),
+    }
+}
+
+/// What of the answer about an object had to be assumed.
+fn assumed(world: &World, object: Option<&ObjectRef>) -> &'static str {
+    let Some(object) = object else { return "" };
+    match object.kind {
+        Kind::Service => {
+            let service = world.cluster.get::<Service>(&object.namespace, &object.name);
+            service.map_or("", |service| world.assumed_words(service, true))
+        }
+        Kind::Pod if world.cluster.is_assumed_pod(&object.key()) => " (assumed Pod)",
+        _ => "",
     }
 }
 
@@ -186,11 +197,7 @@ pub(crate) fn cost(world: &World, pod: &Pod, name: &str, walk: &Walk) -> String 
         return "the hosts file has the name, so no question is sent".to_owned();
     }
     let n = walk.tries.len();
-    let mut words = format!(
-        "{n} name{}, {} questions (A and AAAA each)",
-        if n == 1 { "" } else { "s" },
-        2 * n
-    );
+    let mut words = format!("{n} name{}, {} questions (A and AAAA each)", if n == 1 { "" } else { "s" }, 2 * n);
     if n > 1 && !name.ends_with('.') {
         let conf = resolv_conf(&world.cluster, pod, &ResolvConf::default());
         let dots = name.matches('.').count();
@@ -199,10 +206,7 @@ pub(crate) fn cost(world: &World, pod: &Pod, name: &str, walk: &Walk) -> String 
                 1 => "1 dot is".to_owned(),
                 n => format!("{n} dots are"),
             };
-            words.push_str(&format!(
-                "; {dots} fewer than ndots:{}, so the search list goes first",
-                conf.ndots()
-            ));
+            words.push_str(&format!("; {dots} fewer than ndots:{}, so the search list goes first", conf.ndots()));
         }
         if let Some(last) = walk.tries.last() {
             words.push_str(&format!("; asking for {last} costs 2"));

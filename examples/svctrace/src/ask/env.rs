@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use svc_model::api::Service;
 use svc_model::{Resource, service_environment};
 
 use crate::answer::Answer;
@@ -27,12 +28,21 @@ impl Env {
         answer.set("env", object);
         let links = match pod.spec.enable_service_links {
             Some(false) => "enableServiceLinks is false, so only default/kubernetes counts".to_owned(),
-            _ => format!(
-                "the Services of namespace {} that have a cluster IP, and default/kubernetes",
-                pod.namespace()
-            ),
+            _ => {
+                format!("the Services of namespace {} that have a cluster IP, and default/kubernetes", pod.namespace())
+            }
         };
-        answer.set("reason", links);
+        let assumed: Vec<String> = world
+            .cluster
+            .list_in::<Service>(pod.namespace())
+            .filter(|service| world.cluster.has_assumed_cluster_ips(&service.key()))
+            .map(|service| service.name().to_owned())
+            .collect();
+        let assumed = match assumed.as_slice() {
+            [] => String::new(),
+            names => format!(" (assumed cluster IPs: {})", names.join(", ")),
+        };
+        answer.set("reason", format!("{links}{assumed}"));
         Ok(answer)
     }
 }

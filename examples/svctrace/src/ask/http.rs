@@ -9,6 +9,7 @@ use route_match::ingress::{
 use route_match::{Authority, RequestTarget};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use svc_model::api::Service;
 use tls_sni::ingress::IngressTls;
 
 use super::connect::percent;
@@ -18,14 +19,14 @@ use crate::world::{Unusable, World, unusable};
 
 /// What the controller of one class decides: routes and certificates.
 #[derive(Clone, Debug)]
-pub(crate) struct Controllers {
+pub(crate) struct Controller {
     pub(crate) routes: Rc<IngressController>,
     pub(crate) certificates: Rc<IngressTls>,
 }
 
 impl World {
     /// The controller that implements an ingress class, compiled when first asked for.
-    pub(crate) fn controller(&self, class: &str) -> Result<Controllers, Unusable> {
+    pub(crate) fn controller(&self, class: &str) -> Result<Controller, Unusable> {
         if let Some(known) = self.controllers.borrow().get(class) {
             return Ok(known.clone());
         }
@@ -33,10 +34,7 @@ impl World {
             IngressController::compile(&self.cluster, class).map_err(|error| unusable(format!("to: {error}")))?;
         let certificates =
             IngressTls::of_class(&self.cluster, class).map_err(|error| unusable(format!("to: {error}")))?;
-        let compiled = Controllers {
-            routes: Rc::new(routes),
-            certificates: Rc::new(certificates),
-        };
+        let compiled = Controller { routes: Rc::new(routes), certificates: Rc::new(certificates) };
         self.controllers.borrow_mut().insert(class.to_owned(), compiled.clone());
         Ok(compiled)
     }
@@ -98,9 +96,17 @@ impl Http {
             }
             _ => return Err(unusable("the answer is of a kind that is not modelled yet")),
         }
-        answer.because(decision.to_string());
+        let assumed = match &decision.outcome {
+            Outcome::Forward { backends, .. } => backends.first().and_then(|share| {
+                let name = &share.backend.service;
+                world.cluster.get::<Service>(&name.namespace, &name.name)
+            }),
+            _ => None,
+        };
+        let assumed = assumed.map_or("", |service| world.assumed_words(service, false));
+        answer.because(format!("{decision}{assumed}"));
         for loser in controller.routes.candidates(&request.question()).iter().skip(1) {
-            answer.step(format!("goes before {loser}"));
+            answer.details.push(format!("goes before {loser}"));
         }
         Ok(answer)
     }
@@ -123,9 +129,7 @@ pub(crate) fn headline(url: &str, decision: &Decision<'_>) -> String {
 pub(crate) fn shares(backends: &[WeightedBackend]) -> Vec<(&ServiceBackend, f64)> {
     let total: u64 = backends.iter().map(|share| u64::from(share.weight)).sum();
     let parts = backends.iter().filter(|share| share.weight > 0);
-    parts
-        .map(|share| (&share.backend, f64::from(share.weight) / total as f64))
-        .collect()
+    parts.map(|share| (&share.backend, f64::from(share.weight) / total as f64)).collect()
 }
 
 /// A URL and headers, taken apart.
@@ -168,12 +172,7 @@ impl<'a> ParsedRequest<'a> {
             match value {
                 Value::String(value) => fields.push((name.as_str(), value.as_str())),
                 Value::Array(values) if values.iter().all(Value::is_string) => {
-                    fields.extend(
-                        values
-                            .iter()
-                            .filter_map(Value::as_str)
-                            .map(|value| (name.as_str(), value)),
-                    );
+                    fields.extend(values.iter().filter_map(Value::as_str).map(|value| (name.as_str(), value)));
                 }
                 _ => {
                     return Err(unusable(format!(
@@ -201,13 +200,12 @@ impl<'a> ParsedRequest<'a> {
     }
 
     pub(crate) fn question(&self) -> HttpQuestion<'_> {
-        HttpQuestion {
-            port: self.port,
-            query: self.query,
-            method: self.method,
-            headers: &self.headers,
-            client: self.client,
-            ..HttpQuestion::new(self.scheme, &self.host, self.path)
-        }
+        let mut question = HttpQuestion::new(self.scheme, &self.host, self.path)
+            .port(self.port)
+            .method(self.method)
+            .headers(&self.headers);
+        question.query = self.query;
+        question.client = self.client;
+        question
     }
 }

@@ -9,9 +9,9 @@ mod target;
 mod tcp;
 mod tls;
 
-pub(crate) use connect::{packet_answer, percent, port_list};
+pub(crate) use connect::{packet_answer, percent, port_list, source};
 pub(crate) use dns::{Dns, cost, heard, walk};
-pub(crate) use http::{Controllers, ParsedRequest, shares};
+pub(crate) use http::{Controller, ParsedRequest, shares};
 pub(crate) use tls::{now, outcome};
 
 use serde::Deserialize;
@@ -70,8 +70,8 @@ impl Ask {
 }
 
 /// Answers one line of a batch. A question that cannot be used is answered by its error.
-pub fn answer_line(line: &str, world: &World) -> Value {
-    let ask: Result<Ask, Unusable> = serde_json::from_str(line).map_err(|error| unusable(question_error(&error)));
+pub fn answer_line(line: &[u8], world: &World) -> Value {
+    let ask: Result<Ask, Unusable> = serde_json::from_slice(line).map_err(|error| unusable(question_error(&error)));
     match ask.and_then(|ask| ask.answer(world)) {
         Ok(answer) => Value::Object(answer.json),
         Err(unusable) => json!({ "error": unusable.0 }),

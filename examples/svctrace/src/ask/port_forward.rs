@@ -20,7 +20,7 @@ pub struct PortForward {
 
 /// A port by number or name.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "port: neither a number from 1 to 65535 nor a name")]
 pub enum Port {
     /// A number.
     Number(u16),
@@ -63,11 +63,7 @@ impl PortForward {
 }
 
 fn parse_target(text: &str) -> Result<ForwardTarget, Unusable> {
-    let form = || {
-        unusable(format!(
-            "to: {text:?} is not of the form svc/NAMESPACE/NAME or pod/NAMESPACE/NAME"
-        ))
-    };
+    let form = || unusable(format!("to: {text:?} is not of the form svc/NAMESPACE/NAME or pod/NAMESPACE/NAME"));
     let parts: Vec<&str> = text.split('/').collect();
     let (kind, namespace, name) = match *parts.as_slice() {
         [kind, namespace, name] => (kind, namespace, name),
@@ -90,36 +86,21 @@ fn parse_target(text: &str) -> Result<ForwardTarget, Unusable> {
 fn suggestion(world: &World, error: &ForwardError) -> String {
     match error {
         ForwardError::NotFound(ForwardTarget::Service(name)) => {
-            let known: Vec<String> = world
-                .cluster
-                .list::<Service>()
-                .map(|service| service.key().to_string())
-                .collect();
+            let known: Vec<String> = world.cluster.list::<Service>().map(|service| service.key().to_string()).collect();
             did_you_mean(&name.to_string(), known.iter().map(String::as_str))
         }
         ForwardError::NotFound(ForwardTarget::Pod(name)) => {
             let known: Vec<String> = world.cluster.list::<Pod>().map(|pod| pod.key().to_string()).collect();
             did_you_mean(&name.to_string(), known.iter().map(String::as_str))
         }
-        ForwardError::NoPort {
-            target: ForwardTarget::Service(name),
-            ..
-        } => {
+        ForwardError::NoPort { target: ForwardTarget::Service(name), .. } => {
             let service = world.cluster.get::<Service>(&name.namespace, &name.name);
-            service
-                .map(|service| format!("; it has {}", port_list(service)))
-                .unwrap_or_default()
+            service.map(|service| format!("; it has {}", port_list(service))).unwrap_or_default()
         }
-        ForwardError::NoPort {
-            target: ForwardTarget::Pod(name),
-            port,
-        } => {
+        ForwardError::NoPort { target: ForwardTarget::Pod(name), port } => {
             let pod = world.cluster.get::<Pod>(&name.namespace, &name.name);
             let ports = pod.into_iter().flat_map(|pod| pod.spec.container_ports());
-            let names: Vec<&str> = ports
-                .map(|port| port.name.as_str())
-                .filter(|name| !name.is_empty())
-                .collect();
+            let names: Vec<&str> = ports.map(|port| port.name.as_str()).filter(|name| !name.is_empty()).collect();
             did_you_mean(&port.to_string(), names.iter().copied())
         }
         _ => String::new(),

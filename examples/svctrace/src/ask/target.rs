@@ -14,12 +14,10 @@ impl<'a> Target<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Target<'a>, Unusable> {
         match text.split('/').collect::<Vec<_>>().as_slice() {
             ["IngressClass" | "ingressclass", class] if !class.is_empty() => Ok(Target::IngressClass(class)),
-            ["Gateway", _, _] => Err(unusable(
-                "to: Gateway API routes are not modelled yet; IngressClass/NAME is",
-            )),
-            ["IstioGateway", _, _] | ["mesh"] => Err(unusable(
-                "to: Istio's routes are not modelled yet; IngressClass/NAME is",
-            )),
+            ["Gateway", _, _] => Err(unusable("to: Gateway API routes are not modelled yet; IngressClass/NAME is")),
+            ["IstioGateway", _, _] | ["mesh"] => {
+                Err(unusable("to: Istio's routes are not modelled yet; IngressClass/NAME is"))
+            }
             _ => Err(unusable(format!("to: {text:?} is not of the form IngressClass/NAME"))),
         }
     }

@@ -35,23 +35,20 @@ impl Tcp {
             Some(other) => return Err(unusable(format!("protocol: {other:?} is neither TCP nor UDP"))),
         };
         let asked = format!("port {} {protocol} of {}", self.port, self.to);
-        Ok(
-            match stream(&world.cluster, controller.routes.flags(), protocol, self.port) {
-                Ok(found) => {
-                    let mut answer = Answer::new(format!("{asked} -> {}", found.backend));
-                    answer.set("route", found.route.to_string());
-                    let backend =
-                        json!({ "ref": found.backend.service.to_string(), "port": found.backend.port, "p": 1.0 });
-                    answer.set("backends", vec![backend]);
-                    answer.because(format!("{} has the port as a key", found.route));
-                    answer
-                }
-                Err(nothing) => {
-                    let mut answer = Answer::new(format!("{asked}: nothing listens"));
-                    answer.because(nothing.to_string());
-                    answer
-                }
-            },
-        )
+        Ok(match stream(&world.cluster, controller.routes.flags(), protocol, self.port) {
+            Ok(found) => {
+                let mut answer = Answer::new(format!("{asked} -> {}", found.backend));
+                answer.set("route", found.route.to_string());
+                let backend = json!({ "ref": found.backend.service.to_string(), "port": found.backend.port, "p": 1.0 });
+                answer.set("backends", vec![backend]);
+                answer.because(format!("{} has the port as a key", found.route));
+                answer
+            }
+            Err(nothing) => {
+                let mut answer = Answer::new(format!("{asked}: nothing listens"));
+                answer.because(nothing.to_string());
+                answer
+            }
+        })
     }
 }

@@ -48,21 +48,15 @@ impl Tls {
         let Target::IngressClass(class) = Target::parse(&self.to)?;
         let certificates = world.controller(class)?.certificates;
         let now = match &self.now {
-            Some(now) => now
-                .parse::<Time>()
-                .map_err(|error| unusable(format!("now: {error}")))?
-                .unix_seconds(),
-            None => system_clock(),
+            Some(now) => now.parse::<Time>().map_err(|error| unusable(format!("now: {error}")))?.unix_seconds(),
+            None => self::now(),
         };
         let port = self.port.unwrap_or(443);
         let mut answer = match &self.hello {
             Some(hex) => {
                 let bytes = from_hex(hex)?;
                 let hello = tls_sni::peek(&bytes).map_err(|error| unusable(format!("hello: {error}")))?;
-                answer_of(
-                    &certificates.decide(&TlsQuestion::of(&hello, port), now),
-                    &described(&hello),
-                )
+                answer_of(&certificates.decide(&TlsQuestion::of(&hello, port), now), &described(&hello))
             }
             None => {
                 let protocols: Vec<&[u8]> = self.alpn.iter().map(|protocol| protocol.as_bytes()).collect();
@@ -71,11 +65,7 @@ impl Tls {
                 question.port = port;
                 question.alpn = Alpn::new(&protocols);
                 question.accepted_keys = self.accepted_keys()?;
-                let asked = if name.is_empty() {
-                    "a client without server name"
-                } else {
-                    name
-                };
+                let asked = if name.is_empty() { "a client without server name" } else { name };
                 answer_of(&certificates.decide(&question, now), asked)
             }
         };
@@ -92,19 +82,13 @@ impl Tls {
         };
         let schemes: Result<Vec<SignatureScheme>, Unusable> = schemes
             .iter()
-            .map(|name| {
-                name.parse()
-                    .map_err(|_| unusable(format!("sigalgs: unknown signature scheme {name:?}")))
-            })
+            .map(|name| name.parse().map_err(|_| unusable(format!("sigalgs: unknown signature scheme {name:?}"))))
             .collect();
         let versions: Result<Vec<ProtocolVersion>, Unusable> = match &self.versions {
             None => Ok(vec![ProtocolVersion::TLS13, ProtocolVersion::TLS12]),
             Some(names) => names
                 .iter()
-                .map(|name| {
-                    name.parse()
-                        .map_err(|_| unusable(format!("versions: unknown TLS version {name:?}")))
-                })
+                .map(|name| name.parse().map_err(|_| unusable(format!("versions: unknown TLS version {name:?}"))))
                 .collect(),
         };
         Ok(AcceptedKeys::new(schemes?, versions?))
@@ -128,12 +112,7 @@ fn answer_of(decision: &TlsDecision<'_>, asked: &str) -> Answer {
         let entry = |b: &tls_sni::Backend| json!({ "ref": b.service.to_string(), "port": b.port, "p": b.p });
         answer.set("backends", decision.backends.iter().map(entry).collect::<Vec<Value>>());
         for backend in decision.backends {
-            answer.step(format!(
-                "{} to {} port {}",
-                percent(backend.p),
-                backend.service,
-                backend.port
-            ));
+            answer.step(format!("{} to {} port {}", percent(backend.p), backend.service, backend.port));
         }
     }
     answer.set("code", decision.reason.code());
@@ -156,14 +135,10 @@ fn described(hello: &ClientHello<'_>) -> String {
     }
 }
 
-fn system_clock() -> i64 {
+/// The system's clock in Unix seconds, by which certificates are judged when a question names no instant.
+pub(crate) fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
-}
-
-/// The clock for `check`, which judges certificates by today's date.
-pub(crate) fn now() -> i64 {
-    system_clock()
 }
 
 fn from_hex(text: &str) -> Result<Vec<u8>, Unusable> {
@@ -173,7 +148,5 @@ fn from_hex(text: &str) -> Result<Vec<u8>, Unusable> {
         [high, low] => Some(value(high)? << 4 | value(low)?),
         _ => None,
     });
-    pairs
-        .collect::<Option<_>>()
-        .ok_or_else(|| unusable("hello: not hexadecimal"))
+    pairs.collect::<Option<_>>().ok_or_else(|| unusable("hello: not hexadecimal"))
 }

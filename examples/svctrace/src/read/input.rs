@@ -23,11 +23,7 @@ impl FromStr for Input {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Input, Infallible> {
-        Ok(if text == "-" {
-            Input::Stdin
-        } else {
-            Input::Path(text.into())
-        })
+        Ok(if text == "-" { Input::Stdin } else { Input::Path(text.into()) })
     }
 }
 
@@ -89,20 +85,14 @@ pub(super) fn read(input: &Input, mut each: impl FnMut(&str, Result<Vec<u8>, Inp
 
 fn read_file(path: &Path, each: &mut impl FnMut(&str, Result<Vec<u8>, InputError>)) {
     let name = path.display().to_string();
-    let file = fs::File::open(path).map_err(|error| InputError::Io {
-        input: name.clone(),
-        error,
-    });
+    let file = fs::File::open(path).map_err(|error| InputError::Io { input: name.clone(), error });
     each(&name, file.and_then(|file| read_limited(&name, file)));
 }
 
 fn read_limited(name: &str, source: impl Read) -> Result<Vec<u8>, InputError> {
     let mut bytes = Vec::new();
     let read = source.take(MAX_INPUT_BYTES + 1).read_to_end(&mut bytes);
-    let read = read.map_err(|error| InputError::Io {
-        input: name.to_owned(),
-        error,
-    })?;
+    let read = read.map_err(|error| InputError::Io { input: name.to_owned(), error })?;
     if read as u64 > MAX_INPUT_BYTES {
         return Err(InputError::TooLong { input: name.to_owned() });
     }
@@ -111,10 +101,7 @@ fn read_limited(name: &str, source: impl Read) -> Result<Vec<u8>, InputError> {
 
 /// Collects the manifests below a directory. Links to directories are not followed: they may lead in a circle.
 fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), InputError> {
-    let failed = |error| InputError::Io {
-        input: directory.display().to_string(),
-        error,
-    };
+    let failed = |error| InputError::Io { input: directory.display().to_string(), error };
     let entries: Result<Vec<_>, _> = fs::read_dir(directory).map_err(failed)?.collect();
     let mut entries = entries.map_err(failed)?;
     entries.sort_by_key(fs::DirEntry::file_name);

@@ -7,11 +7,7 @@ use svc_model::{Kind, Retired};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Resolved {
     /// A kind we read, in a version that exists.
-    Known {
-        kind: Kind,
-        version: &'static str,
-        retired: Option<Retired>,
-    },
+    Known { kind: Kind, version: &'static str, retired: Option<Retired> },
     /// A kind we read under a group that has it, in a version that does not exist.
     NoSuchVersion { kind: Kind, nearest: &'static str },
     /// A kind we read, under a group we know that has no such kind.
@@ -37,30 +33,18 @@ pub(super) fn resolve(api_version: &str, kind: &str) -> Resolved {
     };
     let versions = kind.versions();
     if let Some(version) = versions.iter().find(|version| version.name == api_version) {
-        return Resolved::Known {
-            kind,
-            version: version.name,
-            retired: version.retired,
-        };
+        return Resolved::Known { kind, version: version.name, retired: version.retired };
     }
     // Never a version of another group, however near.
-    let same_group = versions
-        .iter()
-        .filter(|version| version.group() == group)
-        .map(|version| version.name);
+    let same_group = versions.iter().filter(|version| version.group() == group).map(|version| version.name);
     if let Some(nearest) = same_group.min_by_key(|name| osa_distance(name, api_version)) {
         Resolved::NoSuchVersion { kind, nearest }
     } else if is_known_group(group) {
         Resolved::WrongGroup { kind }
     } else {
-        let near_group = versions
-            .iter()
-            .find(|version| osa_distance(version.group(), group) <= MAX_EDITS);
+        let near_group = versions.iter().find(|version| osa_distance(version.group(), group) <= MAX_EDITS);
         match near_group {
-            Some(version) if !version.group().is_empty() => Resolved::MisspeltGroup {
-                kind,
-                nearest: version.name,
-            },
+            Some(version) if !version.group().is_empty() => Resolved::MisspeltGroup { kind, nearest: version.name },
             _ => Resolved::Unknown,
         }
     }
@@ -70,9 +54,7 @@ fn resolve_unknown(api_version: &str, kind: &str) -> Resolved {
     if kind.len() > MAX_KIND_NAME {
         return Resolved::Unknown;
     }
-    let is_known = Kind::ALL
-        .iter()
-        .any(|kind| kind.versions().iter().any(|version| version.name == api_version));
+    let is_known = Kind::ALL.iter().any(|kind| kind.versions().iter().any(|version| version.name == api_version));
     let distance = |known: &Kind| osa_distance(&known.as_str().to_lowercase(), &kind.to_lowercase());
     match Kind::ALL.iter().copied().min_by_key(distance) {
         Some(nearest) if is_known && distance(&nearest) <= MAX_EDITS => Resolved::MisspeltKind { nearest },
@@ -85,9 +67,7 @@ fn group_of(api_version: &str) -> &str {
 }
 
 fn is_known_group(group: &str) -> bool {
-    Kind::ALL
-        .iter()
-        .any(|kind| kind.versions().iter().any(|version| version.group() == group))
+    Kind::ALL.iter().any(|kind| kind.versions().iter().any(|version| version.group() == group))
 }
 
 #[cfg(test)]
@@ -96,20 +76,10 @@ mod tests {
 
     #[test]
     fn versions_resolve() {
-        assert!(matches!(
-            resolve("v1", "Service"),
-            Resolved::Known {
-                kind: Kind::Service,
-                retired: None,
-                ..
-            }
-        ));
+        assert!(matches!(resolve("v1", "Service"), Resolved::Known { kind: Kind::Service, retired: None, .. }));
         assert!(matches!(
             resolve("extensions/v1beta1", "Ingress"),
-            Resolved::Known {
-                retired: Some(Retired::Removed("1.22")),
-                ..
-            }
+            Resolved::Known { retired: Some(Retired::Removed("1.22")), .. }
         ));
         let nearest = |version, kind| match resolve(version, kind) {
             Resolved::NoSuchVersion { nearest, .. } => nearest,
@@ -122,20 +92,11 @@ mod tests {
 
     #[test]
     fn groups_resolve() {
-        assert_eq!(
-            resolve("apps/v1", "Service"),
-            Resolved::WrongGroup { kind: Kind::Service }
-        );
-        assert_eq!(
-            resolve("v1", "Deployment"),
-            Resolved::WrongGroup { kind: Kind::Deployment }
-        );
+        assert_eq!(resolve("apps/v1", "Service"), Resolved::WrongGroup { kind: Kind::Service });
+        assert_eq!(resolve("v1", "Deployment"), Resolved::WrongGroup { kind: Kind::Deployment });
         assert_eq!(
             resolve("app/v1", "Deployment"),
-            Resolved::MisspeltGroup {
-                kind: Kind::Deployment,
-                nearest: "apps/v1"
-            }
+            Resolved::MisspeltGroup { kind: Kind::Deployment, nearest: "apps/v1" }
         );
         assert_eq!(resolve("serving.knative.dev/v1", "Service"), Resolved::Unknown);
         assert_eq!(resolve("ab/v1", "Service"), Resolved::Unknown);
@@ -143,20 +104,9 @@ mod tests {
 
     #[test]
     fn kinds_resolve() {
-        assert_eq!(
-            resolve("v1", "Sevice"),
-            Resolved::MisspeltKind { nearest: Kind::Service }
-        );
-        assert_eq!(
-            resolve("v1", "service"),
-            Resolved::MisspeltKind { nearest: Kind::Service }
-        );
-        assert_eq!(
-            resolve("apps/v1", "Deplyoment"),
-            Resolved::MisspeltKind {
-                nearest: Kind::Deployment
-            }
-        );
+        assert_eq!(resolve("v1", "Sevice"), Resolved::MisspeltKind { nearest: Kind::Service });
+        assert_eq!(resolve("v1", "service"), Resolved::MisspeltKind { nearest: Kind::Service });
+        assert_eq!(resolve("apps/v1", "Deplyoment"), Resolved::MisspeltKind { nearest: Kind::Deployment });
         assert_eq!(resolve("v1", "ServiceAccount"), Resolved::Unknown);
         assert_eq!(resolve("example.org/v1", "Sevice"), Resolved::Unknown);
         assert_eq!(resolve("networking.k8s.io/v1", "NetworkPolicy"), Resolved::Unknown);

@@ -36,11 +36,9 @@ impl Places {
                     .ok()
                     .and_then(|index: usize| elements.get(index))
                     .map(|element| (element.place, element)),
-                Kind::Map(entries) => entries
-                    .iter()
-                    .rev()
-                    .find(|(name, ..)| *name == step)
-                    .map(|(_, place, value)| (*place, value)),
+                Kind::Map(entries) => {
+                    entries.iter().rev().find(|(name, ..)| *name == step).map(|(_, place, value)| (*place, value))
+                }
             };
             let Some((place, value)) = next else { break };
             (found, node) = (place, value);
@@ -109,10 +107,7 @@ impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
         let spanned = Spanned::<Kind>::deserialize(deserializer)?;
         let place = (spanned.referenced.line() as usize, spanned.referenced.column() as usize);
-        Ok(Node {
-            place,
-            kind: spanned.value,
-        })
+        Ok(Node { place, kind: spanned.value })
     }
 }
 

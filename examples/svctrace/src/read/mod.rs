@@ -78,13 +78,7 @@ pub struct Reader {
 impl Reader {
     /// A reader that has read nothing.
     pub fn new(purpose: Purpose) -> Reader {
-        Reader {
-            purpose,
-            documents: 0,
-            world: World::default(),
-            positions: HashMap::new(),
-            replaced: HashSet::new(),
-        }
+        Reader { purpose, documents: 0, world: World::default(), positions: HashMap::new(), replaced: HashSet::new() }
     }
 
     /// Reads all that an input stands for.
@@ -173,11 +167,7 @@ impl Reader {
         let Some((kind, items)) = take_items(&mut value) else {
             return self.object(value, repeated, origin, implied);
         };
-        let api_version = value
-            .get("apiVersion")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let api_version = value.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
         let item_kind = kind.strip_suffix("List").unwrap_or_default();
         let implied = (!item_kind.is_empty()).then_some((api_version.as_str(), item_kind));
         let path = origin.within.field("items");
@@ -196,10 +186,7 @@ impl Reader {
         for (index, item) in items.into_iter().enumerate() {
             let within = path.then(Step::Index(index));
             if item.is_object() {
-                let origin = Origin {
-                    within,
-                    ..origin.clone()
-                };
+                let origin = Origin { within, ..origin.clone() };
                 self.value(item, inner.remove(&index).unwrap_or_default(), &origin, implied);
             } else {
                 self.document_fault(origin, &within, "must be an object");
@@ -219,22 +206,13 @@ impl Reader {
             }
             return;
         };
-        let origin = &Origin {
-            api_version: read.table.map_or("", |(_, version)| version),
-            ..origin.clone()
-        };
+        let origin = &Origin { api_version: read.table.map_or("", |(_, version)| version), ..origin.clone() };
         for path in repeated {
             let path = match read.table {
                 Some((kind, version)) => walk::name_steps(&path, kind, version),
                 None => as_fields(&path),
             };
-            self.fault(
-                check::Level::Error,
-                label.clone(),
-                path.to_string(),
-                REPEATED.to_owned(),
-                origin,
-            );
+            self.fault(check::Level::Error, label.clone(), path.to_string(), REPEATED.to_owned(), origin);
         }
         for fault in read.faults {
             let field = fault.path.to_string();
@@ -246,12 +224,7 @@ impl Reader {
         match read.outcome {
             Outcome::Object(object) => self.keep(*object, label, origin),
             Outcome::Ignored { api_version, kind } => {
-                self.world.ignored.push(Ignored {
-                    api_version,
-                    kind,
-                    object: label,
-                    origin: origin.clone(),
-                });
+                self.world.ignored.push(Ignored { api_version, kind, object: label, origin: origin.clone() });
             }
             Outcome::Refused => {}
         }
@@ -266,10 +239,7 @@ impl Reader {
             if let Some(earlier) = self.positions.insert(reference, position) {
                 self.replaced.insert(earlier);
                 let first = &self.world.objects[earlier].1;
-                let message = format!(
-                    "{label} stands in {}:{} already; the last one counts",
-                    first.file, first.line
-                );
+                let message = format!("{label} stands in {}:{} already; the last one counts", first.file, first.line);
                 let field = if is_configuration { "kind" } else { "metadata.name" };
                 self.fault(check::Level::Warning, label, field.to_owned(), message, origin);
             }
@@ -279,31 +249,13 @@ impl Reader {
 
     /// An error that can be told of the document only; the path begins at its root.
     fn document_fault(&mut self, origin: &Origin, path: &Path, message: &str) {
-        let origin = Origin {
-            within: Path::default(),
-            ..origin.clone()
-        };
-        self.fault(
-            check::Level::Error,
-            document(&origin),
-            path.to_string(),
-            message.to_owned(),
-            &origin,
-        );
+        let origin = Origin { within: Path::default(), ..origin.clone() };
+        self.fault(check::Level::Error, document(&origin), path.to_string(), message.to_owned(), &origin);
     }
 
     fn fault(&mut self, level: check::Level, object: String, field: String, message: String, origin: &Origin) {
-        let finding = check::Finding {
-            level,
-            object,
-            field,
-            message,
-        };
-        self.world.findings.push(Finding {
-            finding,
-            origin: Some(origin.clone()),
-            at: None,
-        });
+        let finding = check::Finding { level, object, field, message };
+        self.world.findings.push(Finding { finding, origin: Some(origin.clone()), at: None });
     }
 
     fn unreadable(&mut self, origin: &Origin, message: String, at: Option<(usize, usize)>) {
@@ -339,12 +291,5 @@ fn take_items(value: &mut Value) -> Option<(String, Value)> {
     let is_list = kind.ends_with("List") && kind.parse::<Kind>().is_err();
     let items = value.as_object_mut().filter(|_| is_list)?.get_mut("items")?;
     let items = items.take();
-    Some((
-        kind,
-        if items.is_null() {
-            Value::Array(Vec::new())
-        } else {
-            items
-        },
-    ))
+    Some((kind, if items.is_null() { Value::Array(Vec::new()) } else { items }))
 }

@@ -40,12 +40,7 @@ pub(super) enum Outcome {
 /// Reads an object. `implied` holds `apiVersion` and `kind` for an item of a typed list, which may leave them out.
 pub(super) fn read(mut value: Value, implied: Option<(&str, &str)>, purpose: Purpose) -> Read {
     let mut read = Read::default();
-    let api_version = head(
-        &value,
-        "apiVersion",
-        implied.map(|(api_version, _)| api_version),
-        &mut read.faults,
-    );
+    let api_version = head(&value, "apiVersion", implied.map(|(api_version, _)| api_version), &mut read.faults);
     let kind = head(&value, "kind", implied.map(|(_, kind)| kind), &mut read.faults);
     let Some(kind) = kind else { return read };
     let Some(api_version) = api_version else {
@@ -63,12 +58,7 @@ pub(super) fn read(mut value: Value, implied: Option<(&str, &str)>, purpose: Pur
     };
     read.label = Some(label(&value, &kind, scope));
     let mut fault = |level, field: &str, message| {
-        read.faults.push(Fault {
-            level,
-            path: Path::default().field(field),
-            message,
-            refused: false,
-        });
+        read.faults.push(Fault { level, path: Path::default().field(field), message, refused: false });
     };
     let (known, version) = match resolved {
         Resolved::Known { kind, version, retired } => {
@@ -87,28 +77,16 @@ pub(super) fn read(mut value: Value, implied: Option<(&str, &str)>, purpose: Pur
         }
         Resolved::WrongGroup { kind } => {
             let right = kind.versions().first().map_or("", |version| version.name);
-            fault(
-                Level::Error,
-                "apiVersion",
-                format!("there is no {kind} in {api_version:?}; it belongs to {right}"),
-            );
+            fault(Level::Error, "apiVersion", format!("there is no {kind} in {api_version:?}; it belongs to {right}"));
             return read;
         }
         Resolved::MisspeltKind { nearest } => {
-            fault(
-                Level::Warning,
-                "kind",
-                format!("unknown kind {kind:?}; did you mean {nearest}?"),
-            );
+            fault(Level::Warning, "kind", format!("unknown kind {kind:?}; did you mean {nearest}?"));
             read.outcome = Outcome::Ignored { api_version, kind };
             return read;
         }
         Resolved::MisspeltGroup { nearest, .. } => {
-            fault(
-                Level::Warning,
-                "apiVersion",
-                format!("unknown group in {api_version:?}; did you mean {nearest}?"),
-            );
+            fault(Level::Warning, "apiVersion", format!("unknown group in {api_version:?}; did you mean {nearest}?"));
             read.outcome = Outcome::Ignored { api_version, kind };
             return read;
         }
@@ -151,25 +129,13 @@ fn head(value: &Value, name: &str, implied: Option<&str>, faults: &mut Vec<Fault
         Some(Value::String(_)) => "empty".to_owned(),
         Some(_) => "must be a string".to_owned(),
     };
-    faults.push(Fault {
-        level: Level::Error,
-        path: Path::default().field(name),
-        message,
-        refused: true,
-    });
+    faults.push(Fault { level: Level::Error, path: Path::default().field(name), message, refused: true });
     None
 }
 
 /// The label of an object that is still a tree. Without a known scope, a namespace is named only if it is written.
 fn label(value: &Value, kind: &str, scope: Option<Scope>) -> String {
-    let text = |field| {
-        value
-            .get("metadata")?
-            .get(field)?
-            .as_str()
-            .filter(|text| !text.is_empty())
-            .map(shorten)
-    };
+    let text = |field| value.get("metadata")?.get(field)?.as_str().filter(|text| !text.is_empty()).map(shorten);
     let name = text("name").or_else(|| text("generateName")).unwrap_or_default();
     let kind = shorten(kind);
     match (scope, text("namespace")) {
@@ -205,12 +171,7 @@ fn typed(value: &mut Value, kind: Kind, version: &str, purpose: Purpose, faults:
         let path = walk::name_steps(&Path(steps.collect()), kind, version);
         walk::take_out(value, &path, purpose);
         let is_root = path.0.is_empty();
-        faults.push(Fault {
-            level: Level::Error,
-            path,
-            message: error.to_string(),
-            refused: true,
-        });
+        faults.push(Fault { level: Level::Error, path, message: error.to_string(), refused: true });
         if is_root {
             return None;
         }

@@ -32,10 +32,7 @@ pub(super) fn split(text: &str) -> Vec<Piece<'_>> {
     let mut offset = 0;
     for (index, line) in text.split_inclusive('\n').enumerate() {
         if is_marker(line) {
-            let before = Piece {
-                text: &text[begin.0..offset],
-                line: begin.1,
-            };
+            let before = Piece { text: &text[begin.0..offset], line: begin.1 };
             if !pieces.is_empty() || begin.0 > 0 || !before.is_empty() || is_marker(before.text) {
                 pieces.push(before);
             }
@@ -43,16 +40,12 @@ pub(super) fn split(text: &str) -> Vec<Piece<'_>> {
         }
         offset += line.len();
     }
-    pieces.push(Piece {
-        text: &text[begin.0..],
-        line: begin.1,
-    });
+    pieces.push(Piece { text: &text[begin.0..], line: begin.1 });
     pieces
 }
 
 fn is_marker(line: &str) -> bool {
-    line.strip_prefix("---")
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
 #[cfg(test)]
@@ -66,14 +59,8 @@ mod tests {
     #[test]
     fn documents_are_parted_by_marker_lines() {
         assert_eq!(texts("a: 1\n---\nb: 2\n"), [(1, "a: 1\n"), (2, "---\nb: 2\n")]);
-        assert_eq!(
-            texts("a: 1\r\n--- # next\r\nb: 2"),
-            [(1, "a: 1\r\n"), (2, "--- # next\r\nb: 2")]
-        );
-        assert_eq!(
-            texts("a: |\n  x\n--- {b: 2}\n"),
-            [(1, "a: |\n  x\n"), (3, "--- {b: 2}\n")]
-        );
+        assert_eq!(texts("a: 1\r\n--- # next\r\nb: 2"), [(1, "a: 1\r\n"), (2, "--- # next\r\nb: 2")]);
+        assert_eq!(texts("a: |\n  x\n--- {b: 2}\n"), [(1, "a: |\n  x\n"), (3, "--- {b: 2}\n")]);
     }
 
     #[test]
@@ -86,10 +73,7 @@ mod tests {
         assert_eq!(texts("# head\n---\na: 1\n"), [(2, "---\na: 1\n")]);
         assert_eq!(texts("\u{feff}---\n---\na: 1\n"), [(1, "---\n"), (2, "---\na: 1\n")]);
         let pieces = split("a: 1\n---\n# nothing\n---\nb: 1\n---\n");
-        assert_eq!(
-            pieces.iter().map(Piece::is_empty).collect::<Vec<_>>(),
-            [false, true, false, true]
-        );
+        assert_eq!(pieces.iter().map(Piece::is_empty).collect::<Vec<_>>(), [false, true, false, true]);
         assert!(split("")[0].is_empty());
         assert!(split("%YAML 1.1\n---\n...\n")[0].is_empty());
     }

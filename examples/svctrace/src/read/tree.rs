@@ -66,10 +66,7 @@ pub(super) fn check_length(text: &str) -> Result<(), YamlError> {
     if text.len() <= MAX_DOCUMENT_BYTES {
         return Ok(());
     }
-    Err(YamlError {
-        message: format!("over the limit of {MAX_DOCUMENT_BYTES} bytes a document"),
-        place: None,
-    })
+    Err(YamlError { message: format!("over the limit of {MAX_DOCUMENT_BYTES} bytes a document"), place: None })
 }
 
 fn read_json(text: &str) -> Option<Vec<Tree>> {
@@ -78,10 +75,7 @@ fn read_json(text: &str) -> Option<Vec<Tree>> {
     loop {
         let reading = Reading::default();
         let value = reading.at(0).deserialize(&mut deserializer).ok()?;
-        trees.push(Tree {
-            value,
-            repeated: reading.into_repeated(),
-        });
+        trees.push(Tree { value, repeated: reading.into_repeated() });
         if deserializer.end().is_ok() {
             return Some(trees);
         }
@@ -114,10 +108,7 @@ impl Reading {
 
     pub(super) fn into_repeated(self) -> Vec<Path> {
         let repeated = self.state.into_inner().repeated;
-        repeated
-            .into_iter()
-            .map(|steps| Path(steps.into_iter().rev().collect()))
-            .collect()
+        repeated.into_iter().map(|steps| Path(steps.into_iter().rev().collect())).collect()
     }
 
     fn count<E: de::Error>(&self, depth: usize) -> Result<(), E> {
@@ -205,9 +196,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
             return Ok((value as i64).into());
         }
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("a number that JSON cannot hold"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that JSON cannot hold"))
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
@@ -292,12 +281,7 @@ mod tests {
     }
 
     fn repeated(text: &str) -> Vec<String> {
-        read(text)
-            .unwrap()
-            .iter()
-            .flat_map(|tree| &tree.repeated)
-            .map(Path::to_string)
-            .collect()
+        read(text).unwrap().iter().flat_map(|tree| &tree.repeated).map(Path::to_string).collect()
     }
 
     #[test]
@@ -312,10 +296,7 @@ mod tests {
             ("off", json!(false)),
             ("FALSE", json!(false)),
             ("'yes'", json!("yes")),
-            (
-                "[yes, 'yes', n, {b: off}, \"on\"]",
-                json!([true, "yes", "n", {"b": false}, "on"]),
-            ),
+            ("[yes, 'yes', n, {b: off}, \"on\"]", json!([true, "yes", "n", {"b": false}, "on"])),
             ("010", json!(8)),
             ("0644", json!(420)),
             ("0o17", json!(15)),
@@ -350,10 +331,7 @@ mod tests {
 
     #[test]
     fn byte_order_mark_and_line_ends_of_windows_are_read() {
-        assert_eq!(
-            value("\u{feff}a: 1\r\nb: |\r\n  x\r\n  y\r\n"),
-            json!({"a": 1, "b": "x\ny\n"})
-        );
+        assert_eq!(value("\u{feff}a: 1\r\nb: |\r\n  x\r\n  y\r\n"), json!({"a": 1, "b": "x\ny\n"}));
     }
 
     #[test]
@@ -396,24 +374,13 @@ mod tests {
             let aliases = vec![format!("*{of}"); 9].join(", ");
             text.push_str(&format!("{name}: &{name} [{aliases}]\n"));
         }
-        assert_eq!(
-            refused(&text),
-            format!("over the limit of {MAX_ALIASED} values that aliases repeat")
-        );
+        assert_eq!(refused(&text), format!("over the limit of {MAX_ALIASED} values that aliases repeat"));
     }
 
     #[test]
     fn cve_2019_11253_nesting_is_bounded() {
-        for text in [
-            "[".repeat(100_000),
-            "{a: ".repeat(100_000),
-            "- ".repeat(20_000),
-            "{\"a\":".repeat(100_000),
-        ] {
-            assert_eq!(
-                refused(&text),
-                format!("over the limit of {MAX_DEPTH} levels of nesting")
-            );
+        for text in ["[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(20_000), "{\"a\":".repeat(100_000)] {
+            assert_eq!(refused(&text), format!("over the limit of {MAX_DEPTH} levels of nesting"));
         }
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(read(&nested(MAX_DEPTH)).is_ok());

@@ -30,12 +30,7 @@ pub(super) struct Fault {
 /// Walks an object by the tables of its kind, and cuts away what does not fit: unknown fields, `null` fields, values
 /// of the wrong type (and, for [`Purpose::Answer`], the list elements that hold one).
 pub(super) fn walk(object: &mut Value, kind: Kind, version: &'static str, purpose: Purpose) -> Vec<Fault> {
-    let mut walk = Walk {
-        kind,
-        version,
-        purpose,
-        faults: Vec::new(),
-    };
+    let mut walk = Walk { kind, version, purpose, faults: Vec::new() };
     walk.value(object, &Shape::Struct(schema::of(kind, version)), &At::Root);
     walk.faults
 }
@@ -46,10 +41,9 @@ pub(super) fn name_steps(path: &Path, kind: Kind, version: &str) -> Path {
     let steps = path.0.iter().map(|step| {
         let (step, inner) = match (step, shape) {
             (Step::Field(name) | Step::Key(name), Shape::Map(value)) => (Step::Key(name.clone()), *value),
-            (Step::Field(name) | Step::Key(name), Shape::Struct(table)) => (
-                Step::Field(name.clone()),
-                table.field(name).map_or(Shape::Opaque, |field| *field.shape),
-            ),
+            (Step::Field(name) | Step::Key(name), Shape::Struct(table)) => {
+                (Step::Field(name.clone()), table.field(name).map_or(Shape::Opaque, |field| *field.shape))
+            }
             (Step::Field(name) | Step::Key(name), _) => (Step::Field(name.clone()), Shape::Opaque),
             (Step::Index(index), Shape::List(element)) => (Step::Index(*index), *element),
             (Step::Index(index), _) => (Step::Index(*index), Shape::Opaque),
@@ -64,11 +58,7 @@ pub(super) fn name_steps(path: &Path, kind: Kind, version: &str) -> Path {
 pub(super) fn take_out(object: &mut Value, path: &Path, purpose: Purpose) {
     let is_index = |step: &Step| matches!(step, Step::Index(_));
     let length = match purpose {
-        Purpose::Answer => path
-            .0
-            .iter()
-            .rposition(is_index)
-            .map_or(path.0.len(), |index| index + 1),
+        Purpose::Answer => path.0.iter().rposition(is_index).map_or(path.0.len(), |index| index + 1),
         Purpose::Check => path.0.len(),
     };
     let Some((last, steps)) = path.0[..length].split_last() else {
@@ -157,11 +147,7 @@ impl Walk {
     fn list(&mut self, list: &mut Vec<Value>, shape: &Shape, at: &At<'_>) -> Fit {
         let mut index = 0;
         list.retain_mut(|element| {
-            let fit = if element.is_null() {
-                Fit::Fits
-            } else {
-                self.value(element, shape, &At::Index(at, index))
-            };
+            let fit = if element.is_null() { Fit::Fits } else { self.value(element, shape, &At::Index(at, index)) };
             index += 1;
             if fit != Fit::Fits && self.purpose == Purpose::Answer {
                 return false;
@@ -188,12 +174,7 @@ impl Walk {
         if self.faults.len() == MAX_FAULTS {
             return;
         }
-        self.faults.push(Fault {
-            level,
-            path: at.path(),
-            message,
-            refused,
-        });
+        self.faults.push(Fault { level, path: at.path(), message, refused });
     }
 
     fn unknown(&mut self, name: &str, table: &'static Struct, at: &At<'_>) {
@@ -206,11 +187,7 @@ impl Walk {
             }
             return;
         }
-        let nearest = table
-            .fields
-            .iter()
-            .map(|field| field.name)
-            .min_by_key(|known| osa_distance(known, name));
+        let nearest = table.fields.iter().map(|field| field.name).min_by_key(|known| osa_distance(known, name));
         let nearest = nearest.filter(|known| {
             let edits = osa_distance(known, name);
             // In two letters, two slips leave nothing.

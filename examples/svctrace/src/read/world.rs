@@ -85,11 +85,7 @@ impl Origin {
     }
 
     fn at(&self, (line, column): (usize, usize)) -> Place {
-        Place {
-            file: self.file.clone(),
-            line: self.line + line - 1,
-            column,
-        }
+        Place { file: self.file.clone(), line: self.line + line - 1, column }
     }
 }
 
@@ -162,20 +158,13 @@ impl World {
     /// The findings of reading together with those of checking the objects, in the order of the documents: a value that
     /// was refused for its form is not judged further.
     pub fn with_checks(&self, checks: impl IntoIterator<Item = check::Finding>) -> Vec<Finding> {
-        let origins: HashMap<String, &Origin> = self
-            .objects
-            .iter()
-            .map(|(object, origin)| (object::label_of(object), origin))
-            .collect();
+        let origins: HashMap<String, &Origin> =
+            self.objects.iter().map(|(object, origin)| (object::label_of(object), origin)).collect();
         let mut findings = self.findings.clone();
         for finding in checks {
             if !self.is_refused(&finding.object, &finding.field) {
                 let origin = origins.get(&finding.object).map(|origin| (*origin).clone());
-                findings.push(Finding {
-                    finding,
-                    origin,
-                    at: None,
-                });
+                findings.push(Finding { finding, origin, at: None });
             }
         }
         findings.sort_by_key(|finding| finding.origin.as_ref().map_or(usize::MAX, |origin| origin.document));
@@ -184,10 +173,7 @@ impl World {
 
     /// Whether the value of a field, or one around it, was refused for its form.
     fn is_refused(&self, object: &str, field: &str) -> bool {
-        let ends = field
-            .char_indices()
-            .filter(|(_, c)| matches!(c, '.' | '['))
-            .map(|(index, _)| index);
+        let ends = field.char_indices().filter(|(_, c)| matches!(c, '.' | '[')).map(|(index, _)| index);
         let mut ends = ends.chain([field.len()]);
         !self.refused.is_empty() && ends.any(|end| self.refused.contains(&(object.to_owned(), field[..end].to_owned())))
     }

@@ -18,10 +18,7 @@ pub fn yaml(text: &str) -> Result<Value, YamlError> {
     let tree = read_yaml(text)?;
     match tree.repeated.first() {
         None => Ok(tree.value),
-        Some(path) => Err(YamlError {
-            message: format!("the key {path} stands there more than once"),
-            place: None,
-        }),
+        Some(path) => Err(YamlError { message: format!("the key {path} stands there more than once"), place: None }),
     }
 }
 
@@ -30,10 +27,7 @@ pub(super) fn read_yaml(text: &str) -> Result<Tree, YamlError> {
     let error = match reading.yaml(text, DuplicateKeyPolicy::Error, Booleans::TrueAndFalse) {
         Ok(mut value) => {
             reading.settle_booleans(text, &mut value)?;
-            return Ok(Tree {
-                value,
-                repeated: Vec::new(),
-            });
+            return Ok(Tree { value, repeated: Vec::new() });
         }
         Err(error) => error,
     };
@@ -65,10 +59,7 @@ pub(super) enum Booleans {
 
 /// Whether a word, when bare, is a boolean for kubectl. `true` and `false` aside; `y` and `n` are text.
 pub(super) fn is_boolean_word(text: &str) -> bool {
-    matches!(
-        text,
-        "yes" | "Yes" | "YES" | "no" | "No" | "NO" | "on" | "On" | "ON" | "off" | "Off" | "OFF"
-    )
+    matches!(text, "yes" | "Yes" | "YES" | "no" | "No" | "NO" | "on" | "On" | "ON" | "off" | "Off" | "OFF")
 }
 
 /// Makes booleans of the words that stand bare: `yaml11` is the same document, read so that they are booleans there.
@@ -78,14 +69,10 @@ fn settle(value: &mut Value, yaml11: &Value) {
             *value = Value::Bool(*bare);
         }
         (Value::Array(list), Value::Array(others)) => {
-            list.iter_mut()
-                .zip(others)
-                .for_each(|(value, other)| settle(value, other));
+            list.iter_mut().zip(others).for_each(|(value, other)| settle(value, other));
         }
         (Value::Object(map), Value::Object(others)) => {
-            map.values_mut()
-                .zip(others.values())
-                .for_each(|(value, other)| settle(value, other));
+            map.values_mut().zip(others.values()).for_each(|(value, other)| settle(value, other));
         }
         _ => {}
     }
@@ -149,10 +136,7 @@ impl Reading {
     fn explain(&self, error: &serde_saphyr::Error) -> YamlError {
         let exceeded = self.state.borrow_mut().exceeded.take();
         let exceeded = exceeded.or_else(|| self.breach.as_ref().and_then(limit));
-        YamlError {
-            message: exceeded.unwrap_or_else(|| plain(error)),
-            place: place(error),
-        }
+        YamlError { message: exceeded.unwrap_or_else(|| plain(error)), place: place(error) }
     }
 }
 

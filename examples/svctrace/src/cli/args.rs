@@ -1,0 +1,214 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::print::Format;
+use crate::read::Input;
+use crate::report::FailOn;
+
+const EXAMPLES: &str = "\
+Examples:
+  svctrace -f manifests/ curl http://cart.shop/items --from shop/web
+  svctrace -f manifests/ curl https://shop.example.com/ --resolve shop.example.com:443:203.0.113.10
+  svctrace -f manifests/ connect shop/web 10.96.1.0:80
+  svctrace -f manifests/ lookup redis.data --from shop/web
+  kubectl get svc,endpointslices,pods,nodes -A -o yaml | svctrace connect 10.244.1.5 10.96.0.10:53 --protocol UDP
+  svctrace -f manifests/ check
+
+Exit status:
+  0  answered, or nothing found
+  1  check found errors, or a test failed
+  2  the command line or an input could not be used; what could be read is still answered
+
+Limits of an input: 256 MiB a file, 64 MiB and 5,000,000 nodes a document, 64 levels.";
+
+/// Where does this connection go, and why? Answered offline, from Kubernetes manifests.
+#[derive(Debug, Parser)]
+#[command(name = "svctrace", version, after_help = EXAMPLES, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Manifests: a file, a directory with all below it, or - for standard input (the default when that is a pipe)
+    #[arg(short, long = "filename", value_name = "FILE|DIR|-", global = true)]
+    pub(super) filename: Vec<Input>,
+    /// The node whose view is taken [default: the KubeProxyConfiguration's hostnameOverride, the only one, or the asking Pod's; curl: the asking Pod's]
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(super) node: Option<String>,
+    /// Namespace of names that are given without one
+    #[arg(short, long, value_name = "NAMESPACE", default_value = "default", global = true)]
+    pub(super) namespace: String,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, global = true)]
+    pub(super) output: Format,
+    /// When to colour
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub(super) color: Color,
+    /// The verdict only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// What was passed over as well
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+    /// Directories are always read with all below them; accepted because kubectl has it
+    #[arg(short = 'R', long, hide = true, global = true)]
+    pub(super) recursive: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Walk the whole way of a request: search list, DNS, Service, TLS, route, endpoint
+    Curl(CurlArgs),
+    /// Where does a packet go?
+    Connect {
+        /// An address, or a Pod
+        src: String,
+        /// ADDRESS:PORT, or a Service: svc/NAME[.NAMESPACE]:PORT, the port by number or name
+        dst: String,
+        /// TCP, UDP, SCTP or ICMP
+        #[arg(long, default_value = "TCP", ignore_case = true)]
+        protocol: String,
+    },
+    /// What does the cluster's DNS answer?
+    Dns {
+        /// The name, absolute with or without its final dot
+        name: String,
+        /// The record type
+        #[arg(default_value = "A")]
+        r#type: String,
+    },
+    /// What stands in a Pod's resolv.conf?
+    Resolv {
+        /// The Pod, or a workload: then its first Pod
+        pod: String,
+    },
+    /// Which names does a Pod's resolver ask, and what does that cost?
+    Lookup {
+        /// The name, as the program gives it to its resolver
+        name: String,
+        /// The Pod, or a workload: then its first Pod
+        #[arg(long, value_name = "POD")]
+        from: String,
+    },
+    /// Which variables tell a Pod of Services?
+    Env {
+        /// The Pod, or a workload: then its first Pod
+        pod: String,
+    },
+    /// Which rule takes a request, and where to?
+    Http(HttpArgs),
+    /// Which certificate does a server name get, or is it passed through?
+    Tls(TlsArgs),
+    /// Where does a TCP or UDP connection to a proxy go?
+    Tcp(TcpArgs),
+    /// Which Pod and port would kubectl port-forward connect to?
+    PortForward {
+        /// svc/NAME or pod/NAME
+        target: String,
+        /// [LOCAL:]PORT, by number or name
+        port: String,
+    },
+    /// What is wrong with the manifests?
+    Check {
+        /// From which level on the exit status is 1
+        #[arg(long, value_enum, default_value_t)]
+        fail_on: FailOn,
+        /// List the objects of unknown kinds too
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Answer one JSON question a line from standard input
+    Batch,
+    /// Run case files: worlds, questions and the answers expected
+    Test {
+        /// Case files
+        #[arg(required = true, value_name = "CASES.yaml")]
+        files: Vec<PathBuf>,
+    },
+    /// Print the completions of a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CurlArgs {
+    /// http://, https:// or tcp://HOST:PORT
+    pub(super) url: String,
+    /// The Pod or workload that asks, or an address; without it the client is outside the cluster
+    #[arg(long, value_name = "POD|ADDRESS")]
+    pub(super) from: Option<String>,
+    /// Take this address for a host and port, as curl does
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
+    pub(super) resolve: Vec<String>,
+    /// Method of the request
+    #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "GET")]
+    pub(super) method: String,
+    /// A header of the request
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(super) headers: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HttpArgs {
+    /// The URL
+    pub(super) url: String,
+    /// Who is asked: IngressClass/NAME
+    #[arg(long, value_name = "TARGET")]
+    pub(super) to: String,
+    /// Method of the request
+    #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "GET")]
+    pub(super) method: String,
+    /// A header of the request
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(super) headers: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TlsArgs {
+    /// The server name
+    pub(super) sni: String,
+    /// Who is asked: IngressClass/NAME
+    #[arg(long, value_name = "TARGET")]
+    pub(super) to: String,
+    /// The port connected to
+    #[arg(long, default_value_t = 443)]
+    pub(super) port: u16,
+    /// A protocol the client offers, in order of preference
+    #[arg(long)]
+    pub(super) alpn: Vec<String>,
+    /// Instant for the dates of certificates [default: now]
+    #[arg(long, value_name = "RFC3339")]
+    pub(super) now: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TcpArgs {
+    /// HOST:PORT, or the port alone
+    pub(super) dst: String,
+    /// Who is asked: IngressClass/NAME
+    #[arg(long, value_name = "TARGET")]
+    pub(super) to: String,
+    /// TCP or UDP
+    #[arg(long, default_value = "TCP", ignore_case = true)]
+    pub(super) protocol: String,
+}

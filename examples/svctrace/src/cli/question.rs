@@ -1,0 +1,129 @@
+//! Which question do these words ask?
+
+use svc_model::Resource;
+use svc_model::addr::parse_ip;
+use svc_model::api::Service;
+
+use super::args::{Command, Common};
+use crate::ask::{self, Ask};
+use crate::suggest::nearest;
+use crate::world::{Unusable, World, unusable};
+
+/// The question that a command asks.
+pub(super) fn question(command: &Command, common: &Common, world: &World) -> Result<Ask, Unusable> {
+    let pod = |name: &str| qualified(name, &common.namespace);
+    Ok(match command {
+        Command::Connect { src, dst, protocol } => {
+            let src = if parse_ip(src).is_ok() { src.clone() } else { pod(src) };
+            Ask::Connect(ask::Connect {
+                dst: destination(dst, &src, protocol, common, world)?,
+                src,
+                protocol: Some(protocol.to_uppercase()),
+                node: None,
+            })
+        }
+        Command::Dns { name, r#type } => {
+            Ask::Dns(ask::DnsQuestion { name: name.clone(), type_: Some(r#type.to_uppercase()) })
+        }
+        Command::Resolv { pod: name } => Ask::Resolv(ask::Resolv { pod: pod(name) }),
+        Command::Lookup { name, from } => Ask::Lookup(ask::Lookup { pod: pod(from), name: name.clone() }),
+        Command::Env { pod: name } => Ask::Env(ask::Env { pod: pod(name) }),
+        Command::Http(args) => Ask::Http(ask::Http {
+            url: args.url.clone(),
+            method: Some(args.method.clone()),
+            headers: headers(&args.headers)?,
+            to: args.to.clone(),
+            ..ask::Http::default()
+        }),
+        Command::Tls(args) => Ask::Tls(ask::Tls {
+            sni: Some(args.sni.clone()),
+            port: Some(args.port),
+            alpn: args.alpn.clone(),
+            now: args.now.clone(),
+            to: args.to.clone(),
+            ..ask::Tls::default()
+        }),
+        Command::Tcp(args) => {
+            let (host, port) = args.dst.rsplit_once(':').unwrap_or(("", &args.dst));
+            let port = port.parse().map_err(|_| unusable(format!("{:?} is not of the form [HOST:]PORT", args.dst)))?;
+            Ask::Tcp(ask::Tcp {
+                dst: Some(host.to_owned()).filter(|host| !host.is_empty()),
+                port,
+                protocol: Some(args.protocol.to_uppercase()),
+                to: args.to.clone(),
+            })
+        }
+        Command::PortForward { target, port } => {
+            let port = port.rsplit_once(':').map_or(port.as_str(), |(_, port)| port);
+            Ask::PortForward(ask::PortForward {
+                to: forward_target(target, &common.namespace),
+                port: ask::Port::Name(port.to_owned()),
+            })
+        }
+        _ => return Err(unusable("not a question")),
+    })
+}
+
+/// The address behind `svc/NAME[.NAMESPACE]:PORT`, of the family that the sender has; anything else is one already. ICMP has no
+/// port, so none need be named.
+fn destination(dst: &str, src: &str, protocol: &str, common: &Common, world: &World) -> Result<String, Unusable> {
+    let Some(name) = dst.strip_prefix("svc/").or_else(|| dst.strip_prefix("service/")) else {
+        return Ok(dst.to_owned());
+    };
+    let (name, port) = match name.rsplit_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None if protocol.eq_ignore_ascii_case("ICMP") => (name, None),
+        None => return Err(unusable(format!("{dst:?} has no port"))),
+    };
+    let service = world.service(name, &common.namespace)?;
+    let sender = ask::source(world, src, false)?.0;
+    let ips: Vec<&str> = service.spec.written_cluster_ips().collect();
+    let ip = ips.iter().find(|ip| ip.contains(':') == sender.is_ipv6()).or(ips.first());
+    let no_address = || unusable(format!("{} has no cluster IP; connect to one of its endpoints", service.reference()));
+    let ip = ip.ok_or_else(no_address)?;
+    let Some(port) = port.filter(|_| !protocol.eq_ignore_ascii_case("ICMP")) else { return Ok((*ip).to_owned()) };
+    let number = port_number(service, port)?;
+    Ok(if ip.contains(':') { format!("[{ip}]:{number}") } else { format!("{ip}:{number}") })
+}
+
+/// The number of a Service port that is given by number or name.
+fn port_number(service: &Service, port: &str) -> Result<i64, Unusable> {
+    let found = service.spec.ports.iter().find(|known| known.name == port || known.port.to_string() == port);
+    let no_port = || {
+        let names = service.spec.ports.iter().map(|known| known.name.as_str()).filter(|name| !name.is_empty());
+        let near = match nearest(port, names).as_slice() {
+            [] => String::new(),
+            near => format!("; did you mean {}?", near.join(" or ")),
+        };
+        let (reference, ports) = (service.reference(), ask::port_list(service));
+        unusable(format!("{reference} has no port {port}: it has {ports}{near}"))
+    };
+    Ok(found.ok_or_else(no_port)?.port)
+}
+
+/// A name of a Pod or workload with its namespace written out.
+fn qualified(name: &str, namespace: &str) -> String {
+    match name.split('/').collect::<Vec<_>>().as_slice() {
+        [name] => format!("{namespace}/{name}"),
+        [kind, name] if crate::world::kind_word(kind).is_some() => format!("{kind}/{namespace}/{name}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn forward_target(target: &str, namespace: &str) -> String {
+    match target.split('/').collect::<Vec<_>>().as_slice() {
+        [name] => format!("pod/{namespace}/{name}"),
+        [kind, name] => format!("{kind}/{namespace}/{name}"),
+        _ => target.to_owned(),
+    }
+}
+
+pub(super) fn headers(written: &[String]) -> Result<serde_json::Map<String, serde_json::Value>, Unusable> {
+    let mut headers = serde_json::Map::new();
+    for header in written {
+        let (name, value) =
+            header.split_once(':').ok_or_else(|| unusable(format!("{header:?} is not of the form NAME: VALUE")))?;
+        headers.insert(name.trim().to_owned(), value.trim().into());
+    }
+    Ok(headers)
+}

@@ -22,7 +22,8 @@ Exit status:
   1  check found errors, or a test failed
   2  the command line or an input could not be used; what could be read is still answered
 
-Limits of an input: 256 MiB a file, 64 MiB and 5,000,000 nodes a document, 64 levels.";
+Limits: 256 MiB an input, 64 MiB and 5,000,000 values a document, 64 levels; 1,000 assumed Pods a
+workload and 10,000 in all; 1 MiB a question of a batch.";
 
 /// Where does this connection go, and why? Answered offline, from Kubernetes manifests.
 #[derive(Debug, Parser)]

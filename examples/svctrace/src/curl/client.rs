@@ -1,5 +1,6 @@
 //! Who asks, and which address does the name have for them?
 
+use std::fmt;
 use std::net::IpAddr;
 
 use dns_records::kubernetes::Lookup;
@@ -42,6 +43,16 @@ impl Client<'_> {
             Client::Pod { addrs, .. } => addrs.iter().all(IpAddr::is_ipv6) && !addrs.is_empty(),
             Client::Address(addr) => addr.is_ipv6(),
             Client::Outside => false,
+        }
+    }
+}
+
+impl fmt::Display for Client<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Client::Pod { pod, .. } => write!(f, "{}", pod.reference()),
+            Client::Address(addr) => write!(f, "{addr}"),
+            Client::Outside => f.write_str("a client outside of the cluster"),
         }
     }
 }

@@ -7,14 +7,13 @@ mod client;
 mod packet;
 mod proxy;
 
+use route_match::Authority;
 use serde_json::{Map, Value};
 use svc_model::ObjectRef;
 
-use self::client::Client;
 use crate::answer::Answer;
 use crate::ask::ParsedRequest;
 use crate::world::{Unusable, World, unusable};
-use route_match::Authority;
 
 /// A request and who sends it.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +57,18 @@ impl Curl {
         answer.steps = steps;
         Ok(answer)
     }
+
+    fn destination(&self) -> Result<Destination<'_>, Unusable> {
+        if let Some(rest) = self.url.strip_prefix("tcp://") {
+            let authority = Authority::parse(rest.trim_end_matches('/'))
+                .map_err(|error| unusable(format!("url: {:?} has no usable host: {error}", self.url)))?;
+            let port = authority.port().ok_or_else(|| unusable("url: tcp:// needs a port: tcp://HOST:PORT"))?;
+            return Ok(Destination { authority, port, request: None });
+        }
+        let method = Some(self.method.as_str()).filter(|method| !method.is_empty());
+        let request = ParsedRequest::new(&self.url, method, &self.headers, None)?;
+        Ok(Destination { authority: request.authority.clone(), port: request.port, request: Some(request) })
+    }
 }
 
 /// A walk under way.
@@ -92,29 +103,5 @@ impl Walk<'_, '_> {
     fn step_by(&mut self, what: &str, result: &str, why: &str, object: &ObjectRef, field: &str) {
         let place = self.world.place_words(object, field);
         self.step(what, result, &format!("{why}{place}"));
-    }
-}
-
-impl Curl {
-    fn destination(&self) -> Result<Destination<'_>, Unusable> {
-        if let Some(rest) = self.url.strip_prefix("tcp://") {
-            let authority = Authority::parse(rest.trim_end_matches('/'))
-                .map_err(|error| unusable(format!("url: {:?} has no usable host: {error}", self.url)))?;
-            let port = authority.port().ok_or_else(|| unusable("url: tcp:// needs a port: tcp://HOST:PORT"))?;
-            return Ok(Destination { authority, port, request: None });
-        }
-        let method = Some(self.method.as_str()).filter(|method| !method.is_empty());
-        let request = ParsedRequest::new(&self.url, method, &self.headers, None)?;
-        Ok(Destination { authority: request.authority.clone(), port: request.port, request: Some(request) })
-    }
-}
-
-impl std::fmt::Display for Client<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Client::Pod { pod, .. } => write!(f, "{}", svc_model::Resource::reference(*pod)),
-            Client::Address(addr) => write!(f, "{addr}"),
-            Client::Outside => f.write_str("a client outside of the cluster"),
-        }
     }
 }

@@ -374,3 +374,13 @@ hex_files! {
     "twenty-kilobytes-two-records.hex"
     "versions-only-grease-and-12.hex"
 }
+
+#[test]
+fn what_follows_a_cut_message_does_not_move_its_fault() {
+    // An empty body in three records, then something else; found by fuzzing.
+    let cut = [22, 3, 1, 0, 1, 1, 22, 3, 1, 0, 2, 0, 0, 22, 3, 1, 0, 1, 0];
+    let alone = peek(&cut);
+    assert!(matches!(alone, Err(PeekError::Malformed { offset: 19, .. })), "{alone:?}");
+    let followed: Vec<u8> = cut.iter().chain(b"and more of the stream").copied().collect();
+    assert_eq!(peek(&followed), alone);
+}

@@ -44,7 +44,10 @@ pub fn peek_within(input: &[u8], limit: usize) -> Result<ClientHello<'_>, PeekEr
     };
     match message::parse(&body) {
         Ok(fields) => Ok(ClientHello { body, fields, end: found.end }),
-        Err(Fault { kind, at }) => Err(PeekError::malformed(kind, stream_offset(input, MESSAGE_HEADER + at))),
+        // What follows the message has no part in where its fault lies.
+        Err(Fault { kind, at }) => {
+            Err(PeekError::malformed(kind, stream_offset(&input[..found.end], MESSAGE_HEADER + at)))
+        }
     }
 }
 

@@ -47,7 +47,7 @@
 //! # Which rule wins
 //!
 //! 1. The hosts: the patterns that stand for the request's host are asked from most to least specific. With
-//!    [`HostSearch::Final`] the first decides, even if none of its rules matches; with [`HostSearch::Widen`] the next is tried.
+//!    [`HostSearch::Final`] (the default) the first decides, even if none of its rules matches; with [`HostSearch::Widen`] the next is tried.
 //! 2. The rules of a host are sorted once, by their keys, when the router is built; equal keys keep their order of insertion.
 //!    **The answer is the first in that order that matches.** A key is any `K: Ord` that depends on the rule alone: a
 //!    derived `Ord` over (path kind, falling length, age, name), say, or `()` for the order of insertion.

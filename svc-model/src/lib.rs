@@ -44,6 +44,11 @@
 //! Beside these: [`service_environment`] (the variables of `REDIS_SERVICE_HOST`), [`port_forward`] (which Pod `kubectl
 //! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers).
 //!
+//! To balance over a decision's endpoints, build a pool from [`Endpoints::backends`] and give the policy the affinity of
+//! [`Decision::affinity_seconds`]; what must outlive a view (counters, client memory) belongs to the Service port, so keep
+//! it by its (Service, port name, family). Mirrors are tolerant: whoever reads objects from strangers asks
+//! [`check::object`] about them too.
+//!
 //! # Precedence
 //!
 //! The order in which a packet meets its owner is kube-proxy's:

@@ -119,7 +119,8 @@ impl fmt::Debug for HttpQuestion<'_> {
     }
 }
 
-/// A port of a Service.
+/// A port of a Service. ingress-nginx sends to the ready ones of its endpoints, not to the cluster IP: they are
+/// [`svc_model::endpoints::of`] the Service, [`for_port`](svc_model::endpoints::ServiceEndpoints::for_port) that port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceBackend {
     /// The Service.
@@ -270,8 +271,13 @@ impl fmt::Display for Decision<'_> {
 
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(host) = self.host {
-            write!(f, "host {host}, ")?;
+        match self.host {
+            None => {}
+            // Those of the catch-all do not name a host of the rules.
+            Some(HostPattern::Any) if matches!(self.cause, Cause::NoRule | Cause::ControllerDefault) => {
+                f.write_str("no rule names this host, ")?;
+            }
+            Some(host) => write!(f, "host {host}, ")?,
         }
         if let (Some(path), Cause::Rule | Cause::Unavailable(_) | Cause::Annotation(_) | Cause::Certified) =
             (self.path, &self.cause)

@@ -50,6 +50,9 @@ pub fn load(file: &Path) -> Result<Vec<Value>, String> {
 
 /// The outcome of each question of a case; a failure says what was asked, expected and answered.
 pub fn run_case(case: &Value) -> Vec<Result<(), String>> {
+    if let Err(fault) = judge_form(case) {
+        return vec![Err(format!("  not a case: {fault}\n"))];
+    }
     let text = case["world"].as_str().unwrap_or_default();
     let node = match &case["node"] {
         Value::Null => None,
@@ -57,11 +60,8 @@ pub fn run_case(case: &Value) -> Vec<Result<(), String>> {
         other => Some(other.to_string()),
     };
     let wants_clean = case["checkClean"] == true;
-    let checks = case["check"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let questions = case["queries"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !wants_clean && checks.is_empty() && questions.is_empty() {
-        return vec![Err("neither queries nor check nor checkClean".to_owned())];
-    }
+    let list = |key: &str| case[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (checks, questions) = (list("check"), list("queries"));
     let mut outcomes = Vec::new();
     if wants_clean || !checks.is_empty() {
         outcomes.extend(run_checks(text, wants_clean, checks));
@@ -85,6 +85,32 @@ pub fn run_case(case: &Value) -> Vec<Result<(), String>> {
         }
     }
     outcomes
+}
+
+/// A case that is misspelt would pass without asking anything.
+fn judge_form(case: &Value) -> Result<(), String> {
+    let Some(keys) = case.as_object() else { return Err("not a mapping".to_owned()) };
+    const KNOWN: [&str; 7] = ["name", "source", "world", "node", "queries", "check", "checkClean"];
+    if let Some(key) = keys.keys().find(|key| !KNOWN.contains(&key.as_str())) {
+        return Err(format!("unknown key {key:?}: a case has {}", KNOWN.join(", ")));
+    }
+    if !matches!(case["world"], Value::Null | Value::String(_)) {
+        return Err("world: must be a text of manifests".to_owned());
+    }
+    for key in ["queries", "check"] {
+        if !matches!(case[key], Value::Null | Value::Array(_)) {
+            return Err(format!("{key}: must be a list"));
+        }
+    }
+    let asks_nothing = |key: &str| case[key].as_array().is_none_or(Vec::is_empty);
+    if asks_nothing("queries") && asks_nothing("check") && case["checkClean"] != true {
+        return Err("neither queries nor check nor checkClean".to_owned());
+    }
+    let questions = case["queries"].as_array().into_iter().flatten();
+    match questions.enumerate().find(|(_, q)| !q["ask"].is_object() || !q["expect"].is_object()) {
+        Some((i, _)) => Err(format!("queries[{i}]: must have ask and expect")),
+        None => Ok(()),
+    }
 }
 
 fn run_checks(text: &str, wants_clean: bool, checks: &[Value]) -> Vec<Result<(), String>> {
@@ -205,6 +231,20 @@ mod tests {
         assert!(matches(&json!({"x": "1"}), &got, ""));
         // The loose member must not take the answer that the strict one needs.
         assert!(matches(&json!({"endpoints": [{"p": 0.5}, {"addr": "b"}]}), &got, ""));
+    }
+
+    #[test]
+    fn a_case_that_asks_nothing_or_is_misspelt_fails() {
+        for case in [
+            json!({"name": "x", "world": "", "manifests": "y", "checkClean": true}),
+            json!({"name": "x", "world": [], "checkClean": true}),
+            json!({"name": "x", "world": "", "queries": 3, "checkClean": true}),
+            json!({"name": "x", "world": ""}),
+            json!({"name": "x", "world": "", "queries": [{"ask": {"kind": "env"}}]}),
+            json!("x"),
+        ] {
+            assert!(matches!(run_case(&case).as_slice(), [Err(fault)] if fault.contains("not a case")), "{case}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub enum Format {
     /// For people
     #[default]
     Text,
-    /// The object that batch answers
+    /// One object, the same as batch answers
     Json,
     /// The same as YAML
     Yaml,

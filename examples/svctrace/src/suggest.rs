@@ -17,6 +17,10 @@ pub fn nearest<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Vec
     let own = asked.rsplit('/').next().unwrap_or(asked);
     let limit = (own.chars().count() / 3).clamp(1, 4);
     let near = known.into_iter().filter_map(|name| {
+        // The same name in another namespace.
+        if name != asked && name.rsplit('/').next() == Some(own) {
+            return Some((0, name));
+        }
         // A name of a very different length is far off, and need not be compared.
         if name.len().abs_diff(asked.len()) > limit {
             return None;

@@ -45,6 +45,8 @@ fn usage_errors_exit_with_2_and_suggest() {
     let output = run(&["-f", &shop, "env", "shop/wbe"], "");
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("did you mean shop/web?"));
+    let output = run(&["-f", &shop, "env", "debug"], "");
+    assert!(text(&output.stderr).contains("did you mean shop/debug?"), "{}", text(&output.stderr));
     let output = run(&["-f", &shop, "connect", "shop/debug", "svc/cart.shop:htpp"], "");
     assert!(text(&output.stderr).contains("did you mean http?"), "{}", text(&output.stderr));
 }
@@ -163,6 +165,23 @@ fn what_was_passed_over_is_told_to_those_who_ask() {
 }
 
 #[test]
+fn manifests_are_read_wherever_they_are_named() {
+    let shop = format!("{MANIFESTS}/shop");
+    let both = run(&["-f", &shop, "check", "-f", "-"], BAD);
+    assert_eq!(both.status.code(), Some(1), "the error of standard input, beside the shop");
+    assert!(text(&both.stdout).contains("Service/shop/web"), "and the shop too");
+    let cases = run(&["test", "x.yaml", "-f", &shop], "");
+    assert_eq!(cases.status.code(), Some(2));
+}
+
+#[test]
+fn nothing_to_check_is_no_success() {
+    let output = run(&["check"], "\n");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("no object"));
+}
+
+#[test]
 fn github_and_sarif_name_file_line_and_column() {
     let github = text(&run(&["check", "-o", "github"], BAD).stdout);
     assert!(github.starts_with("::error file=-,line=1,col="), "{github}");
@@ -217,6 +236,8 @@ fn completions_and_help_are_there() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(text(&run(&["completion", shell], "").stdout).contains("svctrace"));
     }
+    assert!(text(&run(&["batch", "--help"], "").stdout).contains("port-forward"));
+    assert!(text(&run(&["test", "--help"], "").stdout).contains("checkClean"));
     let help = text(&run(&["--help"], "").stdout);
     for word in ["Examples:", "Exit status:", "curl", "batch", "kubectl get"] {
         assert!(help.contains(word), "{word}");

@@ -112,7 +112,7 @@ fn connect_to_a_service_by_name() {
     check(
         &["connect", "shop/debug", "svc/web.shop:http"],
         expect![[r#"
-            10.244.1.200 -> 10.96.1.6:80 TCP: dnat to 3 endpoints
+            10.244.1.200 -> 10.96.1.6:80 TCP: dnat to 3 endpoints (seen from node worker-a)
               1. cluster IP of Service/shop/web port http: 3 ready endpoints (assumed cluster IP) (assumed Pods) (manifests/shop/05-shop.yaml:38)
               2. 33.3% to 10.244.1.11:8080 Pod/shop/web-deployment-0 on worker-a
               3. 33.3% to 10.244.1.12:8080 Pod/shop/web-deployment-2 on worker-a
@@ -222,8 +222,8 @@ fn quiet_prints_the_verdict_only() {
     check(
         &["-q", "connect", "shop/debug", "10.96.0.10:53", "--protocol", "udp"],
         expect![[r#"
-        10.244.1.200 -> 10.96.0.10:53 UDP: dnat to 2 endpoints
-    "#]],
+            10.244.1.200 -> 10.96.0.10:53 UDP: dnat to 2 endpoints (seen from node worker-a)
+        "#]],
     );
 }
 

@@ -111,16 +111,24 @@ fn an_undeclared_port_of_a_pod_is_remarked_on() {
 }
 
 #[test]
-fn the_configured_node_goes_before_the_senders() {
+fn a_pods_packet_is_seen_by_its_node_and_an_addresss_by_the_configured_one() {
     let manifests = format!(
         "{TWO_NODES}---\n{{apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, hostnameOverride: n2, clusterCIDR: 10.244.0.0/16}}\n"
     );
-    let connect = |manifests: &str| {
-        let question = json!({"kind": "connect", "src": "default/cli", "dst": "192.168.0.2:30083"});
-        ask::answer_value(&question, &world(manifests))["verdict"].clone()
+    let connect = |manifests: &str, src: &str| {
+        let question = json!({"kind": "connect", "src": src, "dst": "192.168.0.2:30083"});
+        let answer = ask::answer_value(&question, &world(manifests));
+        answer["verdict"].as_str().or(answer["error"].as_str()).unwrap_or_default().to_owned()
     };
-    assert_eq!(connect(&manifests), "dnat");
-    assert_eq!(connect(TWO_NODES), "accept", "without a choice of the cluster the sender's node decides");
+    assert_eq!(connect(&manifests, "default/cli"), "accept");
+    assert_eq!(connect(&manifests, "10.244.1.9"), "dnat");
+    assert!(connect(TWO_NODES, "10.244.1.9").contains("n1, n2"), "nothing chooses a node");
+}
+
+#[test]
+fn keys_without_a_meaning_are_named() {
+    let question = json!({"kind": "connect", "src": "10.1.1.1", "dst": "10.96.1.1:80", "prot": "UDP", "node": "n1"});
+    assert_eq!(ask::answer_value(&question, &world(TWO_NODES))["ignored"], json!(["prot"]));
 }
 
 #[test]

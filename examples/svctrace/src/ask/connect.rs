@@ -45,12 +45,13 @@ impl Connect {
         if packet.src.is_ipv6() != packet.dst.is_ipv6() {
             return Err(unusable(format!("src {} and dst {} are of different IP families", packet.src, packet.dst)));
         }
-        // The sender's own node decides only where nothing else chooses one.
-        let view = world.view(self.node.as_deref()).or_else(|ambiguous| match &home {
-            Some(home) => world.view(Some(home)),
-            None => Err(ambiguous),
-        })?;
-        Ok(packet_answer(world, &view, &packet, &view.decide(&packet)))
+        // A Pod's packet is seen by the Pod's own node and no other.
+        let view = world.view(self.node.as_deref().or(world.chosen_node()).or(home.as_deref()))?;
+        let mut answer = packet_answer(world, &view, &packet, &view.decide(&packet));
+        if let Some(home) = home.filter(|_| self.node.is_none() && world.chosen_node().is_none()) {
+            answer.headline.push_str(&format!(" (seen from node {home})"));
+        }
+        Ok(answer)
     }
 }
 

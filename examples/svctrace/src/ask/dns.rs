@@ -120,6 +120,7 @@ impl Lookup {
             ));
         }
         answer.set("tries", tries);
+        answer.set("outcome", walk.outcome.to_string());
         if !walk.hosts.is_empty() {
             let hosts: Vec<String> = walk.hosts.iter().map(ToString::to_string).collect();
             answer.set("hosts", hosts);

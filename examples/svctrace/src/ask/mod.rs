@@ -71,20 +71,42 @@ impl Ask {
 
 /// Answers one line of a batch. A question that cannot be used is answered by its error.
 pub fn answer_line(line: &[u8], world: &World) -> Value {
-    let ask: Result<Ask, Unusable> = serde_json::from_slice(line).map_err(|error| unusable(question_error(&error)));
+    match serde_json::from_slice(line) {
+        Ok(question) => answer_value(&question, world),
+        Err(error) => json!({ "error": question_error(&error) }),
+    }
+}
+
+/// The same for a question that is JSON already. Keys that no question of its kind has are named under `ignored`.
+pub fn answer_value(question: &Value, world: &World) -> Value {
+    let ask: Result<Ask, Unusable> = Ask::deserialize(question).map_err(|error| unusable(question_error(&error)));
     match ask.and_then(|ask| ask.answer(world)) {
-        Ok(answer) => Value::Object(answer.json),
+        Ok(mut answer) => {
+            let ignored = unknown_keys(question);
+            if !ignored.is_empty() {
+                answer.set("ignored", ignored);
+            }
+            Value::Object(answer.json)
+        }
         Err(unusable) => json!({ "error": unusable.0 }),
     }
 }
 
-/// The same for a question that is JSON already.
-pub fn answer_value(question: &Value, world: &World) -> Value {
-    let ask: Result<Ask, Unusable> = Ask::deserialize(question).map_err(|error| unusable(question_error(&error)));
-    match ask.and_then(|ask| ask.answer(world)) {
-        Ok(answer) => Value::Object(answer.json),
-        Err(unusable) => json!({ "error": unusable.0 }),
-    }
+/// The keys of a question that have no meaning in it.
+fn unknown_keys(question: &Value) -> Vec<String> {
+    let known: &[&str] = match question["kind"].as_str().unwrap_or_default() {
+        "connect" => &["src", "dst", "protocol"],
+        "dns" => &["name", "type"],
+        "resolv" | "env" => &["pod"],
+        "lookup" => &["pod", "name"],
+        "port-forward" => &["to", "port"],
+        "http" => &["url", "method", "headers", "to", "src", "from"],
+        "tls" => &["sni", "port", "alpn", "sigalgs", "versions", "now", "hello", "authority", "to", "from"],
+        "tcp" => &["dst", "port", "protocol", "to", "from"],
+        _ => return Vec::new(),
+    };
+    let keys = question.as_object().into_iter().flat_map(|question| question.keys());
+    keys.filter(|key| !known.contains(&key.as_str()) && !matches!(key.as_str(), "kind" | "node")).cloned().collect()
 }
 
 fn question_error(error: &serde_json::Error) -> String {

@@ -18,6 +18,8 @@ impl<'a> Target<'a> {
             ["IstioGateway", _, _] | ["mesh"] => {
                 Err(unusable("to: Istio's routes are not modelled yet; IngressClass/NAME is"))
             }
+            // A bare name, for people.
+            [class] if !class.is_empty() => Ok(Target::IngressClass(class)),
             _ => Err(unusable(format!("to: {text:?} is not of the form IngressClass/NAME"))),
         }
     }

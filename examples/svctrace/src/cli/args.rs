@@ -25,6 +25,35 @@ Exit status:
 Limits: 256 MiB an input, 64 MiB and 5,000,000 values a document, 64 levels; 1,000 assumed Pods a
 workload and 10,000 in all; 1 MiB a question of a batch.";
 
+const BATCH: &str = "\
+Questions, one a line; each is answered by one line in the same order:
+  {\"kind\":\"connect\",\"src\":\"10.244.1.5\",\"dst\":\"10.96.0.10:53\",\"protocol\":\"UDP\",\"node\":\"n1\"}
+  {\"kind\":\"dns\",\"name\":\"redis.data.svc.cluster.local.\",\"type\":\"A\"}
+  {\"kind\":\"resolv\",\"pod\":\"shop/web\"}
+  {\"kind\":\"lookup\",\"pod\":\"shop/web\",\"name\":\"redis.data\"}
+  {\"kind\":\"env\",\"pod\":\"shop/web\"}
+  {\"kind\":\"port-forward\",\"to\":\"svc/shop/web\",\"port\":80}
+  {\"kind\":\"http\",\"url\":\"http://a.example/x\",\"method\":\"GET\",\"headers\":{\"x-a\":\"1\"},\"to\":\"IngressClass/nginx\"}
+  {\"kind\":\"tls\",\"sni\":\"a.example\",\"port\":443,\"alpn\":[\"h2\"],\"to\":\"IngressClass/nginx\"}
+  {\"kind\":\"tcp\",\"port\":9000,\"protocol\":\"TCP\",\"to\":\"IngressClass/nginx\"}
+A question that cannot be used is answered by {\"error\":\"...\"}, and the run goes on with status 0.
+Keys without a meaning are named in the answer under \"ignored\".";
+
+const CASES: &str = "\
+A case file is a list:
+  - name: cart-is-balanced
+    world: |                  # manifests
+      ...
+    node: n1                  # optional
+    queries:                  # questions as in batch
+      - ask:    {kind: connect, src: 10.244.1.5, dst: '10.96.0.41:80'}
+        expect: {verdict: dnat, endpoints: [{addr: '10.244.2.9:8080'}]}
+    check:                    # findings that must be among the errors, or among the warnings
+      - {object: Service/default/a, field: 'spec.ports[0].port', level: warning}
+    checkClean: true          # no errors
+Each expected key must be in the answer; members of a list may come in any order, save tries, nameservers,
+searches and a DNS answer with a CNAME. Failures are printed, then 'N passed, N failed'.";
+
 /// Where does this connection go, and why? Answered offline, from Kubernetes manifests.
 #[derive(Debug, Parser)]
 #[command(name = "svctrace", version, after_help = EXAMPLES, propagate_version = true)]
@@ -137,8 +166,10 @@ pub(super) enum Command {
         strict: bool,
     },
     /// Answer one JSON question a line from standard input
+    #[command(after_help = BATCH)]
     Batch,
     /// Run case files: worlds, questions and the answers expected
+    #[command(after_help = CASES)]
     Test {
         /// Case files
         #[arg(required = true, value_name = "CASES.yaml")]

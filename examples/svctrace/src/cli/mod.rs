@@ -3,6 +3,7 @@
 mod args;
 mod question;
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -35,7 +36,7 @@ const MOST_REMARKS: usize = 3;
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(manifests_first(std::env::args_os()));
     match cli.common.color {
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -54,6 +55,31 @@ pub fn main() -> ExitCode {
             ExitCode::from(UNUSABLE)
         }
     }
+}
+
+/// Puts every `-f` before the command: of a flag that stands on both sides of it, clap keeps only the values behind.
+fn manifests_first(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut args = args.peekable();
+    let mut first: Vec<OsString> = args.next().into_iter().collect();
+    let mut rest = Vec::new();
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("--") => {
+                rest.push(arg);
+                rest.extend(args.by_ref());
+            }
+            Some("-f" | "--filename") => {
+                first.push(arg);
+                first.extend(args.next());
+            }
+            Some(text) if text.starts_with("--filename=") || (text.starts_with("-f") && text.len() > 2) => {
+                first.push(arg);
+            }
+            _ => rest.push(arg),
+        }
+    }
+    first.extend(rest);
+    first
 }
 
 enum Failure {
@@ -87,12 +113,19 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
             Ok(OK)
         }
         Command::Test { files } => {
+            if !cli.common.filename.is_empty() {
+                return Err(unusable("a case file brings its own manifests, so test takes no -f").into());
+            }
             let passed = cases::run(files, &mut anstream::stdout().lock())?;
             Ok(if passed { OK } else { FOUND })
         }
         Command::Check { fail_on, strict } => {
             let world = read::read(&inputs(cli)?, Purpose::Check);
-            let unreadable = complain_of_inputs(&world);
+            let mut unreadable = complain_of_inputs(&world);
+            if world.objects.is_empty() && world.findings.is_empty() && world.ignored.is_empty() {
+                complain("no object in any input");
+                unreadable = true;
+            }
             let report = Report::new(world, *strict);
             printer.report(&report, &mut anstream::stdout().lock())?;
             Ok(if unreadable {

@@ -156,7 +156,10 @@ impl FromStr for ResolvConf {
                     conf.nameservers.push(server.to_owned());
                 }
                 Some("search") => conf.searches = words.map(without_final_dot).map(str::to_owned).collect(),
-                Some("options") => conf.options = words.map(ResolvOption::parse).collect(),
+                Some("options") => {
+                    // Without a name it is none, and could not be written down again.
+                    conf.options = words.map(ResolvOption::parse).filter(|option| !option.name.is_empty()).collect();
+                }
                 _ => {}
             }
         }
@@ -205,6 +208,13 @@ mod tests {
         assert_eq!(conf.nameservers, ["10.0.0.1", "fe80::1%eth0"]);
         assert_eq!(conf.searches, ["c", "d.e", "."]);
         assert_eq!(conf.options, [ResolvOption::new("rotate", None), ResolvOption::new("timeout", None)]);
+    }
+
+    #[test]
+    fn an_option_without_a_name_is_none() {
+        let conf = parse("options : :5 rotate");
+        assert_eq!(conf.options, [ResolvOption::new("rotate", None)]);
+        assert_eq!(parse(&conf.to_string()), conf);
     }
 
     #[test]

@@ -167,10 +167,11 @@ impl FromStr for ResolvConf {
     }
 }
 
+/// `a.` is `a`; more than one final dot makes no name, so all of them go and what is written down is read back.
 fn without_final_dot(path: &str) -> &str {
-    match path.strip_suffix('.') {
-        Some("") | None => path,
-        Some(path) => path,
+    match path.trim_end_matches('.') {
+        "" => ".",
+        path => path,
     }
 }
 
@@ -214,6 +215,13 @@ mod tests {
     fn an_option_without_a_name_is_none() {
         let conf = parse("options : :5 rotate");
         assert_eq!(conf.options, [ResolvOption::new("rotate", None)]);
+        assert_eq!(parse(&conf.to_string()), conf);
+    }
+
+    #[test]
+    fn search_paths_lose_their_final_dots_at_once() {
+        let conf = parse("search a. b... . ..");
+        assert_eq!(conf.searches, ["a", "b", ".", "."]);
         assert_eq!(parse(&conf.to_string()), conf);
     }
 

@@ -255,16 +255,9 @@ fn topology_annotations(report: &mut Report, service: &Service) {
 
 #[cfg(test)]
 mod tests {
-    use crate::check::Level;
-    use crate::check::testing::{E, W, expect, expect_service, findings};
+    use crate::check::testing::{E, W, expect, expect_service, expect_service_with as with, findings};
 
     const PORT: &str = r#""ports":[{"port":80}]"#;
-
-    /// A Service with these fields and one good port.
-    #[track_caller]
-    fn with(fields: &str, expected: &[(Level, &str)]) {
-        expect_service(&format!("{{{fields},{PORT}}}"), expected);
-    }
 
     #[test]
     fn values_of_lists_count_case() {

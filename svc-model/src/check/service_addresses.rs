@@ -137,16 +137,7 @@ pub(super) fn external_ips(report: &mut Report, spec: &ServiceSpec, type_: Type)
 
 #[cfg(test)]
 mod tests {
-    use crate::check::Level;
-    use crate::check::testing::{E, W, expect_service};
-
-    const PORT: &str = r#""ports":[{"port":80}]"#;
-
-    /// A Service with these fields and one good port.
-    #[track_caller]
-    fn with(fields: &str, expected: &[(Level, &str)]) {
-        expect_service(&format!("{{{fields},{PORT}}}"), expected);
-    }
+    use crate::check::testing::{E, W, expect_service, expect_service_with as with};
 
     #[test]
     fn cluster_ips() {

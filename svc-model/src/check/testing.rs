@@ -52,3 +52,9 @@ pub(super) fn expect_across(objects: &[(&str, &str)], about: &[&str], expected: 
         found.iter().filter(at).map(|f| (f.level, f.object.as_str(), f.field.as_str())).collect();
     assert_eq!(fields, expected, "{found:#?}");
 }
+
+/// A Service with these fields and one good port must have these findings.
+#[track_caller]
+pub(super) fn expect_service_with(fields: &str, expected: &[(Level, &str)]) {
+    expect_service(&format!(r#"{{{fields},"ports":[{{"port":80}}]}}"#), expected);
+}

@@ -21,6 +21,14 @@ impl IpFamily {
         if addr.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }
     }
 
+    /// `0.0.0.0` or `::`.
+    pub(crate) fn unspecified(self) -> IpAddr {
+        match self {
+            IpFamily::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            IpFamily::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+
     /// The family of a range.
     pub fn of_net(net: &IpNet) -> IpFamily {
         IpFamily::of(net.addr())

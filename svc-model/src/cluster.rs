@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::api::{EndpointSlice, Pod, SERVICE_NAME_LABEL, Service, StringMap, selects};
+use crate::api::{EndpointSlice, Endpoints, Pod, SERVICE_NAME_LABEL, Service, StringMap, selects};
+use crate::endpoints::subset_addresses;
 use crate::kind::{Kind, NamespacedName, Object, ObjectRef, Resource};
 use crate::label_index::LabelIndex;
+use crate::touched::{Change, ChangeKind, Touched};
 
 /// The objects of a cluster, by kind, namespace and name, with the label look-ups that endpoints need.
 ///
@@ -38,6 +40,8 @@ pub struct Cluster {
     services_by_selector: LabelIndex,
     /// Namespace and Service to the names of its slices.
     slices_by_service: HashMap<NamespacedName, BTreeSet<Box<str>>>,
+    /// The Pods and Endpoints objects that name a node, and under the empty name the Pods that name none.
+    by_node: HashMap<Box<str>, BTreeSet<(Kind, NamespacedName)>>,
     assumed: Assumed,
 }
 
@@ -53,39 +57,6 @@ struct Assumed {
     node_ports: BTreeMap<NamespacedName, BTreeSet<u16>>,
 }
 
-/// What [`Cluster::apply`] or [`Cluster::remove`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The object.
-    pub object: ObjectRef,
-    /// What happened to it.
-    pub kind: ChangeKind,
-    /// Whose answers may differ now.
-    pub touched: Touched,
-}
-
-/// What happened to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChangeKind {
-    /// It is new.
-    Added,
-    /// It was there, and differed.
-    Replaced,
-    /// It is gone.
-    Removed,
-    /// Nothing: it was there and equal, or was to be removed and not there.
-    Unchanged,
-}
-
-/// Which Services a change touched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Touched {
-    /// These: the Service itself, and those whose endpoints may differ.
-    Services(BTreeSet<NamespacedName>),
-    /// Perhaps all: a Node or a configuration changed.
-    Everything,
-}
-
 impl Cluster {
     /// An empty cluster.
     pub fn new() -> Cluster {
@@ -97,9 +68,9 @@ impl Cluster {
         let object = object.into();
         let reference = object.reference();
         if self.object(&reference).is_some_and(|old| *old == object) {
-            return Change { object: reference, kind: ChangeKind::Unchanged, touched: Touched::none() };
+            return Change { object: reference, kind: ChangeKind::Unchanged, touched: Touched::default() };
         }
-        let mut touched = Touched::none();
+        let mut touched = Touched::default();
         if let Some(old) = self.object(&reference) {
             self.touch(old, &mut touched);
         }
@@ -122,7 +93,7 @@ impl Cluster {
 
     /// Removes an object, if it is there.
     pub fn remove(&mut self, reference: &ObjectRef) -> Change {
-        let mut touched = Touched::none();
+        let mut touched = Touched::default();
         let kind = match self.take(reference) {
             Some(old) => {
                 self.touch(&old, &mut touched);
@@ -136,12 +107,12 @@ impl Cluster {
     /// The object of a type, namespace and name; give an empty namespace for a kind that lives in none, and an empty
     /// name too for a configuration.
     pub fn get<T: Resource>(&self, namespace: &str, name: &str) -> Option<&T> {
-        T::of(self.objects.get(&T::KIND)?.get(namespace)?.get(name)?)
+        T::of(self.shared(T::KIND, namespace, name)?)
     }
 
     /// The object a reference names.
     pub fn object(&self, reference: &ObjectRef) -> Option<&Object> {
-        Some(self.objects.get(&reference.kind)?.get(&reference.namespace)?.get(&reference.name)?)
+        self.shared(reference.kind, &reference.namespace, &reference.name).map(Arc::as_ref)
     }
 
     /// The objects of a type by (namespace, name).
@@ -203,6 +174,22 @@ impl Cluster {
     pub fn slices_of(&self, namespace: &str, service: &str) -> impl Iterator<Item = &EndpointSlice> {
         let names = self.slices_by_service.get(&NamespacedName::new(namespace, service));
         names.into_iter().flatten().filter_map(move |name| self.get::<EndpointSlice>(namespace, name))
+    }
+
+    /// The Pods bound to a node, by (namespace, name); the empty name stands for those bound to none.
+    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &Pod> {
+        self.on_node(node)
+    }
+
+    /// The objects of a type that name a node, by (namespace, name): Pods and Endpoints do.
+    pub(crate) fn on_node<T: Resource>(&self, node: &str) -> impl Iterator<Item = &T> {
+        let there = self.by_node.get(node).into_iter().flatten().filter(|(kind, _)| *kind == T::KIND);
+        there.filter_map(|(_, key)| self.get::<T>(&key.namespace, &key.name))
+    }
+
+    /// An object as others may hold on to it.
+    pub(crate) fn shared(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Arc<Object>> {
+        self.objects.get(&kind)?.get(namespace)?.get(name)
     }
 
     /// Whether this Pod had to be assumed: derived from a workload's template, or written without any status and taken to
@@ -279,7 +266,15 @@ impl Cluster {
 
     fn index(&mut self, object: &Object) {
         match object {
-            Object::Pod(pod) => self.pods_by_label.insert(pod.namespace(), &pod.metadata.labels, pod.name()),
+            Object::Pod(pod) => {
+                self.pods_by_label.insert(pod.namespace(), &pod.metadata.labels, pod.name());
+                self.put_on_node(&pod.spec.node_name, Kind::Pod, pod.key());
+            }
+            Object::Endpoints(endpoints) => {
+                for node in nodes_of(endpoints) {
+                    self.put_on_node(node, Kind::Endpoints, endpoints.key());
+                }
+            }
             Object::Service(service) => {
                 self.services_by_selector.insert_under_rarest(
                     service.namespace(),
@@ -301,6 +296,12 @@ impl Cluster {
             Object::Pod(pod) => {
                 self.pods_by_label.remove(pod.namespace(), &pod.metadata.labels, pod.name());
                 self.assumed.pods.remove(&pod.key());
+                self.take_off_node(&pod.spec.node_name, Kind::Pod, pod.key());
+            }
+            Object::Endpoints(endpoints) => {
+                for node in nodes_of(endpoints) {
+                    self.take_off_node(node, Kind::Endpoints, endpoints.key());
+                }
             }
             Object::Service(service) => {
                 self.services_by_selector.remove(service.namespace(), &service.spec.selector, service.name());
@@ -321,18 +322,32 @@ impl Cluster {
         }
     }
 
-    /// Adds the Services whose answers hang on `object`.
+    fn put_on_node(&mut self, node: &str, kind: Kind, key: NamespacedName) {
+        self.by_node.entry(node.into()).or_default().insert((kind, key));
+    }
+
+    fn take_off_node(&mut self, node: &str, kind: Kind, key: NamespacedName) {
+        if let Some(there) = self.by_node.get_mut(node) {
+            there.remove(&(kind, key));
+            if there.is_empty() {
+                self.by_node.remove(node);
+            }
+        }
+    }
+
+    /// Adds whose answers hang on `object`.
     fn touch(&self, object: &Object, touched: &mut Touched) {
         match object {
-            Object::Service(service) => touched.add(service.key()),
-            Object::EndpointSlice(slice) => service_of(slice).into_iter().for_each(|service| touched.add(service)),
-            Object::Endpoints(endpoints) => touched.add(endpoints.key()),
-            Object::Pod(pod) => self
-                .services_selecting(pod.namespace(), &pod.metadata.labels)
-                .for_each(|service| touched.add(service.key())),
-            Object::Node(_) | Object::KubeProxyConfiguration(_) | Object::ServiceCidr(_) => {
-                *touched = Touched::Everything
+            Object::Service(service) => touched.service(service.key()),
+            Object::EndpointSlice(slice) => service_of(slice).into_iter().for_each(|service| touched.service(service)),
+            Object::Endpoints(endpoints) => touched.service(endpoints.key()),
+            Object::Pod(pod) => touched.pod(self, pod),
+            Object::Node(node) => touched.node(self, node),
+            Object::ServiceCidr(_) => {
+                touched.all_services = true;
+                touched.configuration = true;
             }
+            Object::KubeProxyConfiguration(_) => touched.configuration = true,
             _ => {}
         }
     }
@@ -364,20 +379,14 @@ impl<O: Into<Object>> FromIterator<O> for Cluster {
     }
 }
 
-impl Touched {
-    fn none() -> Touched {
-        Touched::Services(BTreeSet::new())
-    }
-
-    fn add(&mut self, service: NamespacedName) {
-        if let Touched::Services(services) = self {
-            services.insert(service);
-        }
-    }
-}
-
 fn typed<T: Resource>(names: &ByName) -> impl Iterator<Item = &T> {
     names.values().filter_map(|object| T::of(object))
+}
+
+/// The nodes that an Endpoints object names, each perhaps several times.
+fn nodes_of(endpoints: &Endpoints) -> impl Iterator<Item = &str> {
+    let addresses = endpoints.subsets.iter().flat_map(subset_addresses);
+    addresses.filter_map(|(address, _)| address.node_name.as_deref())
 }
 
 fn service_of(slice: &EndpointSlice) -> Option<NamespacedName> {

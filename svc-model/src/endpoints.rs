@@ -110,6 +110,8 @@ pub struct Endpoint {
     pub node_hints: Vec<Arc<str>>,
     /// Whether it stands for a Pod that had to be assumed.
     pub assumed: bool,
+    /// Its place in the object it was read from, counted over all subsets of an Endpoints object.
+    pub(crate) place: u32,
 }
 
 impl ServiceEndpoints {
@@ -138,20 +140,34 @@ impl ServiceEndpoints {
 ///
 /// ExternalName Services have none. Addresses that cannot be read, or that no endpoint may have, are left out.
 pub fn of(cluster: &Cluster, service: &Service) -> ServiceEndpoints {
+    let source = source(cluster, service);
+    let (namespace, name) = (service.namespace(), service.name());
+    let sets = match source {
+        Source::Slices => cluster.slices_of(namespace, name).map(from_slice).collect(),
+        Source::Endpoints => {
+            let endpoints = cluster.get::<api::Endpoints>(namespace, name);
+            endpoints.map(|endpoints| from_endpoints(cluster, endpoints)).unwrap_or_default()
+        }
+        Source::Pods => from_pods(cluster, service),
+        Source::Nothing => Vec::new(),
+    };
+    ServiceEndpoints { source, sets }
+}
+
+/// Where the endpoints of a Service come from, without looking at them. ExternalName Services have none.
+pub fn source(cluster: &Cluster, service: &Service) -> Source {
+    let (namespace, name) = (service.namespace(), service.name());
     if service.spec.is_external_name() {
-        return ServiceEndpoints { source: Source::Nothing, sets: Vec::new() };
+        Source::Nothing
+    } else if cluster.slices_of(namespace, name).next().is_some() {
+        Source::Slices
+    } else if cluster.get::<api::Endpoints>(namespace, name).is_some() {
+        Source::Endpoints
+    } else if service.spec.selector.is_empty() {
+        Source::Nothing
+    } else {
+        Source::Pods
     }
-    let mut slices = cluster.slices_of(service.namespace(), service.name()).peekable();
-    if slices.peek().is_some() {
-        return ServiceEndpoints { source: Source::Slices, sets: slices.map(from_slice).collect() };
-    }
-    if let Some(endpoints) = cluster.get::<api::Endpoints>(service.namespace(), service.name()) {
-        return ServiceEndpoints { source: Source::Endpoints, sets: from_endpoints(cluster, endpoints) };
-    }
-    if service.spec.selector.is_empty() {
-        return ServiceEndpoints { source: Source::Nothing, sets: Vec::new() };
-    }
-    ServiceEndpoints { source: Source::Pods, sets: from_pods(cluster, service) }
 }
 
 fn from_slice(slice: &api::EndpointSlice) -> EndpointSet {
@@ -163,7 +179,7 @@ fn from_slice(slice: &api::EndpointSlice) -> EndpointSet {
             port: port_number(port.port?)?,
         })
     });
-    let endpoints = slice.endpoints.iter().filter_map(|endpoint| {
+    let endpoints = (0..).zip(&slice.endpoints).filter_map(|(place, endpoint)| {
         let addr = usable(endpoint.addresses.first()?)?;
         if Some(IpFamily::of(addr)) != family {
             return None;
@@ -171,27 +187,26 @@ fn from_slice(slice: &api::EndpointSlice) -> EndpointSet {
         let conditions = &endpoint.conditions;
         let hints = endpoint.hints.as_ref();
         let names = |names: &[api::ForName]| names.iter().map(|hint| hint.name.as_str().into()).collect();
-        // The v1beta1 slices had the node's name among the topology labels.
-        let node =
-            endpoint.node_name.as_deref().or(endpoint.topology.get("kubernetes.io/hostname").map(String::as_str));
         Some(Endpoint {
             addr,
             hostname: text(endpoint.hostname.as_deref()),
-            node: text(node),
+            node: text(slice_node(endpoint)),
             zone: text(endpoint.zone.as_deref()),
-            pod: endpoint.target_ref.as_ref().and_then(|target| pod_of(target, slice.namespace())),
+            pod: endpoint.target_ref.as_ref().and_then(|target| pod_of(target, slice.namespace())).map(Arc::new),
             ready: conditions.ready.unwrap_or(true),
             serving: conditions.serving.unwrap_or(true),
             terminating: conditions.terminating.unwrap_or(false),
             zone_hints: hints.map(|hints| names(&hints.for_zones)).unwrap_or_default(),
             node_hints: hints.map(|hints| names(&hints.for_nodes)).unwrap_or_default(),
             assumed: false,
+            place,
         })
     });
     EndpointSet { object: slice.reference(), ports: ports.collect(), endpoints: endpoints.collect() }
 }
 
 fn from_endpoints(cluster: &Cluster, endpoints: &api::Endpoints) -> Vec<EndpointSet> {
+    let mut places = 0..;
     let subset = |subset: &api::EndpointSubset| {
         let ports = subset.ports.iter().filter_map(|port| {
             Some(EndpointPort {
@@ -200,30 +215,37 @@ fn from_endpoints(cluster: &Cluster, endpoints: &api::Endpoints) -> Vec<Endpoint
                 port: port_number(port.port)?,
             })
         });
-        let address = |address: &api::EndpointAddress, ready: bool| {
+        let addresses = subset_addresses(subset).zip(places.by_ref()).filter_map(|((address, ready), place)| {
             Some(Endpoint {
                 addr: usable(&address.ip)?,
                 hostname: text(Some(&address.hostname)),
                 node: text(address.node_name.as_deref()),
                 zone: zone_of(cluster, address.node_name.as_deref().unwrap_or_default()),
-                pod: address.target_ref.as_ref().and_then(|target| pod_of(target, endpoints.namespace())),
+                pod: address.target_ref.as_ref().and_then(|t| pod_of(t, endpoints.namespace())).map(Arc::new),
                 ready,
                 serving: ready,
                 terminating: false,
                 zone_hints: Vec::new(),
                 node_hints: Vec::new(),
                 assumed: false,
+                place,
             })
-        };
-        let ready = subset.addresses.iter().filter_map(|a| address(a, true));
-        let not_ready = subset.not_ready_addresses.iter().filter_map(|a| address(a, false));
-        EndpointSet {
-            object: endpoints.reference(),
-            ports: ports.collect(),
-            endpoints: ready.chain(not_ready).collect(),
-        }
+        });
+        EndpointSet { object: endpoints.reference(), endpoints: addresses.collect(), ports: ports.collect() }
     };
     endpoints.subsets.iter().map(subset).collect()
+}
+
+/// The addresses of a subset, the ready ones first, and whether each is.
+pub(crate) fn subset_addresses(subset: &api::EndpointSubset) -> impl Iterator<Item = (&api::EndpointAddress, bool)> {
+    let not_ready = subset.not_ready_addresses.iter().map(|address| (address, false));
+    subset.addresses.iter().map(|address| (address, true)).chain(not_ready)
+}
+
+/// The node that an endpoint of a slice names. The `v1beta1` slices had it among the topology labels.
+pub(crate) fn slice_node(endpoint: &api::SliceEndpoint) -> Option<&str> {
+    let node = endpoint.node_name.as_deref();
+    node.or(endpoint.topology.get("kubernetes.io/hostname").map(String::as_str)).filter(|node| !node.is_empty())
 }
 
 /// The endpoints that the endpoint slice controller would make of the selected Pods. Pods may number a named target port
@@ -301,6 +323,7 @@ fn pod_endpoints<'a>(
             zone_hints: zone.iter().filter(|_| by_zone).cloned().collect(),
             node_hints: node.iter().filter(|_| by_node).cloned().collect(),
             assumed,
+            place: 0,
         })
 }
 
@@ -365,9 +388,10 @@ fn usable(text: &str) -> Option<IpAddr> {
     parse_ip(text).ok().filter(|addr| special(*addr).is_none())
 }
 
-fn pod_of(target: &api::ObjectReference, namespace: &str) -> Option<Arc<NamespacedName>> {
+/// The Pod that an endpoint of an object in this namespace refers to.
+pub(crate) fn pod_of(target: &api::ObjectReference, namespace: &str) -> Option<NamespacedName> {
     let namespace = if target.namespace.is_empty() { namespace } else { &target.namespace };
-    (target.kind == "Pod").then(|| Arc::new(NamespacedName::new(namespace, target.name.as_str())))
+    (target.kind == "Pod").then(|| NamespacedName::new(namespace, target.name.as_str()))
 }
 
 fn zone_of(cluster: &Cluster, node: &str) -> Option<Arc<str>> {

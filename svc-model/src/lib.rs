@@ -23,7 +23,7 @@
 //! let packet = Packet::new("10.244.1.7".parse()?, "10.96.0.41:80".parse()?, Protocol::Tcp);
 //! let decision = view.decide(&packet);
 //! assert_eq!(decision.verdict, Verdict::Dnat);
-//! assert_eq!(decision.endpoints.backends()[0].addr.to_string(), "10.244.1.5:8080");
+//! assert_eq!(decision.endpoints.candidates()[0].addr.to_string(), "10.244.1.5:8080");
 //! assert_eq!(
 //!     view.explain(&decision).to_string(),
 //!     "cluster IP of Service/shop/cart port http: 2 ready endpoints",
@@ -44,7 +44,7 @@
 //! Beside these: [`service_environment`] (the variables of `REDIS_SERVICE_HOST`), [`port_forward`] (which Pod `kubectl
 //! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers).
 //!
-//! To balance over a decision's endpoints, build a pool from [`Endpoints::backends`] and give the policy the affinity of
+//! To balance over a decision's endpoints, build a pool from [`Endpoints::candidates`] and give the policy the affinity of
 //! [`Decision::affinity_seconds`]; what must outlive a view (counters, client memory) belongs to the Service port, so keep
 //! it by its (Service, port name, family). Mirrors are tolerant: whoever reads objects from strangers asks
 //! [`check::object`] about them too.
@@ -100,9 +100,10 @@ mod label_index;
 mod port_forward;
 mod protocol;
 pub mod schema;
+mod touched;
 mod view;
 
-pub use cluster::{Change, ChangeKind, Cluster, Touched};
+pub use cluster::Cluster;
 pub use complete::{MAX_ASSUMED_PODS, complete};
 pub use environment::service_environment;
 pub use kind::{
@@ -111,8 +112,10 @@ pub use kind::{
 };
 pub use port_forward::{Forward, ForwardError, ForwardPort, ForwardTarget, port_forward};
 pub use protocol::{Protocol, UnknownProtocol};
+pub use touched::{Change, ChangeKind, Touched};
 pub use view::{
-    AmbiguousNode, Backend, Candidates, Choice, Conflict, Decision, Endpoints, Explanation, Frontend, FrontendKind,
-    Mode, NodeSettings, NodeView, Packet, Reason, ServicePort, TrafficPolicy, UnknownFrontendKind, UnknownMode,
-    Verdict,
+    AmbiguousNode, Aspects, Candidate, Candidates, Choice, Conflict, Decision, Delta, Destination, Endpoints,
+    Explanation, Flow, Frontend, FrontendKind, HostPort, HostPortChange, Mode, NodeSettings, NodeView, Packet,
+    PortChange, Reason, ServicePort, ServicePortId, StaleFlow, TrafficPolicy, UnknownFrontendKind, UnknownMode,
+    Verdict, Work,
 };

@@ -100,10 +100,7 @@ proptest! {
         let change = cluster.apply(object);
         for (service, found) in endpoints(&cluster) {
             if !before.contains(&(service.clone(), found)) {
-                let touched = match &change.touched {
-                    Touched::Services(services) => services.contains(&service),
-                    Touched::Everything => true,
-                };
+                let touched = change.touched.all_services || change.touched.services.contains(&service);
                 prop_assert!(touched, "{} was not touched by {:?}", service, change);
             }
         }
@@ -168,7 +165,7 @@ fn an_equal_object_changes_nothing() {
     let mut cluster = cluster([service.clone()]);
     let change = cluster.apply(object(service));
     assert_eq!(change.kind, ChangeKind::Unchanged);
-    assert_eq!(change.touched, Touched::Services(Default::default()));
+    assert_eq!(change.touched, Touched::default());
 }
 
 #[test]
@@ -182,7 +179,7 @@ fn a_pod_touches_the_services_that_selected_it_before_and_after() {
     let change = cluster.apply(object(json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"app": "new"}}})));
     let services = ["new", "old"].map(|name| NamespacedName::new("default", name));
     assert_eq!(change.kind, ChangeKind::Replaced);
-    assert_eq!(change.touched, Touched::Services(services.into()));
+    assert_eq!(change.touched.services, services.into());
 }
 
 #[test]

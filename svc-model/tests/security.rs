@@ -21,7 +21,7 @@ fn cve_2020_8554_an_external_ip_never_shadows_a_cluster_ip() {
     ]);
     let view = view(&cluster, "n1");
     assert_eq!(short(&view, "10.1.0.9", "172.30.0.41:80"), "dnat 10.1.0.1:8080");
-    let conflict = &view.conflicts()[0];
+    let conflict = view.conflicts().next().expect("a conflict");
     assert_eq!((&*conflict.loser.name, conflict.kind), ("a-thief", FrontendKind::ExternalIp));
 }
 
@@ -51,7 +51,7 @@ fn cve_2021_25736_a_load_balancer_without_address_has_no_frontend() {
         balancer["status"] = json!({"loadBalancer": {"ingress": ingress}});
         let cluster = cluster([node("n1", "192.168.0.1"), balancer, slice("web", &[("10.1.0.1", "n1", json!({}))])]);
         let view = view(&cluster, "n1");
-        assert!(view.service_ports()[0].load_balancer_ips.is_empty());
+        assert!(view.service_ports().all(|port| port.load_balancer_ips.is_empty()));
         assert_eq!(short(&view, OUTSIDE, "0.0.0.0:80"), "accept");
         assert_eq!(short(&view, OUTSIDE, "192.168.0.1:80"), "accept");
     }
@@ -73,7 +73,7 @@ fn cve_2019_9946_a_host_port_takes_local_destinations_only_and_after_services() 
     assert_eq!(short(&view, OUTSIDE, "203.0.113.50:80"), "accept");
     let decision = decide(&view, OUTSIDE, "192.168.0.1:80");
     assert_eq!(decision.verdict, Verdict::Dnat);
-    assert!(matches!(decision.frontend, Some(Frontend::HostPort(pod)) if &*pod.name == "edge"));
+    assert!(matches!(decision.frontend, Some(Frontend::HostPort(port)) if &*port.pod.name == "edge"));
 }
 
 #[test]

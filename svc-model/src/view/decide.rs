@@ -4,12 +4,15 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use super::NodeView;
+use super::candidates::Candidate;
+use super::claims::{Claim, Destination};
+use super::host_ports::HostPort;
 use super::reason::Reason;
-use super::service_port::{Backend, Candidates, ServicePort, TrafficPolicy};
+use super::rows::Row;
+use super::service_port::{ServicePort, TrafficPolicy};
 use super::settings::Mode;
-use super::{HostPort, NodeView};
 use crate::addr::IpFamily;
-use crate::kind::{NamespacedName, ObjectRef};
 use crate::protocol::Protocol;
 
 /// The first packet of a connection, as the node receives or sends it.
@@ -117,7 +120,7 @@ pub enum Frontend<'v> {
     /// A Service port, reached as this.
     Service(FrontendKind, &'v ServicePort),
     /// A Pod's host port.
-    HostPort(&'v ObjectRef),
+    HostPort(&'v HostPort),
 }
 
 /// The answer to a packet. Borrows from the view; making one allocates nothing.
@@ -137,7 +140,7 @@ pub struct Decision<'v> {
 /// Candidates of a decision, with what depends on the one that is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoints<'v> {
-    backends: &'v [Backend],
+    candidates: &'v [Candidate],
     src: IpAddr,
     /// The rule for all of them.
     pub(super) masquerade: bool,
@@ -145,24 +148,24 @@ pub struct Endpoints<'v> {
 
 impl<'v> Endpoints<'v> {
     /// The endpoints, in kube-proxy's order.
-    pub fn backends(&self) -> &'v [Backend] {
-        self.backends
+    pub fn candidates(&self) -> &'v [Candidate] {
+        self.candidates
     }
 
     /// The share of new connections that each gets; 0 when there is none.
     pub fn share(&self) -> f64 {
-        if self.backends.is_empty() { 0.0 } else { 1.0 / self.backends.len() as f64 }
+        if self.candidates.is_empty() { 0.0 } else { 1.0 / self.candidates.len() as f64 }
     }
 
     /// Whether the packet's source is replaced when this endpoint is chosen: by the rule for all, or because the endpoint
     /// would answer itself (hairpin).
-    pub fn masquerades(&self, backend: &Backend) -> bool {
-        self.masquerade || backend.addr.ip() == self.src
+    pub fn masquerades(&self, candidate: &Candidate) -> bool {
+        self.masquerade || candidate.addr.ip() == self.src
     }
 
     /// Whether the source is replaced towards at least one endpoint.
     pub fn masquerades_any(&self) -> bool {
-        self.backends.iter().any(|backend| self.masquerades(backend))
+        self.candidates.iter().any(|candidate| self.masquerades(candidate))
     }
 }
 
@@ -185,48 +188,46 @@ impl NodeView {
         let Some((protocol, number)) = packet.port else {
             return self.decide_ping(packet);
         };
-        if let Some(&(kind, index)) = self.addresses.get(&(packet.dst, protocol, number)) {
-            return self.decide_service(packet, kind, &self.ports[index]);
+        let destination = Destination { addr: packet.dst, protocol, port: number };
+        if let Some(Claim { row, kind }) = self.addresses.owner(&destination) {
+            return self.decide_service(packet, kind, &self.rows[row]);
         }
-        let family = IpFamily::of(packet.dst);
-        if self.settings.node_port_addresses.accepts(packet.dst)
-            && let Some(&index) = self.node_ports.get(&(family, protocol, number))
-        {
-            return self.decide_service(packet, FrontendKind::NodePort, &self.ports[index]);
+        if self.settings.node_port_addresses.accepts(packet.dst) {
+            let anywhere = Destination { addr: IpFamily::of(packet.dst).unspecified(), ..destination };
+            if let Some(Claim { row, kind }) = self.node_ports.owner(&anywhere) {
+                return self.decide_service(packet, kind, &self.rows[row]);
+            }
         }
         if self.settings.is_local(packet.dst) {
-            let host_ports = self.host_ports.get(&(family, protocol, number)).into_iter().flatten();
-            if let Some(host_port) = host_ports.into_iter().find(|p| p.host_ip.is_none_or(|ip| ip == packet.dst)) {
+            if let Some(host_port) = self.host_ports.at(packet.dst, protocol, number) {
                 return self.decide_host_port(packet, host_port);
             }
             if protocol == Protocol::Tcp
-                && let Some(service) = self.health_check_ports.get(&number)
+                && let Some(Claim { row, .. }) = self.health_check_ports.owner(&number)
             {
-                return self.unowned(packet, Verdict::Accept, Reason::HealthCheck(service));
+                return self.unowned(packet, Verdict::Accept, Reason::HealthCheck(&self.rows[row].port));
             }
         }
         self.decide_unowned(packet)
     }
 
-    fn decide_service<'v>(&'v self, packet: &Packet, kind: FrontendKind, port: &'v ServicePort) -> Decision<'v> {
-        let decision = |verdict, candidates: &'v Candidates, masquerade, reason| Decision {
+    fn decide_service<'v>(&'v self, packet: &Packet, kind: FrontendKind, row: &'v Row) -> Decision<'v> {
+        let decision = |verdict, candidates: &'v [Candidate], masquerade, reason| Decision {
             verdict,
-            frontend: Some(Frontend::Service(kind, port)),
-            endpoints: Endpoints {
-                backends: if verdict == Verdict::Dnat { &candidates.backends } else { &[] },
-                src: packet.src,
-                masquerade,
-            },
+            frontend: Some(Frontend::Service(kind, &row.port)),
+            endpoints: Endpoints { candidates, src: packet.src, masquerade },
             reason,
         };
-        let refuse = |verdict, reason| decision(verdict, &port.cluster, false, reason);
+        let refuse = |verdict, reason| decision(verdict, &[], false, reason);
         let mode = self.settings.mode;
 
-        let blocked = kind == FrontendKind::LoadBalancer && !self.passes_source_ranges(packet.src, port);
+        let blocked = kind == FrontendKind::LoadBalancer
+            && row.has_source_ranges
+            && !self.passes_source_ranges(packet.src, &row.port);
         if blocked && mode == Mode::Nftables {
             return refuse(Verdict::Drop, Reason::SourceRange);
         }
-        if !port.has_any_endpoints {
+        if !row.has_any_endpoints {
             return refuse(Verdict::Reject, Reason::NoEndpoints);
         }
         if blocked {
@@ -234,35 +235,35 @@ impl NodeView {
         }
 
         let policy = match kind {
-            FrontendKind::ClusterIp => port.internal_policy,
-            _ => port.external_policy,
+            FrontendKind::ClusterIp => row.internal_policy,
+            _ => row.external_policy,
         };
         let is_pod = self.settings.detector.is_pod(packet.src);
         let masquerade_cluster_ip =
-            self.settings.masquerade_all || (self.settings.detector.works_for(port.family) && !is_pod);
+            self.settings.masquerade_all || (self.settings.detector.works_for(row.family) && !is_pod);
         let (candidates, masquerade, reason) = match (kind, policy) {
             (FrontendKind::ClusterIp, TrafficPolicy::Cluster) => {
-                (&port.cluster, masquerade_cluster_ip, Reason::ClusterIp)
+                (&row.cluster, masquerade_cluster_ip, Reason::ClusterIp)
             }
             (FrontendKind::ClusterIp, TrafficPolicy::Local) => {
-                (&port.local, masquerade_cluster_ip, Reason::InternalLocal)
+                (&row.local, masquerade_cluster_ip, Reason::InternalLocal)
             }
-            (_, TrafficPolicy::Cluster) => (&port.cluster, true, Reason::ExternalCluster),
+            (_, TrafficPolicy::Cluster) => (&row.cluster, true, Reason::ExternalCluster),
             // IPVS has no short circuit.
-            (_, TrafficPolicy::Local) if mode == Mode::Ipvs => (&port.local, false, Reason::ExternalLocal),
-            (_, TrafficPolicy::Local) if is_pod => (&port.cluster, false, Reason::ShortCircuitPod),
+            (_, TrafficPolicy::Local) if mode == Mode::Ipvs => (&row.local, false, Reason::ExternalLocal),
+            (_, TrafficPolicy::Local) if is_pod => (&row.cluster, false, Reason::ShortCircuitPod),
             (_, TrafficPolicy::Local) if self.settings.is_local(packet.src) => {
-                (&port.cluster, true, Reason::ShortCircuitNode)
+                (&row.cluster, true, Reason::ShortCircuitNode)
             }
-            (_, TrafficPolicy::Local) => (&port.local, false, Reason::ExternalLocal),
+            (_, TrafficPolicy::Local) => (&row.local, false, Reason::ExternalLocal),
         };
-        if !candidates.backends.is_empty() {
+        if !candidates.is_empty() {
             return decision(Verdict::Dnat, candidates, masquerade, reason);
         }
         match mode {
             // The virtual server falls back to all endpoints; one that knows local endpoints only stays empty.
-            Mode::Ipvs if port.cluster.backends.is_empty() => refuse(Verdict::Reject, Reason::NoLocalEndpoints),
-            Mode::Ipvs => decision(Verdict::Dnat, &port.cluster, masquerade, Reason::IpvsFallback),
+            Mode::Ipvs if row.cluster.is_empty() => refuse(Verdict::Reject, Reason::NoLocalEndpoints),
+            Mode::Ipvs => decision(Verdict::Dnat, &row.cluster, masquerade, Reason::IpvsFallback),
             Mode::Iptables | Mode::Nftables => refuse(Verdict::Drop, Reason::NoLocalEndpoints),
         }
     }
@@ -271,17 +272,15 @@ impl NodeView {
     /// allowed wherever the node is.
     fn passes_source_ranges(&self, src: IpAddr, port: &ServicePort) -> bool {
         let inside = |addr: &IpAddr| port.source_ranges.iter().any(|range| range.contains(addr));
-        port.source_ranges.is_empty()
-            || inside(&src)
-            || (port.load_balancer_ips.contains(&src) && self.settings.primary.iter().any(inside))
+        inside(&src) || (port.load_balancer_ips.contains(&src) && self.settings.primary.iter().any(inside))
     }
 
     fn decide_host_port<'v>(&'v self, packet: &Packet, host_port: &'v HostPort) -> Decision<'v> {
         Decision {
             verdict: Verdict::Dnat,
-            frontend: Some(Frontend::HostPort(&host_port.pod)),
+            frontend: Some(Frontend::HostPort(host_port)),
             endpoints: Endpoints {
-                backends: &host_port.backend,
+                candidates: &host_port.candidate,
                 src: packet.src,
                 masquerade: packet.src.is_loopback(),
             },
@@ -294,13 +293,13 @@ impl NodeView {
     fn decide_unowned<'v>(&'v self, packet: &Packet) -> Decision<'v> {
         let owner = self.owner(packet.dst);
         match (self.settings.mode, owner) {
-            (_, Some((_, service))) if self.settings.is_local(packet.dst) => {
-                self.unowned(packet, Verdict::Accept, Reason::NodeAddress(service))
+            (_, Some((_, port))) if self.settings.is_local(packet.dst) => {
+                self.unowned(packet, Verdict::Accept, Reason::NodeAddress(port))
             }
-            (Mode::Nftables, Some((FrontendKind::ClusterIp, service))) | (Mode::Ipvs, Some((_, service))) => {
-                self.unowned(packet, Verdict::Reject, Reason::UnknownPort(service))
+            (Mode::Nftables, Some((FrontendKind::ClusterIp, port))) | (Mode::Ipvs, Some((_, port))) => {
+                self.unowned(packet, Verdict::Reject, Reason::UnknownPort(port))
             }
-            (_, Some((_, service))) => self.unowned(packet, Verdict::Accept, Reason::UnknownPort(service)),
+            (_, Some((_, port))) => self.unowned(packet, Verdict::Accept, Reason::UnknownPort(port)),
             (Mode::Nftables, None) if self.settings.service_ranges.iter().any(|range| range.contains(&packet.dst)) => {
                 self.unowned(packet, Verdict::Drop, Reason::UnallocatedServiceAddress)
             }
@@ -311,21 +310,22 @@ impl NodeView {
     fn decide_ping<'v>(&'v self, packet: &Packet) -> Decision<'v> {
         let owner = self.owner(packet.dst).filter(|_| !self.settings.is_local(packet.dst));
         match (self.settings.mode, owner) {
-            (Mode::Nftables, Some((FrontendKind::ClusterIp, service))) | (Mode::Ipvs, Some((_, service))) => {
-                self.unowned(packet, Verdict::Reject, Reason::Ping(service))
+            (Mode::Nftables, Some((FrontendKind::ClusterIp, port))) | (Mode::Ipvs, Some((_, port))) => {
+                self.unowned(packet, Verdict::Reject, Reason::Ping(port))
             }
-            (_, Some((_, service))) => self.unowned(packet, Verdict::Accept, Reason::Ping(service)),
+            (_, Some((_, port))) => self.unowned(packet, Verdict::Accept, Reason::Ping(port)),
             (_, None) => self.decide_unowned(packet),
         }
     }
 
-    fn owner(&self, dst: IpAddr) -> Option<(FrontendKind, &NamespacedName)> {
-        let &(kind, index) = self.owners.get(&dst)?;
-        Some((kind, &self.ports[index].service))
+    /// As what an address belongs to a Service, and one of the ports of that.
+    fn owner(&self, dst: IpAddr) -> Option<(FrontendKind, &ServicePort)> {
+        let Claim { row, kind } = self.owners.owner(&dst)?;
+        Some((kind, &self.rows[row].port))
     }
 
     fn unowned<'v>(&'v self, packet: &Packet, verdict: Verdict, reason: Reason<'v>) -> Decision<'v> {
-        let endpoints = Endpoints { backends: &[], src: packet.src, masquerade: false };
+        let endpoints = Endpoints { candidates: &[], src: packet.src, masquerade: false };
         Decision { verdict, frontend: None, endpoints, reason }
     }
 }

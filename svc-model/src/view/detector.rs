@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::settings::cidr_list;
 use crate::addr::{IpFamily, parse_cidr};
-use crate::api::{KubeProxyConfiguration, Node, Pod};
+use crate::api::{KubeProxyConfiguration, Node};
 use crate::cluster::Cluster;
 use crate::endpoints::pod_addrs;
 
@@ -33,14 +33,19 @@ impl Detector {
             "BridgeInterface" | "InterfaceNamePrefix" => Detector {
                 ranges: node_ranges().collect(),
                 pods: cluster
-                    .list::<Pod>()
-                    .filter(|pod| !pod.spec.host_network && !name.is_empty() && pod.spec.node_name == name)
+                    .pods_on(name)
+                    .filter(|pod| !pod.spec.host_network && !name.is_empty())
                     .flat_map(|pod| pod_addrs(cluster, pod))
                     .collect(),
                 by_device: true,
             },
             _ => Detector::default(),
         }
+    }
+
+    /// Whether it knows the Pods of the node by their addresses, which come and go.
+    pub(super) fn knows_pods(&self) -> bool {
+        self.by_device
     }
 
     /// Whether it can tell Pods of this family from others at all.

@@ -1,34 +1,49 @@
 //! Where may a packet go, as one node sees it?
 
+mod candidates;
+mod claims;
 mod decide;
+mod delta;
 mod detector;
+mod flows;
+mod host_ports;
 mod node_ports;
 mod reason;
+mod rows;
 mod service_port;
 mod settings;
+mod update;
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use candidates::{Candidate, Candidates, Choice};
+pub use claims::Destination;
 pub use decide::{Decision, Endpoints, Frontend, FrontendKind, Packet, UnknownFrontendKind, Verdict};
+pub use delta::{Aspects, Delta, HostPortChange, PortChange, Work};
+pub use flows::{Flow, StaleFlow};
+pub use host_ports::HostPort;
 pub use reason::{Explanation, Reason};
-pub use service_port::{Backend, Candidates, Choice, ServicePort, TrafficPolicy};
+pub use service_port::{ServicePort, ServicePortId, TrafficPolicy};
 pub use settings::{AmbiguousNode, Mode, NodeSettings, UnknownMode};
 
-use crate::addr::{IpFamily, parse_ip};
-use crate::api::{Pod, Service};
 use crate::cluster::Cluster;
-use crate::endpoints::{self, pod_addrs};
-use crate::kind::{NamespacedName, ObjectRef, Resource};
-use crate::protocol::{Protocol, port_number};
+use crate::kind::NamespacedName;
+use claims::{Claim, Claims};
+use host_ports::HostPorts;
+use rows::Rows;
 
-/// The Services of a cluster as one node serves them: an immutable table, built once, that [`NodeView::decide`]s packets.
+/// The Services of a cluster as one node serves them: a table that [`NodeView::decide`]s packets and
+/// [`NodeView::update`]s itself.
 ///
 /// Building costs O(Service ports + endpoints), where the endpoints of a Service count once for each distinct target port, and
 /// a Pod once for each Service that selects it: 1,000 Services that select the same 1,000 Pods have a million
-/// endpoints, each some 64 bytes of the view. A decision costs a few look-ups, whatever the number of Services and endpoints
-/// (see the crate page); it allocates nothing.
+/// endpoints, each some 48 bytes of the view. A decision costs a few look-ups, whatever the number of Services and endpoints
+/// (see the crate page); it allocates nothing. An update costs what it touches.
+///
+/// Several views, of several nodes, can be fed from one [`Cluster`]. A clone shares the Service ports, but has a table
+/// of its own.
 ///
 /// Where two Services claim one address, protocol and port, a cluster IP goes before an external IP and that before a load
 /// balancer's address; among equals the first by (namespace, name, port name) has it. The losers are
@@ -36,15 +51,16 @@ use crate::protocol::{Protocol, port_number};
 #[derive(Clone, Debug)]
 pub struct NodeView {
     settings: NodeSettings,
-    ports: Vec<ServicePort>,
-    addresses: HashMap<(IpAddr, Protocol, u16), (FrontendKind, usize)>,
-    node_ports: HashMap<(IpFamily, Protocol, u16), usize>,
-    host_ports: HashMap<(IpFamily, Protocol, u16), Vec<HostPort>>,
-    health_check_ports: HashMap<u16, NamespacedName>,
-    /// The addresses that Services own, with one of their ports; cluster IPs before the others. The node's own may be among
-    /// them.
-    owners: HashMap<IpAddr, (FrontendKind, usize)>,
-    conflicts: Vec<Conflict>,
+    rows: Rows,
+    /// The rows of each Service, in the order of its ports.
+    services: BTreeMap<Arc<NamespacedName>, Box<[u32]>>,
+    addresses: Claims<Destination>,
+    /// At the unspecified address of the family.
+    node_ports: Claims<Destination>,
+    /// The addresses that Services own, by the first port of each in the family. The node's own may be among them.
+    owners: Claims<IpAddr>,
+    health_check_ports: Claims<u16>,
+    host_ports: HostPorts,
 }
 
 /// A frontend that two Service ports claim.
@@ -52,149 +68,94 @@ pub struct NodeView {
 #[non_exhaustive]
 pub struct Conflict {
     /// What is claimed; the unspecified address stands for the node's own in the case of a node port.
-    pub addr: SocketAddr,
-    /// The protocol.
-    pub protocol: Protocol,
+    pub destination: Destination,
     /// The Service that has it.
-    pub owner: NamespacedName,
+    pub owner: Arc<NamespacedName>,
     /// The Service that does not.
-    pub loser: NamespacedName,
+    pub loser: Arc<NamespacedName>,
     /// As what the loser claims it.
     pub kind: FrontendKind,
-}
-
-/// A container port that a Pod opens on the node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct HostPort {
-    pod: ObjectRef,
-    host_ip: Option<IpAddr>,
-    backend: [Backend; 1],
 }
 
 impl NodeView {
     /// The view of a node.
     pub fn new(cluster: &Cluster, settings: NodeSettings) -> NodeView {
         let mut view = NodeView {
-            ports: Vec::new(),
-            addresses: HashMap::new(),
-            node_ports: HashMap::new(),
-            host_ports: HashMap::new(),
-            health_check_ports: HashMap::new(),
-            owners: HashMap::new(),
-            conflicts: Vec::new(),
             settings,
+            rows: Rows::default(),
+            services: BTreeMap::new(),
+            addresses: Claims::default(),
+            node_ports: Claims::default(),
+            owners: Claims::default(),
+            health_check_ports: Claims::default(),
+            host_ports: HostPorts::default(),
         };
-        for service in cluster.list::<Service>() {
-            let endpoints = endpoints::of(cluster, service);
-            view.ports.extend(ServicePort::of(cluster, service, &endpoints, &view.settings));
-        }
-        // By (namespace, name) already; ports of one Service by name, for the same owner whatever their order is.
-        view.ports.sort_by(|a, b| (&a.service, &a.name).cmp(&(&b.service, &b.name)));
-        for kind in [FrontendKind::ClusterIp, FrontendKind::ExternalIp, FrontendKind::LoadBalancer] {
-            for index in 0..view.ports.len() {
-                view.claim_addresses(kind, index);
-            }
-        }
-        for index in 0..view.ports.len() {
-            view.claim_node_port(index);
-        }
-        for pod in cluster.list::<Pod>() {
-            view.claim_host_ports(cluster, pod);
-        }
+        view.fill(cluster);
         view
     }
 
-    /// The settings it was made with.
+    /// The settings it was made with, or was updated to.
     pub fn settings(&self) -> &NodeSettings {
         &self.settings
     }
 
     /// The Service ports, by (namespace, name, port name).
-    pub fn service_ports(&self) -> &[ServicePort] {
-        &self.ports
+    pub fn service_ports(&self) -> impl Iterator<Item = &Arc<ServicePort>> {
+        self.services.values().flatten().map(|row| &self.rows[*row].port)
     }
 
-    /// What more than one Service claims.
-    pub fn conflicts(&self) -> &[Conflict] {
-        &self.conflicts
+    /// The ports of one Service, by name.
+    pub fn ports_of(&self, service: &NamespacedName) -> impl Iterator<Item = &Arc<ServicePort>> {
+        self.services.get(service).into_iter().flatten().map(|row| &self.rows[*row].port)
     }
 
-    /// The ports of one Service.
-    fn ports_of(&self, service: &NamespacedName) -> impl Iterator<Item = &ServicePort> {
-        let first = self.ports.partition_point(|port| port.service < *service);
-        self.ports[first..].iter().take_while(move |port| port.service == *service)
+    /// The Service port that has a destination; the unspecified address stands for the node's own, to ask for a node port.
+    pub fn owner_of(&self, destination: &Destination) -> Option<&Arc<ServicePort>> {
+        let claims = if destination.addr.is_unspecified() { &self.node_ports } else { &self.addresses };
+        claims.owner(destination).map(|claim| &self.rows[claim.row].port)
     }
 
-    fn claim_addresses(&mut self, kind: FrontendKind, index: usize) {
-        let port = &self.ports[index];
-        let addrs = match kind {
-            FrontendKind::ClusterIp => std::slice::from_ref(&port.cluster_ip),
-            FrontendKind::ExternalIp => &port.external_ips,
-            _ => &port.load_balancer_ips,
-        };
-        for addr in addrs {
-            self.owners.entry(*addr).or_insert((kind, index));
-            let &mut (_, owner) = self.addresses.entry((*addr, port.protocol, port.port)).or_insert((kind, index));
-            if self.ports[owner].service != port.service {
-                self.conflicts.push(Conflict {
-                    addr: SocketAddr::new(*addr, port.port),
-                    protocol: port.protocol,
-                    owner: self.ports[owner].service.clone(),
-                    loser: port.service.clone(),
-                    kind,
-                });
-            }
-        }
+    /// The ports that Pods open on the node, by Pod.
+    pub fn host_ports(&self) -> impl Iterator<Item = &Arc<HostPort>> {
+        self.host_ports.iter()
     }
 
-    fn claim_node_port(&mut self, index: usize) {
-        let port = &self.ports[index];
-        if let Some(number) = port.health_check_node_port {
-            self.health_check_ports.entry(number).or_insert_with(|| port.service.clone());
-        }
-        let Some(number) = port.node_port else { return };
-        let owner = *self.node_ports.entry((port.family, port.protocol, number)).or_insert(index);
-        if self.ports[owner].service != port.service {
-            let any: IpAddr = match port.family {
-                IpFamily::V4 => std::net::Ipv4Addr::UNSPECIFIED.into(),
-                IpFamily::V6 => std::net::Ipv6Addr::UNSPECIFIED.into(),
-            };
-            self.conflicts.push(Conflict {
-                addr: SocketAddr::new(any, number),
-                protocol: port.protocol,
-                owner: self.ports[owner].service.clone(),
-                loser: port.service.clone(),
-                kind: FrontendKind::NodePort,
-            });
-        }
-    }
-
-    fn claim_host_ports(&mut self, cluster: &Cluster, pod: &Pod) {
-        if pod.spec.host_network || pod.is_finished() || *pod.spec.node_name != *self.settings.node {
-            return;
-        }
-        let node: Arc<str> = pod.spec.node_name.as_str().into();
-        let key = Arc::new(pod.key());
-        for port in pod.spec.container_ports() {
-            let (Some(host_port), Some(container_port), Ok(protocol)) =
-                (port_number(port.host_port), port_number(port.container_port), Protocol::of_field(&port.protocol))
-            else {
-                continue;
-            };
-            let host_ip = parse_ip(&port.host_ip).ok().filter(|ip| !ip.is_unspecified());
-            for addr in pod_addrs(cluster, pod) {
-                let backend = Backend {
-                    addr: SocketAddr::new(addr, container_port),
-                    node: Some(node.clone()),
-                    pod: Some(key.clone()),
-                    assumed: cluster.is_assumed_pod(&key),
-                };
-                self.host_ports.entry((IpFamily::of(addr), protocol, host_port)).or_default().push(HostPort {
-                    pod: pod.reference(),
-                    host_ip,
-                    backend: [backend],
-                });
-            }
-        }
+    /// What more than one Service claims, in order.
+    pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
+        let contested = self.addresses.contested().chain(self.node_ports.contested());
+        contested.flat_map(move |(destination, owner, losers)| {
+            let mut losers: Vec<Claim> = losers.to_vec();
+            losers.sort_by(|a, b| self.rows.rank(*a).cmp(&self.rows.rank(*b)));
+            losers.into_iter().filter_map(move |claim| {
+                let service = |claim: Claim| &self.rows[claim.row].port.service;
+                let (owner, loser) = (service(owner).clone(), service(claim).clone());
+                (owner != loser).then_some(Conflict { destination, owner, loser, kind: claim.kind })
+            })
+        })
     }
 }
+
+/// Two views are equal that answer alike; how they came by it does not matter. O(n).
+impl PartialEq for NodeView {
+    fn eq(&self, other: &NodeView) -> bool {
+        fn alike<K: Copy + Ord + std::hash::Hash>(
+            (view, claims): (&NodeView, &Claims<K>),
+            (other, theirs): (&NodeView, &Claims<K>),
+        ) -> bool {
+            claims.len() == theirs.len()
+                && claims.iter().all(|(key, claim)| {
+                    theirs.owner(&key).is_some_and(|their| view.rows.rank(claim) == other.rows.rank(their))
+                })
+        }
+        self.settings == other.settings
+            && self.host_ports == other.host_ports
+            && self.service_ports().eq(other.service_ports())
+            && alike((self, &self.addresses), (other, &other.addresses))
+            && alike((self, &self.node_ports), (other, &other.node_ports))
+            && alike((self, &self.owners), (other, &other.owners))
+            && alike((self, &self.health_check_ports), (other, &other.health_check_ports))
+            && self.conflicts().eq(other.conflicts())
+    }
+}
+
+impl Eq for NodeView {}

@@ -3,11 +3,12 @@
 use std::fmt;
 
 use super::NodeView;
+use super::candidates::{Candidate, Candidates, Choice};
 use super::decide::{Decision, Frontend, FrontendKind, Verdict};
-use super::service_port::{Candidates, Choice, ServicePort};
+use super::service_port::ServicePort;
 use crate::kind::NamespacedName;
 
-/// The rule that decided a packet.
+/// The rule that decided a packet. Where it holds a port of a Service though no port was matched, it stands for the Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason<'v> {
@@ -34,16 +35,16 @@ pub enum Reason<'v> {
     /// A Pod opens this port on the node.
     HostPort,
     /// The node answers the load balancer's health check here.
-    HealthCheck(&'v NamespacedName),
+    HealthCheck(&'v ServicePort),
     /// The address is this Service's, the port is not.
-    UnknownPort(&'v NamespacedName),
+    UnknownPort(&'v ServicePort),
     /// The address is this Service's and the node's own (an external IP, say); the port is not the Service's, so the node itself
     /// takes the packet, a `ping` too.
-    NodeAddress(&'v NamespacedName),
+    NodeAddress(&'v ServicePort),
     /// The address lies in a Service range and belongs to no Service.
     UnallocatedServiceAddress,
     /// `ping` of an address of this Service: it proves nothing.
-    Ping(&'v NamespacedName),
+    Ping(&'v ServicePort),
     /// No Service, node port or host port has this destination.
     NotAService,
 }
@@ -74,8 +75,8 @@ impl fmt::Display for Explanation<'_> {
                 self.service_rule(f, kind, port)?;
                 self.assumptions(f, kind, port)
             }
-            Some(Frontend::HostPort(pod)) => {
-                write!(f, "host port of {pod}: the Pod opens it on this node")?;
+            Some(Frontend::HostPort(host_port)) => {
+                write!(f, "host port of {}: the Pod opens it on this node", host_port.pod)?;
                 self.assumed_pods(f)
             }
             None => self.unowned(f),
@@ -147,7 +148,7 @@ impl Explanation<'_> {
     }
 
     fn choice(&self, f: &mut fmt::Formatter<'_>, candidates: &Candidates) -> fmt::Result {
-        let n = candidates.backends.len();
+        let n = candidates.endpoints.len();
         let s = if n == 1 { "" } else { "s" };
         match candidates.choice {
             Choice::Ready | Choice::Unused => write!(f, "{n} ready endpoint{s}")?,
@@ -175,7 +176,7 @@ impl Explanation<'_> {
     }
 
     fn assumed_pods(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.decision.endpoints.backends().iter().any(|backend| backend.assumed) {
+        if self.decision.endpoints.candidates().iter().any(Candidate::is_assumed) {
             f.write_str(" (assumed Pods)")?;
         }
         Ok(())
@@ -183,14 +184,14 @@ impl Explanation<'_> {
 
     fn unowned(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.decision.reason {
-            Reason::HealthCheck(service) => {
+            Reason::HealthCheck(ServicePort { service, .. }) => {
                 write!(f, "health check node port of Service/{service}: the node's proxy answers it")?;
                 if self.view.ports_of(service).any(|port| port.assumed_health_check_node_port) {
                     f.write_str(" (assumed node port)")?;
                 }
                 Ok(())
             }
-            Reason::UnknownPort(service) => {
+            Reason::UnknownPort(ServicePort { service, .. }) => {
                 write!(f, "the address belongs to Service/{service}, which has no such port and protocol")?;
                 match self.decision.verdict {
                     Verdict::Accept if self.has_virtual_addresses_only(service) => {
@@ -200,7 +201,7 @@ impl Explanation<'_> {
                     _ => write!(f, "; {} mode rejects that", self.view.settings.mode),
                 }
             }
-            Reason::NodeAddress(service) => {
+            Reason::NodeAddress(ServicePort { service, .. }) => {
                 write!(
                     f,
                     "the address is also the node's own; Service/{service} has no such port and protocol there, "
@@ -210,7 +211,7 @@ impl Explanation<'_> {
             Reason::UnallocatedServiceAddress => {
                 f.write_str("the address lies in a Service range, but no Service has it; nftables mode drops that")
             }
-            Reason::Ping(service) => {
+            Reason::Ping(ServicePort { service, .. }) => {
                 match self.decision.verdict {
                     Verdict::Accept if self.has_virtual_addresses_only(service) => {
                         write!(f, "a virtual address of Service/{service} has no device that could answer a ping; ")?;

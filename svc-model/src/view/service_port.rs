@@ -1,16 +1,21 @@
 //! What does the node do with one port of one Service in one family? The policy facts, resolved.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::candidates::{Candidates, Chosen, Demand};
+use super::claims::Destination;
+use super::decide::FrontendKind;
+use super::delta::Work;
 use super::settings::NodeSettings;
 use crate::addr::{IpFamily, parse_cidr, parse_ip};
 use crate::api::{self, Service};
 use crate::cluster::Cluster;
-use crate::endpoints::{Endpoint, ServiceEndpoints};
+use crate::endpoints;
 use crate::kind::{NamespacedName, Resource};
 use crate::protocol::{Protocol, port_number};
 
@@ -18,10 +23,12 @@ use crate::protocol::{Protocol, port_number};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServicePort {
-    /// The Service.
-    pub service: NamespacedName,
+    /// The Service; its ports share the name.
+    pub service: Arc<NamespacedName>,
     /// The port's name; empty for the unnamed one.
     pub name: Box<str>,
+    /// See [`ServicePortId::duplicate`].
+    pub duplicate: u16,
     /// The protocol.
     pub protocol: Protocol,
     /// The port of the Service's addresses.
@@ -52,6 +59,9 @@ pub struct ServicePort {
     pub local: Candidates,
     /// Whether anybody at all could serve; where it is false packets are rejected.
     pub has_any_endpoints: bool,
+    /// For UDP and SCTP, whose flows outlive the rules: every serving endpoint anywhere, whatever the node uses, in order of
+    /// address. Empty for TCP.
+    pub serving: Arc<[SocketAddr]>,
     /// Whether [`cluster_ip`](Self::cluster_ip) was allocated here rather than written.
     pub assumed_cluster_ip: bool,
     /// Whether [`node_port`](Self::node_port) was allocated here rather than written.
@@ -70,45 +80,31 @@ pub enum TrafficPolicy {
     Local,
 }
 
-/// Endpoints that a node uses, sorted by the text of their addresses, and how they were chosen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which Service port, in which family. Ordered as Services are: by namespace, name, then port name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub struct Candidates {
-    /// The endpoints; ports of one Service that lead to the same ones share them.
-    pub backends: Arc<[Backend]>,
-    /// How they were chosen among all.
-    pub choice: Choice,
+pub struct ServicePortId<'a> {
+    /// The Service.
+    pub service: &'a NamespacedName,
+    /// The port's name; empty for the unnamed one.
+    pub name: &'a str,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The family.
+    pub family: IpFamily,
+    /// 0, and more for further ports of the Service with the same name and protocol, which no API server lets pass.
+    pub duplicate: u16,
 }
 
-/// How candidates were chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Choice {
-    /// This list is not used by the Service's policies.
-    #[default]
-    Unused,
-    /// All ready endpoints.
-    Ready,
-    /// The ready endpoints whose hints name this node.
-    NodeHints,
-    /// The ready endpoints whose hints name this node's zone.
-    ZoneHints,
-    /// No endpoint is ready; these are terminating and still serve.
-    Terminating,
-}
-
-/// An endpoint as a packet's new destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Backend {
-    /// Address and target port.
-    pub addr: SocketAddr,
-    /// The node it is on.
-    pub node: Option<Arc<str>>,
-    /// The Pod behind it; a name that copies share.
-    pub pod: Option<Arc<NamespacedName>>,
-    /// Whether its Pod had to be assumed.
-    pub assumed: bool,
+/// `namespace/name:port TCP IPv4`; the port's name is left out where it is empty.
+impl fmt::Display for ServicePortId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.service)?;
+        if !self.name.is_empty() {
+            write!(f, ":{}", self.name)?;
+        }
+        write!(f, " {} {}", self.protocol, self.family)
+    }
 }
 
 impl ServicePort {
@@ -117,43 +113,85 @@ impl ServicePort {
         self.node_port.is_some() || !self.external_ips.is_empty() || !self.load_balancer_ips.is_empty()
     }
 
-    /// The ports of a Service for a node: one entry a Service port and family. Headless and ExternalName Services, and
-    /// those without an address, have none.
-    pub(super) fn of(
-        cluster: &Cluster,
-        service: &Service,
-        endpoints: &ServiceEndpoints,
-        node: &NodeSettings,
-    ) -> Vec<ServicePort> {
+    /// Which port this is; two views of one cluster agree on it.
+    pub fn id(&self) -> ServicePortId<'_> {
+        ServicePortId {
+            service: &self.service,
+            name: &self.name,
+            protocol: self.protocol,
+            family: self.family,
+            duplicate: self.duplicate,
+        }
+    }
+
+    /// Everything that leads here, whoever may have it in the end. A node port stands at the unspecified address, since it
+    /// is at many.
+    pub fn frontends(&self) -> impl Iterator<Item = (FrontendKind, Destination)> + '_ {
+        let addresses = self.addresses().map(|(kind, addr)| (kind, self.at(addr, self.port)));
+        let node_port =
+            self.node_port.map(|number| (FrontendKind::NodePort, self.at(self.family.unspecified(), number)));
+        addresses.chain(node_port)
+    }
+
+    /// The addresses of the Service in this family.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (FrontendKind, IpAddr)> + '_ {
+        let external = self.external_ips.iter().map(|addr| (FrontendKind::ExternalIp, *addr));
+        let balancer = self.load_balancer_ips.iter().map(|addr| (FrontendKind::LoadBalancer, *addr));
+        [(FrontendKind::ClusterIp, self.cluster_ip)].into_iter().chain(external).chain(balancer)
+    }
+
+    fn at(&self, addr: IpAddr, port: u16) -> Destination {
+        Destination { addr, protocol: self.protocol, port }
+    }
+
+    /// The ports of a Service for a node, in order: one entry a Service port and family. Headless and ExternalName Services,
+    /// and those without an address, have none.
+    pub(super) fn of(cluster: &Cluster, service: &Service, node: &NodeSettings, work: &mut Work) -> Vec<ServicePort> {
         let spec = &service.spec;
         if spec.is_external_name() || spec.is_headless() {
             return Vec::new();
         }
+        let endpoints = endpoints::of(cluster, service);
+        work.endpoints += endpoints.sets.iter().map(|set| set.endpoints.len() as u64).sum::<u64>();
+        let name = Arc::new(service.key());
         let mut ports = Vec::new();
-        let mut chosen: HashMap<Served, Chosen> = HashMap::new();
-        for cluster_ip in spec.written_cluster_ips().filter_map(|ip| parse_ip(ip).ok()) {
+        let mut chosen: HashMap<Demand, Chosen> = HashMap::new();
+        let cluster_ips = spec.written_cluster_ips().filter_map(|ip| parse_ip(ip).ok());
+        for cluster_ip in cluster_ips.filter(|ip| !ip.is_unspecified()) {
             let family = IpFamily::of(cluster_ip);
             for port in &spec.ports {
                 let (Some(number), Ok(protocol)) = (port_number(port.port), Protocol::of_field(&port.protocol)) else {
                     continue;
                 };
-                let mut served = ServicePort::without_endpoints(service, port, cluster_ip, number, protocol);
-                let is_assumed = |number| cluster.is_assumed_node_port(&served.service, number);
+                let mut served = ServicePort::without_endpoints(service, &name, port, (cluster_ip, number, protocol));
+                let is_assumed = |number| cluster.is_assumed_node_port(&name, number);
                 served.assumed_node_port = served.node_port.is_some_and(is_assumed);
                 served.assumed_health_check_node_port = served.health_check_node_port.is_some_and(is_assumed);
-                served.assumed_cluster_ip = cluster.is_assumed_cluster_ip(&served.service, cluster_ip);
-                let key = Served {
+                served.assumed_cluster_ip = cluster.is_assumed_cluster_ip(&name, cluster_ip);
+                let demand = Demand {
                     family,
                     sets: endpoints.sets_of(port).collect(),
                     uses_cluster: served.uses_cluster(),
                     uses_local: served.uses_local(),
+                    has_flows: protocol != Protocol::Tcp,
                 };
-                let Chosen { cluster, local, has_any } =
-                    chosen.entry(key).or_insert_with_key(|key| Chosen::new(key, endpoints, node)).clone();
-                served.cluster = cluster;
-                served.local = local;
-                served.has_any_endpoints = has_any;
+                let chosen = chosen
+                    .entry(demand)
+                    .or_insert_with_key(|demand| Chosen::new(cluster, demand, &endpoints, node))
+                    .clone();
+                served.cluster = chosen.cluster;
+                served.local = chosen.local;
+                served.has_any_endpoints = chosen.has_any;
+                served.serving = chosen.serving;
                 ports.push(served);
+            }
+        }
+        ports.sort_by(|a, b| a.id().cmp(&b.id()));
+        for i in 1..ports.len() {
+            let (before, after) = ports.split_at_mut(i);
+            let (last, port) = (&before[i - 1], &mut after[0]);
+            if (&last.name, last.protocol, last.family) == (&port.name, port.protocol, port.family) {
+                port.duplicate = last.duplicate.saturating_add(1);
             }
         }
         ports
@@ -161,26 +199,27 @@ impl ServicePort {
 
     fn without_endpoints(
         service: &Service,
+        name: &Arc<NamespacedName>,
         port: &api::ServicePort,
-        cluster_ip: IpAddr,
-        number: u16,
-        protocol: Protocol,
+        (cluster_ip, number, protocol): (IpAddr, u16, Protocol),
     ) -> ServicePort {
         let spec = &service.spec;
         let family = IpFamily::of(cluster_ip);
-        let of_family = |addr: &IpAddr| IpFamily::of(*addr) == family;
-        let external_ips = spec.external_ips.iter().filter_map(|ip| parse_ip(ip).ok()).filter(of_family);
+        // Nobody may take the node's own loopback, nor every address at once.
+        let usable = |addr: &IpAddr| IpFamily::of(*addr) == family && !addr.is_unspecified() && !addr.is_loopback();
+        let external_ips = spec.external_ips.iter().filter_map(|ip| parse_ip(ip).ok()).filter(usable);
         let vips = service.status.load_balancer.ingress.iter().filter(|ingress| !is_proxy(ingress));
         let ranges = spec.load_balancer_source_ranges.iter().filter_map(|cidr| parse_cidr(cidr).ok());
         let mut served = ServicePort {
-            service: service.key(),
+            service: name.clone(),
+            duplicate: 0,
             name: port.name.as_str().into(),
             protocol,
             port: number,
             family,
             cluster_ip,
             external_ips: external_ips.collect(),
-            load_balancer_ips: vips.filter_map(|ingress| parse_ip(&ingress.ip).ok()).filter(of_family).collect(),
+            load_balancer_ips: vips.filter_map(|ingress| parse_ip(&ingress.ip).ok()).filter(usable).collect(),
             node_port: port_number(port.node_port),
             health_check_node_port: None,
             internal_policy: policy(spec.internal_traffic_policy.as_deref().unwrap_or_default()),
@@ -190,6 +229,7 @@ impl ServicePort {
             cluster: Candidates::default(),
             local: Candidates::default(),
             has_any_endpoints: false,
+            serving: Arc::default(),
             assumed_cluster_ip: false,
             assumed_node_port: false,
             assumed_health_check_node_port: false,
@@ -211,102 +251,6 @@ impl ServicePort {
     fn uses_local(&self) -> bool {
         self.internal_policy == TrafficPolicy::Local
             || (self.external_policy == TrafficPolicy::Local && self.is_externally_accessible())
-    }
-}
-
-/// What of a Service port decides its endpoints on a node; ports that agree in it share them.
-#[derive(PartialEq, Eq, Hash)]
-struct Served {
-    family: IpFamily,
-    /// Sets of endpoints, with the port's number there.
-    sets: Vec<(usize, u16)>,
-    uses_cluster: bool,
-    uses_local: bool,
-}
-
-/// The endpoints that a node uses for it.
-#[derive(Clone)]
-struct Chosen {
-    cluster: Candidates,
-    local: Candidates,
-    has_any: bool,
-}
-
-impl Chosen {
-    /// Chooses the endpoints of both lists.
-    fn new(port: &Served, endpoints: &ServiceEndpoints, node: &NodeSettings) -> Chosen {
-        let numbered = port.sets.iter().flat_map(|&(i, number)| {
-            let of_set = endpoints.sets[i].endpoints.iter();
-            of_set.map(move |endpoint| (endpoint, number))
-        });
-        let mut endpoints: Vec<(&Endpoint, u16)> =
-            numbered.filter(|(endpoint, _)| IpFamily::of(endpoint.addr) == port.family).collect();
-        let is_local = |endpoint: &Endpoint| !node.node.is_empty() && endpoint.node.as_deref() == Some(&*node.node);
-        // The same address and port in several slices is one endpoint; a local copy wins.
-        endpoints.sort_by_key(|(endpoint, number)| (SocketAddr::new(endpoint.addr, *number), !is_local(endpoint)));
-        endpoints.dedup_by_key(|(endpoint, number)| SocketAddr::new(endpoint.addr, *number));
-
-        let is_ready = |(endpoint, _): &(&Endpoint, u16)| endpoint.ready;
-        let is_terminating = |(endpoint, _): &(&Endpoint, u16)| endpoint.serving && endpoint.terminating;
-        let mut cluster = Candidates::default();
-        if port.uses_cluster {
-            let ready: Vec<_> = endpoints.iter().copied().filter(is_ready).collect();
-            cluster = match narrow(ready, node) {
-                (chosen, choice) if !chosen.is_empty() => Candidates::new(&chosen, choice),
-                _ => {
-                    let chosen: Vec<_> = endpoints.iter().copied().filter(is_terminating).collect();
-                    Candidates::new(&chosen, Choice::Terminating)
-                }
-            };
-        }
-        let mut local = Candidates::default();
-        if port.uses_local {
-            let here = || endpoints.iter().copied().filter(|(endpoint, _)| is_local(endpoint));
-            let ready: Vec<_> = here().filter(is_ready).collect();
-            local = if ready.is_empty() {
-                let chosen: Vec<_> = here().filter(is_terminating).collect();
-                Candidates::new(&chosen, Choice::Terminating)
-            } else {
-                Candidates::new(&ready, Choice::Ready)
-            };
-        }
-        let any_serves = || endpoints.iter().any(|e| is_ready(e) || is_terminating(e));
-        let has_any = !cluster.backends.is_empty() || (port.uses_local && any_serves());
-        Chosen { cluster, local, has_any }
-    }
-}
-
-/// Narrows ready endpoints by their hints. One endpoint without a hint disables that kind of hint.
-fn narrow<'a>(ready: Vec<(&'a Endpoint, u16)>, node: &NodeSettings) -> (Vec<(&'a Endpoint, u16)>, Choice) {
-    let hinted_for = |hints: fn(&Endpoint) -> &[Arc<str>], name: &str| -> Option<Vec<(&'a Endpoint, u16)>> {
-        if name.is_empty() || ready.iter().any(|(endpoint, _)| hints(endpoint).is_empty()) {
-            return None;
-        }
-        let names = |endpoint: &Endpoint| hints(endpoint).iter().any(|hint| **hint == *name);
-        let chosen: Vec<_> = ready.iter().copied().filter(|(endpoint, _)| names(endpoint)).collect();
-        (!chosen.is_empty()).then_some(chosen)
-    };
-    if let Some(chosen) = hinted_for(|endpoint| &endpoint.node_hints, &node.node) {
-        return (chosen, Choice::NodeHints);
-    }
-    if let Some(chosen) = hinted_for(|endpoint| &endpoint.zone_hints, node.zone.as_deref().unwrap_or_default()) {
-        return (chosen, Choice::ZoneHints);
-    }
-    (ready, Choice::Ready)
-}
-
-impl Candidates {
-    fn new(chosen: &[(&Endpoint, u16)], choice: Choice) -> Candidates {
-        let backend = |(endpoint, port): &(&Endpoint, u16)| Backend {
-            addr: SocketAddr::new(endpoint.addr, *port),
-            node: endpoint.node.clone(),
-            pod: endpoint.pod.clone(),
-            assumed: endpoint.assumed,
-        };
-        let mut backends: Vec<Backend> = chosen.iter().map(backend).collect();
-        // kube-proxy's order, by the text: `10.1.1.11:11` comes before `10.1.1.1:11`.
-        backends.sort_by_cached_key(|backend| backend.addr.to_string());
-        Candidates { backends: backends.into(), choice }
     }
 }
 

@@ -146,6 +146,12 @@ impl NodeSettings {
         })
     }
 
+    /// The same node's settings as the cluster has them now.
+    pub(super) fn read_again(&self, cluster: &Cluster) -> NodeSettings {
+        // A node that is named cannot be ambiguous.
+        NodeSettings::of(cluster, Some(&self.node)).unwrap_or_else(|_| self.clone())
+    }
+
     /// The node's name; empty for the node of a cluster without Nodes.
     pub fn node(&self) -> &str {
         &self.node

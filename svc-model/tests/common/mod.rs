@@ -66,7 +66,7 @@ pub(crate) fn decide<'v>(view: &'v NodeView, src: &str, dst: &str) -> Decision<'
 pub(crate) fn short(view: &NodeView, src: &str, dst: &str) -> String {
     let decision = decide(view, src, dst);
     let mut words = vec![decision.verdict.to_string()];
-    words.extend(decision.endpoints.backends().iter().map(|backend| backend.addr.to_string()));
+    words.extend(decision.endpoints.candidates().iter().map(|backend| backend.addr.to_string()));
     if decision.endpoints.masquerades_any() {
         words.push("masq".into());
     }

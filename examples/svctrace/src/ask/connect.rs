@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use svc_model::addr::parse_ip;
 use svc_model::api::Service;
 use svc_model::{
-    Decision, Frontend, Kind, NodeView, ObjectRef, Packet, Protocol, Reason, Resource, Verdict, endpoints,
+    Candidate, Decision, Frontend, Kind, NodeView, ObjectRef, Packet, Protocol, Reason, Resource, Verdict, endpoints,
 };
 
 use crate::answer::Answer;
@@ -88,9 +88,9 @@ pub(crate) fn packet_answer(world: &World, view: &NodeView, packet: &Packet, dec
             answer.set("frontend", frontend);
             owner = Some(ObjectRef::new(Kind::Service, port.service.namespace.clone(), port.service.name.clone()));
         }
-        Some(Frontend::HostPort(pod)) => {
-            answer.set("frontend", json!({ "pod": pod.key().to_string(), "kind": "HostPort" }));
-            owner = Some(pod.clone());
+        Some(Frontend::HostPort(host_port)) => {
+            answer.set("frontend", json!({ "pod": host_port.pod.key().to_string(), "kind": "HostPort" }));
+            owner = Some(host_port.pod.clone());
         }
         _ => {}
     }
@@ -98,8 +98,8 @@ pub(crate) fn packet_answer(world: &World, view: &NodeView, packet: &Packet, dec
         answer.set("affinity", json!({ "type": "ClientIP", "timeoutSeconds": seconds }));
     }
     let mut reason = view.explain(decision).to_string();
-    if let Reason::UnknownPort(name) = decision.reason
-        && let Some(service) = world.cluster.get::<Service>(&name.namespace, &name.name)
+    if let Reason::UnknownPort(port) = decision.reason
+        && let Some(service) = world.cluster.get::<Service>(&port.service.namespace, &port.service.name)
     {
         reason.push_str(&format!("; it has {}", port_list(service)));
         owner = Some(service.reference());
@@ -113,12 +113,16 @@ pub(crate) fn packet_answer(world: &World, view: &NodeView, packet: &Packet, dec
     answer.set("reason", reason.clone());
     let place = owner.map(|owner| world.place_words(&owner, "spec")).unwrap_or_default();
     answer.step(format!("{reason}{place}"));
-    for backend in decision.endpoints.backends() {
-        let pod = backend.pod.as_ref().map(|pod| format!(" Pod/{pod}")).unwrap_or_default();
-        let node = backend.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
-        let masquerade = if decision.endpoints.masquerades(backend) { ", masqueraded" } else { "" };
+    for candidate in decision.endpoints.candidates() {
+        let pod = candidate.pod().map(|pod| format!(" Pod/{pod}")).unwrap_or_default();
+        let node = candidate.node().map(|node| format!(" on {node}")).unwrap_or_default();
+        let masquerade = if decision.endpoints.masquerades(candidate) { ", masqueraded" } else { "" };
         let share = percent(decision.endpoints.share());
-        answer.step(format!("{share} to {}{pod}{node}{masquerade}", backend.addr));
+        let origin = match candidate.supplied_by() {
+            origin if origin.kind == Kind::Pod => String::new(),
+            origin => format!(" (from {origin})"),
+        };
+        answer.step(format!("{share} to {}{pod}{node}{masquerade}{origin}", candidate.addr));
     }
     answer
 }
@@ -128,7 +132,7 @@ fn headline(packet: &Packet, decision: &Decision<'_>) -> String {
         Some((protocol, port)) => format!("{} {protocol}", SocketAddr::new(packet.dst, port)),
         None => format!("{} ICMP", packet.dst),
     };
-    let n = decision.endpoints.backends().len();
+    let n = decision.endpoints.candidates().len();
     let verdict = match decision.verdict {
         Verdict::Dnat => format!("dnat to {n} endpoint{}", if n == 1 { "" } else { "s" }),
         verdict => verdict.to_string(),
@@ -138,15 +142,15 @@ fn headline(packet: &Packet, decision: &Decision<'_>) -> String {
 
 fn endpoints_json(decision: &Decision<'_>) -> Vec<Value> {
     let endpoints = &decision.endpoints;
-    let all_alike = endpoints.backends().iter().all(|b| endpoints.masquerades(b) == endpoints.masquerades_any());
-    let entry = |backend: &svc_model::Backend| {
-        let mut entry = json!({ "addr": backend.addr.to_string(), "p": endpoints.share() });
+    let all_alike = endpoints.candidates().iter().all(|c| endpoints.masquerades(c) == endpoints.masquerades_any());
+    let entry = |candidate: &Candidate| {
+        let mut entry = json!({ "addr": candidate.addr.to_string(), "p": endpoints.share() });
         if !all_alike {
-            entry["masquerade"] = endpoints.masquerades(backend).into();
+            entry["masquerade"] = endpoints.masquerades(candidate).into();
         }
         entry
     };
-    endpoints.backends().iter().map(entry).collect()
+    endpoints.candidates().iter().map(entry).collect()
 }
 
 /// The ports of a Service, for people: `80 TCP (http), 53 UDP`.

@@ -51,10 +51,10 @@ impl<'w> Walk<'w, '_> {
             }
             Verdict::Accept => self.arrive_directly(&decision, dst, &view, destination),
             Verdict::Dnat => {
-                let backends = decision.endpoints.backends();
-                let addrs: Vec<SocketAddr> = backends.iter().map(|backend| backend.addr).collect();
-                let chosen = &backends[choose(&Random::new, &addrs)?];
-                let why = match backends.len() {
+                let candidates = decision.endpoints.candidates();
+                let addrs: Vec<SocketAddr> = candidates.iter().map(|candidate| candidate.addr).collect();
+                let chosen = &candidates[choose(&Random::new, &addrs)?];
+                let why = match candidates.len() {
                     1 => "the only one".to_owned(),
                     n => {
                         let share = percent(decision.endpoints.share());
@@ -62,7 +62,7 @@ impl<'w> Walk<'w, '_> {
                     }
                 };
                 self.step("endpoint", &chosen.addr.to_string(), &why);
-                let pod = chosen.pod.as_ref().and_then(|pod| self.world.cluster.get::<Pod>(&pod.namespace, &pod.name));
+                let pod = chosen.pod().and_then(|pod| self.world.cluster.get::<Pod>(&pod.namespace, &pod.name));
                 self.arrive(chosen.addr, pod.or_else(|| self.world.pod_with_ip(chosen.addr.ip())), destination)
             }
         }
@@ -96,7 +96,7 @@ impl<'w> Walk<'w, '_> {
         if let (Reason::NoLocalEndpoints, Some(Frontend::Service(FrontendKind::LoadBalancer, port))) =
             (decision.reason, decision.frontend)
         {
-            let serving = port.cluster.backends.iter().filter_map(|backend| backend.node.as_deref());
+            let serving = port.cluster.endpoints.iter().filter_map(|candidate| candidate.node());
             if let Some(node) = serving.filter(|node| nodes.contains(node)).min() {
                 let why = "externalTrafficPolicy is Local, so the balancer sends to nodes with an endpoint only; --node chooses another";
                 self.step("node", node, why);
@@ -115,9 +115,10 @@ impl<'w> Walk<'w, '_> {
         view: &NodeView,
         destination: &Destination<'_>,
     ) -> Result<End, Unusable> {
-        if let Reason::UnknownPort(name) = decision.reason
+        if let Reason::UnknownPort(port) = decision.reason
             && !view.settings().is_local(dst.ip())
         {
+            let name = &port.service;
             let service = self.world.cluster.get::<Service>(&name.namespace, &name.name);
             let ports = service.map(ask::port_list).unwrap_or_default();
             return Ok(End::Stopped(format!("Service/{name} has no port {}; it has {ports}", dst.port())));

@@ -1,0 +1,119 @@
+//! Whose answers may differ now? What a change to the objects touches.
+
+use std::collections::BTreeSet;
+
+use crate::api::{Endpoints, Node, Pod, Service};
+use crate::cluster::Cluster;
+use crate::endpoints;
+use crate::kind::{NamespacedName, ObjectRef, Resource};
+
+/// What [`Cluster::apply`] or [`Cluster::remove`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The object.
+    pub object: ObjectRef,
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// Whose answers may differ now.
+    pub touched: Touched,
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It was there, and differed.
+    Replaced,
+    /// It is gone.
+    Removed,
+    /// Nothing: it was there and equal, or was to be removed and not there.
+    Unchanged,
+}
+
+/// Whose answers changes may have altered: a bound from above, never too small.
+///
+/// Collect it over as many changes as you like with [`extend`](Self::extend), then hand it to
+/// [`NodeView::update`](crate::NodeView::update), which costs what is in here.
+///
+/// ```
+/// use svc_model::api::Service;
+/// use svc_model::{Cluster, Touched};
+///
+/// let mut cluster = Cluster::new();
+/// let mut touched = Touched::default();
+/// for name in ["cart", "search"] {
+///     let mut service = Service::default();
+///     service.metadata.name = name.into();
+///     touched.extend(cluster.apply(service).touched);
+/// }
+/// assert_eq!(touched.services.len(), 2);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Touched {
+    /// Services that may differ themselves, or whose endpoints may.
+    pub services: BTreeSet<NamespacedName>,
+    /// Every Service may differ: the ServiceCIDRs, which tell a cluster's IP families, changed.
+    pub all_services: bool,
+    /// Pods that may differ; what they open on their node is theirs alone.
+    pub pods: BTreeSet<NamespacedName>,
+    /// Nodes that may differ.
+    pub nodes: BTreeSet<Box<str>>,
+    /// The configuration of all nodes may differ.
+    pub configuration: bool,
+}
+
+impl Touched {
+    /// All that is in a cluster: what a view that knows nothing has to look at.
+    pub fn everything(cluster: &Cluster) -> Touched {
+        Touched {
+            services: cluster.list::<Service>().map(Resource::key).collect(),
+            all_services: true,
+            pods: cluster.list::<Pod>().map(Resource::key).collect(),
+            nodes: cluster.list::<Node>().map(|node| node.name().into()).collect(),
+            configuration: true,
+        }
+    }
+
+    /// Whether nothing is touched.
+    pub fn is_empty(&self) -> bool {
+        let Touched { services, all_services, pods, nodes, configuration } = self;
+        services.is_empty() && !all_services && pods.is_empty() && nodes.is_empty() && !configuration
+    }
+
+    /// Adds what another change touched.
+    pub fn extend(&mut self, other: Touched) {
+        self.services.extend(other.services);
+        self.all_services |= other.all_services;
+        self.pods.extend(other.pods);
+        self.nodes.extend(other.nodes);
+        self.configuration |= other.configuration;
+    }
+
+    pub(crate) fn service(&mut self, service: NamespacedName) {
+        self.services.insert(service);
+    }
+
+    /// A Pod, and the Services that select it.
+    pub(crate) fn pod(&mut self, cluster: &Cluster, pod: &Pod) {
+        self.selecting(cluster, pod);
+        self.pods.insert(pod.key());
+    }
+
+    /// A Node, and the Services with an endpoint on it, whose zone or address may be the Node's.
+    pub(crate) fn node(&mut self, cluster: &Cluster, node: &Node) {
+        for pod in cluster.on_node::<Pod>(node.name()) {
+            self.selecting(cluster, pod);
+        }
+        self.services.extend(cluster.on_node::<Endpoints>(node.name()).map(Resource::key));
+        self.nodes.insert(node.name().into());
+    }
+
+    fn selecting(&mut self, cluster: &Cluster, pod: &Pod) {
+        let selecting = cluster.services_selecting(pod.namespace(), &pod.metadata.labels);
+        // Where somebody has made endpoints of the Pods already, those count and not the Pods.
+        let by_pods = selecting.filter(|service| endpoints::source(cluster, service) == endpoints::Source::Pods);
+        self.services.extend(by_pods.map(Resource::key));
+    }
+}

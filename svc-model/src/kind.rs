@@ -121,6 +121,25 @@ macro_rules! kinds {
             }
         }
 
+        /// Writes a manifest: `apiVersion`, `kind` and the fields that differ from their defaults.
+        impl serde::Serialize for Object {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                #[derive(serde::Serialize)]
+                #[serde(rename_all = "camelCase")]
+                struct Manifest<'a, T> {
+                    api_version: &'static str,
+                    kind: &'static str,
+                    #[serde(flatten)]
+                    object: &'a T,
+                }
+                let kind = self.kind();
+                let api_version = kind.versions().first().map_or("", |version| version.name);
+                match self {
+                    $(Object::$Kind(object) => Manifest { api_version, kind: kind.as_str(), object }.serialize(serializer),)*
+                }
+            }
+        }
+
         /// Reads an object of this kind from its document (`apiVersion` and `kind` in it are not looked at).
         impl<'de> DeserializeSeed<'de> for Kind {
             type Value = Object;

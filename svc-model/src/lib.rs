@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use svc_model::api::{EndpointSlice, Service};
-//! use svc_model::{Cluster, NodeSettings, NodeView, Packet, Protocol, Verdict};
+//! use svc_model::{Cluster, NodeSettings, NodeView, Packet, Picked, Protocol, Verdict};
 //!
 //! // Objects come from wherever you have them: a watch, a file, a test. Any serde format will do.
 //! let service: Service = serde_json::from_str(r#"{
@@ -89,7 +89,9 @@
 
 pub mod addr;
 pub mod api;
+pub mod backend;
 pub mod check;
+mod client_table;
 mod cluster;
 mod complete;
 pub mod endpoints;
@@ -100,9 +102,12 @@ mod label_index;
 mod port_forward;
 mod protocol;
 pub mod schema;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod touched;
 mod view;
 
+pub use client_table::ClientTable;
 pub use cluster::Cluster;
 pub use complete::{MAX_ASSUMED_PODS, complete};
 pub use environment::service_environment;
@@ -114,8 +119,8 @@ pub use port_forward::{Forward, ForwardError, ForwardPort, ForwardTarget, port_f
 pub use protocol::{Protocol, UnknownProtocol};
 pub use touched::{Change, ChangeKind, Touched};
 pub use view::{
-    AmbiguousNode, Aspects, Candidate, Candidates, Choice, Conflict, Decision, Delta, Destination, Endpoints,
-    Explanation, Flow, Frontend, FrontendKind, HostPort, HostPortChange, Mode, NodeSettings, NodeView, Packet,
-    PortChange, Reason, ServicePort, ServicePortId, StaleFlow, TrafficPolicy, UnknownFrontendKind, UnknownMode,
-    Verdict, Work,
+    AffinityTable, AmbiguousNode, Aspects, Candidate, Candidates, Choice, Client, Conflict, Decision, Delta,
+    Destination, Endpoints, Explanation, Flow, Frontend, FrontendKind, HostPort, HostPortChange, Mode, NodeSettings,
+    NodeView, Packet, Picked, PortChange, Reason, ServicePort, ServicePortId, StaleFlow, TrafficPolicy,
+    UnknownFrontendKind, UnknownMode, Verdict, Work,
 };

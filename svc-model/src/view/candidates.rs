@@ -143,7 +143,7 @@ pub(super) struct Chosen {
     pub(super) local: Candidates,
     /// Whether anybody at all could serve.
     pub(super) has_any: bool,
-    /// All that serve, anywhere, in order of address.
+    /// All that serve or are ready, anywhere, in order of address.
     pub(super) serving: Arc<[SocketAddr]>,
 }
 
@@ -193,7 +193,9 @@ impl Chosen {
         let any_serves = || all.iter().any(|e| is_ready(e) || is_terminating(e));
         chosen.has_any = !chosen.cluster.endpoints.is_empty() || (demand.uses_local && any_serves());
         if demand.has_flows {
-            chosen.serving = all.iter().filter(|(_, endpoint, _)| endpoint.serving).map(addr).collect();
+            // One that is ready by decree (`publishNotReadyAddresses`) gets new flows, so it must keep those it has.
+            let serves = |endpoint: &Endpoint| endpoint.serving || endpoint.ready;
+            chosen.serving = all.iter().filter(|(_, endpoint, _)| serves(endpoint)).map(addr).collect();
         }
         chosen
     }

@@ -88,6 +88,15 @@ pub struct Work {
 }
 
 impl Delta {
+    /// No difference.
+    pub const EMPTY: &'static Delta = &Delta {
+        ports: Vec::new(),
+        host_ports: Vec::new(),
+        settings: false,
+        work: Work { services: 0, endpoints: 0, frontends: 0, pods: 0 },
+        flows: BTreeMap::new(),
+    };
+
     /// Whether nothing differs; work may have been done to find out.
     pub fn is_empty(&self) -> bool {
         self.ports.is_empty() && self.host_ports.is_empty() && !self.settings && self.flows.is_empty()
@@ -157,6 +166,11 @@ impl Delta {
 }
 
 impl PortChange {
+    /// A change of one port; at least one of the two must be there.
+    pub fn new(before: Option<Arc<ServicePort>>, after: Option<Arc<ServicePort>>) -> PortChange {
+        PortChange { before, after }
+    }
+
     /// Which port.
     pub fn id(&self) -> ServicePortId<'_> {
         // One of the two is there, and of two the identities are equal.

@@ -23,6 +23,18 @@ pub struct StaleFlow {
     pub endpoint: Option<SocketAddr>,
 }
 
+impl StaleFlow {
+    /// Whether this is one of the flows that are meant. Where a node port is, any destination address fits: ask only about
+    /// flows to the node.
+    pub fn is(&self, flow: &Flow) -> bool {
+        let to = flow.destination;
+        (to.protocol, to.port) == (self.destination.protocol, self.destination.port)
+            && (to.addr == self.destination.addr
+                || (self.destination.addr.is_unspecified() && to.addr.is_ipv4() == self.destination.addr.is_ipv4()))
+            && flow.reply_source == self.endpoint.unwrap_or(to.socket_addr())
+    }
+}
+
 /// A flow as connection tracking shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
@@ -46,14 +58,14 @@ fn serving(port: &Option<Arc<ServicePort>>) -> &[SocketAddr] {
 impl FlowChange {
     /// Whether any flow may be stale because of it.
     pub(super) fn matters(&self) -> bool {
-        serving(&self.before) != serving(&self.after)
+        serving(&self.before) != serving(&self.after) || (self.before.is_none() && self.after.is_some())
     }
 
     pub(super) fn stale_flows(&self, destination: Destination) -> impl Iterator<Item = StaleFlow> + '_ {
         let (before, after) = (serving(&self.before), serving(&self.after));
         let left = before.iter().filter(|endpoint| after.binary_search(endpoint).is_err());
-        // Entries made while there was no endpoint lead nowhere for as long as their client goes on.
-        let nowhere = (before.is_empty() && !after.is_empty()).then_some(None);
+        // Entries made while nobody served lead nowhere for as long as their client goes on.
+        let nowhere = (before.is_empty() && self.after.is_some()).then_some(None);
         left.map(|endpoint| Some(*endpoint)).chain(nowhere).map(move |endpoint| StaleFlow { destination, endpoint })
     }
 }

@@ -8,6 +8,7 @@ mod detector;
 mod flows;
 mod host_ports;
 mod node_ports;
+mod pick;
 mod reason;
 mod rows;
 mod service_port;
@@ -24,6 +25,7 @@ pub use decide::{Decision, Endpoints, Frontend, FrontendKind, Packet, UnknownFro
 pub use delta::{Aspects, Delta, HostPortChange, PortChange, Work};
 pub use flows::{Flow, StaleFlow};
 pub use host_ports::HostPort;
+pub use pick::{AffinityTable, Client, Picked};
 pub use reason::{Explanation, Reason};
 pub use service_port::{ServicePort, ServicePortId, TrafficPolicy};
 pub use settings::{AmbiguousNode, Mode, NodeSettings, UnknownMode};
@@ -102,6 +104,16 @@ impl NodeView {
     /// The Service ports, by (namespace, name, port name).
     pub fn service_ports(&self) -> impl Iterator<Item = &Arc<ServicePort>> {
         self.services.values().flatten().map(|row| &self.rows[*row].port)
+    }
+
+    /// How many Service ports there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no Service port.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The ports of one Service, by name.

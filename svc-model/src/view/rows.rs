@@ -62,6 +62,10 @@ impl Rows {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
     pub(super) fn replace(&mut self, at: u32, port: Arc<ServicePort>) {
         self.rows[at as usize] = Some(Row::new(port));
     }

@@ -59,8 +59,8 @@ pub struct ServicePort {
     pub local: Candidates,
     /// Whether anybody at all could serve; where it is false packets are rejected.
     pub has_any_endpoints: bool,
-    /// For UDP and SCTP, whose flows outlive the rules: every serving endpoint anywhere, whatever the node uses, in order of
-    /// address. Empty for TCP.
+    /// For UDP and SCTP, whose flows outlive the rules: every endpoint anywhere that serves or is ready, whatever the node
+    /// uses, in order of address. Empty for TCP.
     pub serving: Arc<[SocketAddr]>,
     /// Whether [`cluster_ip`](Self::cluster_ip) was allocated here rather than written.
     pub assumed_cluster_ip: bool,

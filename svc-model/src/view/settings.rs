@@ -162,6 +162,46 @@ impl NodeSettings {
         self.mode
     }
 
+    /// The node's addresses of type InternalIP and ExternalIP, in order; loopback is not among them.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().copied()
+    }
+
+    /// The node's first InternalIP of each family.
+    pub fn primary_addresses(&self) -> &[IpAddr] {
+        &self.primary
+    }
+
+    /// The node's zone.
+    pub fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    /// Whether all traffic to cluster IPs is masqueraded.
+    pub fn masquerade_all(&self) -> bool {
+        self.masquerade_all
+    }
+
+    /// Whether the proxy can tell Pods of this family from other sources at all.
+    pub fn detects_pods(&self, family: IpFamily) -> bool {
+        self.detector.works_for(family)
+    }
+
+    /// Whether a source counts as a Pod.
+    pub fn is_pod_source(&self, src: IpAddr) -> bool {
+        self.detector.is_pod(src)
+    }
+
+    /// Whether node ports answer at an address of the node.
+    pub fn takes_node_ports_at(&self, addr: IpAddr) -> bool {
+        self.node_port_addresses.accepts(addr)
+    }
+
+    /// The ranges of cluster IPs that ServiceCIDR objects name, the primary first.
+    pub fn service_ranges(&self) -> &[IpNet] {
+        &self.service_ranges
+    }
+
     /// Whether an address is the node's own: of type InternalIP or ExternalIP, or loopback.
     pub fn is_local(&self, addr: IpAddr) -> bool {
         addr.is_loopback() || self.addresses.contains(&addr)

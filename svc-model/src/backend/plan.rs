@@ -1,0 +1,106 @@
+//! What is a backend to do? The whole view, or what differs from the plan before.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::capabilities::{Capabilities, Unsupported};
+use crate::view::{Delta, HostPort, NodeView, PortChange, ServicePort, StaleFlow};
+
+/// The number of a plan. Greater is later; a backend stores it where it can, so that a restarted process can tell what is
+/// installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u64);
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a plan is the whole or a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Everything, whatever is there.
+    Full,
+    /// What differs from this generation. The node's settings do not.
+    Delta {
+        /// The generation that must be installed.
+        base: Generation,
+    },
+}
+
+/// What a backend is to do, made by a [`Reconciler`](super::Reconciler).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Plan<'a> {
+    /// The number of this plan, greater than that of any before.
+    pub generation: Generation,
+    /// The whole or a difference.
+    pub mode: Mode,
+    /// The view as it shall be, also for a difference; its [`settings`](NodeView::settings) say what the ports do not.
+    pub view: &'a NodeView,
+    pub(super) capabilities: &'a Capabilities,
+    pub(super) delta: &'a Delta,
+}
+
+impl<'a> Plan<'a> {
+    /// A plan for the whole view.
+    pub fn full(
+        generation: Generation,
+        view: &'a NodeView,
+        delta: &'a Delta,
+        capabilities: &'a Capabilities,
+    ) -> Plan<'a> {
+        Plan { generation, mode: Mode::Full, view, capabilities, delta }
+    }
+
+    /// A plan for what differs from `base`. Needs a backend with [room](Capabilities::has_room_for) for the whole view.
+    pub fn delta(
+        generation: Generation,
+        base: Generation,
+        view: &'a NodeView,
+        delta: &'a Delta,
+        capabilities: &'a Capabilities,
+    ) -> Plan<'a> {
+        Plan { generation, mode: Mode::Delta { base }, view, capabilities, delta }
+    }
+
+    /// All Service ports that the backend shall serve in the end, in order.
+    pub fn ports(&self) -> impl Iterator<Item = &'a Arc<ServicePort>> {
+        self.capabilities.judge(self.view).filter(|(_, why)| why.is_none()).map(|(port, _)| port)
+    }
+
+    /// The Service ports that the backend cannot serve, and why; they are in nothing else of the plan. O(Service ports).
+    pub fn unsupported(&self) -> impl Iterator<Item = (&'a Arc<ServicePort>, Unsupported)> {
+        self.capabilities.judge(self.view).filter_map(|(port, why)| Some((port, why?)))
+    }
+
+    /// What differs, for [`Mode::Delta`]. A port that the backend can serve no longer looks as if it were gone.
+    pub fn changes(&self) -> impl Iterator<Item = PortChange> + use<'a> {
+        let capabilities = self.capabilities;
+        let supported = move |port: &&Arc<ServicePort>| capabilities.unsupported(port).is_none();
+        self.delta.ports.iter().filter_map(move |change| {
+            let before = change.before.as_ref().filter(supported).cloned();
+            let after = change.after.as_ref().filter(supported).cloned();
+            (before.is_some() || after.is_some()).then_some(PortChange { before, after })
+        })
+    }
+
+    /// The ports that Pods open on the node, by Pod; none for a backend that leaves them to others.
+    pub fn host_ports(&self) -> impl Iterator<Item = &'a Arc<HostPort>> {
+        self.view.host_ports().filter(|_| self.capabilities.has_host_ports())
+    }
+
+    /// Whether host ports differ, for [`Mode::Delta`].
+    pub fn changes_host_ports(&self) -> bool {
+        !self.delta.host_ports.is_empty() && self.capabilities.has_host_ports()
+    }
+
+    /// The flows to forget once the rules are in place. The past of a full plan is not known, so ask
+    /// [`NodeView::is_stale`] about each flow that is there, too.
+    pub fn stale_flows(&self) -> impl Iterator<Item = StaleFlow> + use<'a> {
+        let has_flows = self.capabilities.has_flows();
+        self.delta.stale_flows().filter(move |_| has_flows)
+    }
+}

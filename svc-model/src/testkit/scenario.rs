@@ -1,0 +1,67 @@
+//! A world and what happens to it, in words that can be read.
+
+use std::fmt;
+
+use super::conformance::Fault;
+use crate::kind::{Object, ObjectRef};
+
+/// One change to the objects.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Edit {
+    /// An object comes, or replaces the one of its name.
+    Apply(Box<Object>),
+    /// An object goes, if it is there.
+    Remove(ObjectRef),
+}
+
+/// A world, what happens to it, and what goes wrong meanwhile.
+///
+/// Prints as manifests, a line each, with the changes after them.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// The objects at first.
+    pub objects: Vec<Object>,
+    /// The changes, each with a fault that strikes while it is brought about.
+    pub edits: Vec<(Edit, Option<Fault>)>,
+}
+
+fn manifest(object: &Object) -> String {
+    // A mirror has only keys that are text, so JSON can hold it.
+    serde_json::to_string(object).unwrap_or_else(|error| format!("{}: {error}", object.reference()))
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Edit::Apply(object) => write!(f, "apply {}", manifest(object)),
+            Edit::Remove(object) => write!(f, "remove {object}"),
+        }
+    }
+}
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.objects.iter().try_for_each(|object| writeln!(f, "{}", manifest(object)))?;
+        self.edits.iter().enumerate().try_for_each(|(i, (edit, fault))| {
+            write!(f, "# change {}: {edit}", i + 1)?;
+            match fault {
+                Some(fault) => writeln!(f, " while {fault}"),
+                None => writeln!(f),
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}")
+    }
+}

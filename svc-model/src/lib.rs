@@ -94,6 +94,7 @@ mod cluster;
 mod complete;
 pub mod endpoints;
 mod environment;
+mod external_ips;
 mod families;
 mod kind;
 mod label_index;
@@ -105,6 +106,7 @@ mod view;
 pub use cluster::{Change, ChangeKind, Cluster, Touched};
 pub use complete::{MAX_ASSUMED_PODS, complete};
 pub use environment::service_environment;
+pub use external_ips::ExternalIpPolicy;
 pub use kind::{
     ApiVersion, Kind, NamespacedName, NamespacedNameError, Object, ObjectRef, ObjectRefError, Resource, Retired, Scope,
     UnknownKind,

@@ -42,7 +42,8 @@
 //! 6. [`check`] judges objects as the API server would, and finds what is accepted and then does not work.
 //!
 //! Beside these: [`service_environment`] (the variables of `REDIS_SERVICE_HOST`), [`port_forward`] (which Pod `kubectl
-//! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers).
+//! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers),
+//! [`ExternalIpPolicy`] (which external IPs an owner lets Services claim).
 //!
 //! To balance over a decision's endpoints, build a pool from [`Endpoints::backends`] and give the policy the affinity of
 //! [`Decision::affinity_seconds`]; what must outlive a view (counters, client memory) belongs to the Service port, so keep

@@ -21,7 +21,7 @@ fn conflicts(view: &NodeView) -> Vec<(String, String)> {
 fn ports(view: &NodeView) -> Vec<ServicePort> {
     let mut ports = Vec::new();
     for port in view.service_ports() {
-        ports.push(port.clone());
+        ports.push(ServicePort::clone(port));
     }
     ports
 }

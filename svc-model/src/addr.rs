@@ -95,42 +95,53 @@ pub fn parse_ip(text: &str) -> Result<IpAddr, AddrError> {
 }
 
 /// Reads a CIDR as kube-proxy does: white space around it is trimmed, octets as [`parse_ip`], and the bits behind the prefix
-/// are cleared (`203.0.113.077/025` is `203.0.113.0/25`).
+/// are cleared (`203.0.113.077/025` is `203.0.113.0/25`). An IPv4 range written as IPv6 is the IPv4 range
+/// (`::ffff:10.0.0.0/104` is `10.0.0.0/8`), as long as its prefix keeps the mapping.
 pub fn parse_cidr(text: &str) -> Result<IpNet, AddrError> {
     let error = || AddrError::new(text, "CIDR");
     let (addr, len) = text.trim().split_once('/').ok_or_else(error)?;
     let addr = parse_ip_as_written(addr).map_err(|_| error())?;
-    if len.is_empty() || len.len() > 3 || !len.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(error());
-    }
-    let len: u8 = len.parse().map_err(|_| error())?;
+    let len: u8 = decimal(len).ok_or_else(error)?;
+    let mapped = |addr: Ipv6Addr| Some((addr.to_ipv4_mapped()?, len.checked_sub(MAPPED_PREFIX)?));
     let net = match addr {
         IpAddr::V4(addr) => Ipv4Net::new(addr, len).map(|net| IpNet::V4(net.trunc())),
-        IpAddr::V6(addr) => Ipv6Net::new(addr, len).map(|net| IpNet::V6(net.trunc())),
+        IpAddr::V6(addr) => match mapped(addr) {
+            Some((addr, len)) => Ipv4Net::new(addr, len).map(|net| IpNet::V4(net.trunc())),
+            None => Ipv6Net::new(addr, len).map(|net| IpNet::V6(net.trunc())),
+        },
     };
     net.map_err(|_| error())
 }
 
+/// The bits before an IPv4 address that is written as IPv6 (RFC 4291, section 2.5.5.2).
+const MAPPED_PREFIX: u8 = 96;
+
 fn parse_ip_as_written(text: &str) -> Result<IpAddr, AddrError> {
-    let error = || AddrError::new(text, "IP address");
-    if text.contains(':') {
-        return text.parse::<Ipv6Addr>().map(IpAddr::V6).map_err(|_| error());
-    }
+    let read = || match text.rsplit_once(':') {
+        // The dotted end of a mapped address is as lenient as an IPv4 address alone.
+        Some((head, tail)) if tail.contains('.') => format!("{head}:{}", octets(tail)?).parse().ok().map(IpAddr::V6),
+        Some(_) => text.parse().ok().map(IpAddr::V6),
+        None => octets(text).map(IpAddr::V4),
+    };
+    read().ok_or_else(|| AddrError::new(text, "IP address"))
+}
+
+fn octets(text: &str) -> Option<Ipv4Addr> {
     let mut octets = [0u8; 4];
     let mut parts = text.split('.');
     for octet in &mut octets {
-        let part = parts.next().ok_or_else(error)?;
-        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(error());
-        }
-        // The zeros go first, so that a long run of them cannot overflow.
-        let digits = part.trim_start_matches('0');
-        *octet = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| error())? };
+        *octet = decimal(parts.next()?)?;
     }
-    match parts.next() {
-        None => Ok(IpAddr::V4(Ipv4Addr::from(octets))),
-        Some(_) => Err(error()),
+    parts.next().is_none().then(|| octets.into())
+}
+
+fn decimal(text: &str) -> Option<u8> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
     }
+    // The zeros go first, so that a long run of them cannot overflow.
+    let digits = text.trim_start_matches('0');
+    if digits.is_empty() { Some(0) } else { digits.parse().ok() }
 }
 
 /// Why no endpoint or external IP may have this address.
@@ -189,11 +200,35 @@ mod tests {
             (" 10.0.0.0/8\t", "10.0.0.0/8"),
             ("10.1.2.3/8", "10.0.0.0/8"),
             ("fd00:0::5/64", "fd00::/64"),
+            ("10.0.0.0/0008", "10.0.0.0/8"),
+            ("::ffff:10.1.2.3/104", "10.0.0.0/8"),
+            ("::ffff:10.1.2.3/128", "10.1.2.3/32"),
+            ("::ffff:10.1.2.3/96", "0.0.0.0/0"),
+            ("::ffff:10.1.2.3/80", "::/80"),
         ] {
             assert_eq!(parse_cidr(text).map(|net| net.to_string()), Ok(canonical.to_owned()));
         }
-        for text in ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "/8", "a/8", "::/129", "10.0.0.0/0008"] {
+        for text in [
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "/8",
+            "a/8",
+            "::/129",
+            "10.0.0.0/256",
+            "::ffff:10.0.0.0/129",
+        ] {
             assert!(parse_cidr(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_dotted_end_of_a_mapped_address_is_read_leniently() {
+        assert_eq!(parse_ip("::ffff:010.0.00.1"), parse_ip("10.0.0.1"));
+        assert_eq!(parse_ip("64:ff9b::010.0.0.1"), parse_ip("64:ff9b::a00:1"));
+        for text in ["::ffff:10.0.0", "::ffff:10.0.0.256", "10.0.0.1:80", "10.0.0.1:", ":10.0.0.1", "::10.0.0.1.1"] {
+            assert!(parse_ip(text).is_err(), "{text}");
         }
     }
 

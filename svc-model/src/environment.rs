@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::addr::parse_ip;
 use crate::api::{Pod, Service};
 use crate::cluster::Cluster;
 use crate::kind::Resource;
@@ -43,12 +44,12 @@ pub fn service_environment(cluster: &Cluster, pod: &Pod) -> BTreeMap<String, Str
     env
 }
 
-/// The first cluster IP as written; none for headless and ExternalName Services.
+/// The first cluster IP as written; none for headless and ExternalName Services, nor where it is no address.
 fn address(service: &Service) -> Option<&str> {
     if service.spec.is_external_name() || service.spec.is_headless() {
         return None;
     }
-    service.spec.written_cluster_ips().next()
+    service.spec.written_cluster_ips().next().filter(|ip| parse_ip(ip).is_ok())
 }
 
 fn add(service: &Service, env: &mut BTreeMap<String, String>) {

@@ -42,7 +42,8 @@
 //! 6. [`check`] judges objects as the API server would, and finds what is accepted and then does not work.
 //!
 //! Beside these: [`service_environment`] (the variables of `REDIS_SERVICE_HOST`), [`port_forward`] (which Pod `kubectl
-//! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers).
+//! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers),
+//! [`ExternalIpPolicy`] (which external IPs an owner lets Services claim).
 //!
 //! To balance over a decision's endpoints, build a pool from [`Endpoints::candidates`] and give the policy the affinity of
 //! [`Decision::affinity_seconds`]; what must outlive a view (counters, client memory) belongs to the Service port, so keep
@@ -96,6 +97,7 @@ mod cluster;
 mod complete;
 pub mod endpoints;
 mod environment;
+mod external_ips;
 mod families;
 mod kind;
 mod label_index;
@@ -111,6 +113,7 @@ pub use client_table::ClientTable;
 pub use cluster::Cluster;
 pub use complete::{MAX_ASSUMED_PODS, complete};
 pub use environment::service_environment;
+pub use external_ips::ExternalIpPolicy;
 pub use kind::{
     ApiVersion, Kind, NamespacedName, NamespacedNameError, Object, ObjectRef, ObjectRefError, Resource, Retired, Scope,
     UnknownKind,

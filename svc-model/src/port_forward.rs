@@ -151,7 +151,8 @@ fn port_of_service(
         .iter()
         .filter(|candidate| match port {
             ForwardPort::Number(number) => candidate.port == i64::from(*number),
-            ForwardPort::Name(name) => candidate.name == *name,
+            // An unnamed port has no name to be asked for.
+            ForwardPort::Name(name) => !name.is_empty() && candidate.name == *name,
         })
         .filter_map(|candidate| Some((candidate, Protocol::of_field(&candidate.protocol).ok()?)))
         .collect();
@@ -172,7 +173,7 @@ fn port_of_pod(pod: &Pod, target: &ForwardTarget, port: &ForwardPort) -> Result<
         .container_ports()
         .filter(|declared| match port {
             ForwardPort::Number(number) => declared.container_port == i64::from(*number),
-            ForwardPort::Name(name) => declared.name == *name,
+            ForwardPort::Name(name) => !name.is_empty() && declared.name == *name,
         })
         .filter_map(|declared| {
             Some((port_number(declared.container_port)?, Protocol::of_field(&declared.protocol).ok()?))

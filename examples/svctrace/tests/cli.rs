@@ -232,6 +232,44 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+fn port_forward_reads_ports_as_kubectl_does() {
+    let shop = format!("{MANIFESTS}/shop");
+    let forward = |target: &str, port: &str| {
+        run(&["-f", &shop, "-n", "shop", "--output", "json", "port-forward", target, port], "")
+    };
+    for (target, port, expected) in [
+        ("svc/web", "80", json!({"pod": "shop/web-deployment-0", "port": 8080})),
+        ("service/web", "http", json!({"pod": "shop/web-deployment-0", "port": 8080})),
+        ("svc/web", "9999:80", json!({"pod": "shop/web-deployment-0", "port": 8080, "local": 9999})),
+        ("svc/web", ":80", json!({"pod": "shop/web-deployment-0", "port": 8080})),
+        ("pod/web-deployment-0", "5000:1234", json!({"pod": "shop/web-deployment-0", "port": 1234, "local": 5000})),
+        ("pods/web-deployment-0", "1234", json!({"pod": "shop/web-deployment-0", "port": 1234})),
+        ("deploy/web", "1234", json!({"pod": "shop/web-deployment-0", "port": 1234})),
+    ] {
+        let output = forward(target, port);
+        let mut answer: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{target} {port}: {output:?}"));
+        answer.as_object_mut().unwrap().remove("reason");
+        assert_eq!(answer, expected, "{target} {port}");
+    }
+    for (target, port, words) in [
+        ("svc/web", "http:80", "\"http\" is no port to listen on"),
+        ("svc/web", "65536:80", "no port to listen on"),
+        ("svc/web", "1:2:80", "not of the form [LOCAL:]PORT"),
+        ("svc/web", "8080:", "not of the form [LOCAL:]PORT"),
+        ("svc/web", "", "not of the form [LOCAL:]PORT"),
+        ("svc/web", "0", "port 0 cannot be forwarded"),
+        ("svc/web", "65536", "65536 is no port"),
+        ("svc/web", "81", "has no port 81; it has"),
+        ("svc/wbe", "80", "did you mean shop/web?"),
+        ("ingress/web", "80", "not of the form"),
+    ] {
+        let output = forward(target, port);
+        assert!(!output.status.success() && text(&output.stderr).contains(words), "{target} {port}: {output:?}");
+    }
+}
+
+#[test]
 fn completions_and_help_are_there() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(text(&run(&["completion", shell], "").stdout).contains("svctrace"));

@@ -212,8 +212,15 @@ fn port_forward_to_a_service() {
         &["port-forward", "svc/web", "8080:http", "-n", "shop"],
         expect![[r#"
         Service/shop/web http -> Pod/shop/web-deployment-0 port 8080
-          1. the connection passes the API server and the kubelet to the Pod's loopback address: no Service address, policy or balancing is involved (assumed Pod)
+          1. kubectl listens on port 8080 of this machine
+          2. the connection passes the API server and the kubelet to the Pod's loopback address: no Service address, policy or balancing is involved (assumed Pod)
     "#]],
+    );
+    check(
+        &["-q", "port-forward", "deploy/web", "8080", "-n", "shop"],
+        expect![[r#"
+            Pod/shop/web-deployment-0 8080 -> Pod/shop/web-deployment-0 port 8080
+        "#]],
     );
 }
 

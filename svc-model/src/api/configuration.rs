@@ -34,6 +34,10 @@ mirrors! {
         pub nftables: ProxyNftables,
         /// Settings of connection tracking.
         pub conntrack: ProxyConntrack,
+        /// Time after which the objects are read again, as a Go duration.
+        pub config_sync_period: String,
+        /// How willingly the kernel ends it for memory, -1000 to 1000.
+        pub oom_score_adj: Option<i64>,
     }
 
     /// Settings of the modes that look at a device.
@@ -68,6 +72,12 @@ mirrors! {
         /// Whether ARP for the virtual addresses is answered strictly.
         #[serde(rename = "strictARP")]
         pub strict_arp: bool,
+        /// Life of an idle TCP connection, as a Go duration.
+        pub tcp_timeout: String,
+        /// Life of a TCP connection after its FIN, as a Go duration.
+        pub tcp_fin_timeout: String,
+        /// Life of an idle UDP flow, as a Go duration.
+        pub udp_timeout: String,
         /// Longest time between full syncs, as a Go duration.
         pub sync_period: String,
         /// Shortest time between syncs, as a Go duration.
@@ -92,6 +102,14 @@ mirrors! {
         pub max_per_core: Option<i64>,
         /// Fewest connections to make room for.
         pub min: Option<i64>,
+        /// Life of an idle TCP connection, as a Go duration.
+        pub tcp_established_timeout: String,
+        /// Life of a TCP connection that one side closed, as a Go duration.
+        pub tcp_close_wait_timeout: String,
+        /// Life of a UDP flow without an answer, as a Go duration.
+        pub udp_timeout: String,
+        /// Life of an idle UDP flow with answers, as a Go duration.
+        pub udp_stream_timeout: String,
     }
 
     /// Settings of the kubelet, as far as names go.

@@ -1,5 +1,6 @@
 //! Are KubeProxyConfiguration and KubeletConfiguration in order?
 
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -7,9 +8,12 @@ use ipnet::IpNet;
 use super::report::{Report, Shown, is_port};
 use super::{duration, names, node};
 use crate::addr::parse_ip;
-use crate::api::{KubeProxyConfiguration, KubeletConfiguration};
+use crate::api::{KubeProxyConfiguration, KubeletConfiguration, ProxyConntrack};
 
 const SECOND: i64 = 1_000_000_000;
+
+/// The schedulers of the kernel that kube-proxy knows; `mh` is the youngest.
+const SCHEDULERS: &[&str] = &["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "mh"];
 
 /// More servers than this are not written into a resolv.conf.
 const MAX_DNS_SERVERS: usize = 3;
@@ -29,6 +33,13 @@ pub(super) fn kube_proxy(report: &mut Report, config: &KubeProxyConfiguration) {
             report.cidr(format_args!("ipvs.excludeCIDRs[{i}]"), cidr);
         }
         periods(report, "ipvs", &config.ipvs.sync_period, &config.ipvs.min_sync_period, 0);
+        if !config.ipvs.scheduler.is_empty() {
+            report.one_of("ipvs.scheduler", &config.ipvs.scheduler, SCHEDULERS);
+        }
+        let ipvs = &config.ipvs;
+        timeout(report, "ipvs.tcpTimeout", &ipvs.tcp_timeout);
+        timeout(report, "ipvs.tcpFinTimeout", &ipvs.tcp_fin_timeout);
+        timeout(report, "ipvs.udpTimeout", &ipvs.udp_timeout);
     }
     if config.mode == "nftables" {
         masquerade_bit(report, "nftables.masqueradeBit", config.nftables.masquerade_bit);
@@ -39,11 +50,23 @@ pub(super) fn kube_proxy(report: &mut Report, config: &KubeProxyConfiguration) {
     }
     address_and_port(report, "healthzBindAddress", &config.healthz_bind_address);
     address_and_port(report, "metricsBindAddress", &config.metrics_bind_address);
-    for (field, number) in [("maxPerCore", config.conntrack.max_per_core), ("min", config.conntrack.min)] {
+    conntrack(report, &config.conntrack);
+    timeout(report, "configSyncPeriod", &config.config_sync_period);
+    if let Some(score) = config.oom_score_adj.filter(|score| !(-1000..=1000).contains(score)) {
+        report.error("oomScoreAdj", format_args!("{score} is not within -1000 to 1000"));
+    }
+}
+
+fn conntrack(report: &mut Report, conntrack: &ProxyConntrack) {
+    for (field, number) in [("maxPerCore", conntrack.max_per_core), ("min", conntrack.min)] {
         if let Some(number) = number.filter(|number| *number < 0) {
             report.error(format_args!("conntrack.{field}"), format_args!("{number} is negative"));
         }
     }
+    timeout(report, "conntrack.tcpEstablishedTimeout", &conntrack.tcp_established_timeout);
+    timeout(report, "conntrack.tcpCloseWaitTimeout", &conntrack.tcp_close_wait_timeout);
+    timeout(report, "conntrack.udpTimeout", &conntrack.udp_timeout);
+    timeout(report, "conntrack.udpStreamTimeout", &conntrack.udp_stream_timeout);
 }
 
 fn detection(report: &mut Report, config: &KubeProxyConfiguration) {
@@ -96,18 +119,23 @@ fn masquerade_bit(report: &mut Report, field: &str, bit: Option<i64>) {
     }
 }
 
+/// The nanoseconds of a duration that may not be negative; 0 when absent.
+fn timeout(report: &mut Report, field: impl Display, text: &str) -> Option<i64> {
+    let Some(nanoseconds) = (if text.is_empty() { Some(0) } else { duration::nanoseconds(text) }) else {
+        report.error(field, format_args!("{} is no duration such as 30s", Shown(text)));
+        return None;
+    };
+    if nanoseconds < 0 {
+        report.error(field, format_args!("{text} is negative"));
+        return None;
+    }
+    Some(nanoseconds)
+}
+
 /// Judges the two periods of a mode; absent or 0 they are 30 s and `default_min`.
 fn periods(report: &mut Report, mode: &str, sync: &str, min: &str, default_min: i64) {
     let mut period = |name: &str, text: &str, default: i64| {
-        let field = format_args!("{mode}.{name}");
-        let Some(nanoseconds) = (if text.is_empty() { Some(0) } else { duration::nanoseconds(text) }) else {
-            report.error(field, format_args!("{} is no duration such as 30s", Shown(text)));
-            return None;
-        };
-        if nanoseconds < 0 {
-            report.error(field, format_args!("{text} is negative"));
-            return None;
-        }
+        let nanoseconds = timeout(report, format_args!("{mode}.{name}"), text)?;
         Some(if nanoseconds == 0 { default } else { nanoseconds })
     };
     let (sync_period, min_period) =
@@ -129,7 +157,7 @@ fn address_and_port(report: &mut Report, field: &str, text: &str) {
         return;
     }
     let parts = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:").filter(|(host, _)| host.contains(':')),
+        Some(rest) => rest.split_once("]:"),
         None => text.rsplit_once(':').filter(|(host, _)| !host.contains(':')),
     };
     let addr: Option<IpAddr> = parts.and_then(|(host, _)| parse_ip(host).ok());
@@ -154,6 +182,7 @@ pub(super) fn kubelet(report: &mut Report, config: &KubeletConfiguration) {
             let message = format_args!("{} is no IP address; the kubelet skips it", Shown(server));
             report.warning(format_args!("clusterDNS[{i}]"), message);
         }
+        report.canonical_if_address(format_args!("clusterDNS[{i}]"), server);
     }
     let domain = &config.cluster_domain;
     let name = domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();
@@ -193,6 +222,7 @@ mod tests {
             ("", &[(W, "clusterCIDR")]),
             ("10.244.0.0", &[(E, "clusterCIDR")]),
             ("10.244.0.0/16,", &[(E, "clusterCIDR")]),
+            ("10.244.0.0/16, fd00::/48", &[(E, "clusterCIDR")]),
             ("10.244.0.0/16,10.245.0.0/16", &[(E, "clusterCIDR")]),
             ("10.244.0.0/16,fd00::/48,10.245.0.0/16", &[(E, "clusterCIDR")]),
         ] {
@@ -261,13 +291,53 @@ mod tests {
     fn bind_addresses() {
         proxy(r#""bindAddress":"::""#, &[]);
         proxy(r#""bindAddress":"10.10.12.11:2000""#, &[(E, "bindAddress")]);
-        for text in ["", "127.0.0.1", "::1", "127.0.0.1:10249", "[::1]:10249", "0.0.0.0:1"] {
+        for text in ["", "127.0.0.1", "::1", "127.0.0.1:10249", "[::1]:10249", "[127.0.0.1]:10249", "0.0.0.0:1"] {
             proxy(&format!(r#""metricsBindAddress":"{text}""#), &[]);
         }
-        for text in
-            ["localhost", "localhost:80", "127.0.0.1:0", "127.0.0.1:x", "127.0.0.1:65536", "[127.0.0.1]:80", "::1]:80"]
-        {
+        for text in [
+            "localhost",
+            "localhost:80",
+            "127.0.0.1:0",
+            "127.0.0.1:x",
+            "127.0.0.1:65536",
+            "[::1",
+            "[::1]",
+            "::1]:80",
+            ":80",
+        ] {
             proxy(&format!(r#""healthzBindAddress":"{text}""#), &[(E, "healthzBindAddress")]);
+        }
+    }
+
+    #[test]
+    fn the_scheduler_and_timeouts_of_ipvs() {
+        let ipvs = |mode: &str, field: &str, value: &str| format!(r#""mode":"{mode}","ipvs":{{"{field}":"{value}"}}"#);
+        for scheduler in ["", "rr", "wlc", "mh"] {
+            proxy(&ipvs("ipvs", "scheduler", scheduler), &[]);
+        }
+        proxy(&ipvs("ipvs", "scheduler", "RR"), &[(E, "ipvs.scheduler")]);
+        proxy(&ipvs("iptables", "scheduler", "RR"), &[]);
+        for field in ["tcpTimeout", "tcpFinTimeout", "udpTimeout"] {
+            proxy(&ipvs("ipvs", field, "-1s"), &[(E, &format!("ipvs.{field}"))]);
+            proxy(&ipvs("ipvs", field, "0s"), &[]);
+            proxy(&ipvs("iptables", field, "-1s"), &[]);
+        }
+    }
+
+    #[test]
+    fn conntrack_timeouts_and_the_rest() {
+        for field in ["tcpEstablishedTimeout", "tcpCloseWaitTimeout", "udpTimeout", "udpStreamTimeout"] {
+            let path = format!("conntrack.{field}");
+            proxy(&format!(r#""conntrack":{{"{field}":"-1h"}}"#), &[(E, &path)]);
+            proxy(&format!(r#""conntrack":{{"{field}":"soon"}}"#), &[(E, &path)]);
+            proxy(&format!(r#""conntrack":{{"{field}":"0s"}}"#), &[]);
+        }
+        proxy(r#""configSyncPeriod":"-1s""#, &[(E, "configSyncPeriod")]);
+        proxy(r#""configSyncPeriod":"0s""#, &[]);
+        for (score, expected) in
+            [(-1001, &[(E, "oomScoreAdj")][..]), (-1000, &[]), (1000, &[]), (1001, &[(E, "oomScoreAdj")])]
+        {
+            proxy(&format!(r#""oomScoreAdj":{score}"#), expected);
         }
     }
 
@@ -282,6 +352,7 @@ mod tests {
         expect("KubeletConfiguration", r#"{"clusterDNS":["10.96.0.10","kube-dns"]}"#, &[(W, "clusterDNS[1]")]);
         let four = r#"{"clusterDNS":["10.0.0.1","10.0.0.2","10.0.0.3","10.0.0.4"]}"#;
         expect("KubeletConfiguration", four, &[(W, "clusterDNS")]);
+        expect("KubeletConfiguration", r#"{"clusterDNS":["010.96.0.10"]}"#, &[(W, "clusterDNS[0]")]);
         expect("KubeletConfiguration", r#"{"clusterDomain":"my_cluster"}"#, &[(W, "clusterDomain")]);
         expect("KubeletConfiguration", r#"{"clusterDomain":"cluster.local.","clusterDNS":["fd00::a"]}"#, &[]);
     }

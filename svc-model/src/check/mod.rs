@@ -84,7 +84,10 @@ pub fn object(object: &Object, api_version: &str) -> Vec<Finding> {
         Object::KubeProxyConfiguration(object) => configuration::kube_proxy(&mut report, object),
         Object::KubeletConfiguration(object) => configuration::kubelet(&mut report, object),
         Object::Node(object) => node::node(&mut report, object),
-        Object::Pod(object) => pod::check(&mut report, "spec", &object.spec, pod::Stands::Alone),
+        Object::Pod(object) => {
+            pod::check(&mut report, "spec", &object.spec, pod::Stands::Alone);
+            pod::status(&mut report, &object.status);
+        }
         Object::ReplicaSet(object) => report_workload(&mut report, &object.spec),
         Object::Service(object) => service::check(&mut report, object),
         Object::ServiceCidr(object) => node::service_cidr(&mut report, object),

@@ -36,9 +36,12 @@ pub(super) fn node(report: &mut Report, node: &Node) {
             let message = format_args!("{} {} a second time", address.type_, Shown(&address.address));
             report.error(format_args!("status.addresses[{i}]"), message);
         }
-        if matches!(address.type_.as_str(), "InternalIP" | "ExternalIP") && parse_ip(&address.address).is_err() {
-            let message = format_args!("{} is no IP address; it is left out", Shown(&address.address));
-            report.warning(format_args!("status.addresses[{i}].address"), message);
+        if matches!(address.type_.as_str(), "InternalIP" | "ExternalIP") {
+            let field = format_args!("status.addresses[{i}].address");
+            if parse_ip(&address.address).is_err() {
+                report.warning(field, format_args!("{} is no IP address; it is left out", Shown(&address.address)));
+            }
+            report.canonical_if_address(field, &address.address);
         }
     }
 }
@@ -86,6 +89,7 @@ mod tests {
         node(r#""spec":{"podCIDRs":["10.244.0.0/24","10.244.0.0/24"]}"#, &[(E, "spec.podCIDRs[1]")]);
         node(r#""spec":{"podCIDRs":["10.244.0.0/24","10.244.1.0/24"]}"#, &[(E, "spec.podCIDRs")]);
         node(r#""spec":{"podCIDRs":["10.244.0.1/24"]}"#, &[(W, "spec.podCIDRs[0]")]);
+        node(r#""spec":{"podCIDRs":[" 10.244.0.0/24"]}"#, &[(E, "spec.podCIDRs[0]")]);
     }
 
     #[test]
@@ -96,6 +100,7 @@ mod tests {
         node(&two(&internal, &internal), &[(E, "status.addresses[1]")]);
         node(&two(&internal, &ip("ExternalIP", "192.0.2.1")), &[]);
         node(&two(&internal, &ip("InternalIP", "n1.example")), &[(W, "status.addresses[1].address")]);
+        node(&two(&internal, &ip("ExternalIP", "192.0.02.1")), &[(W, "status.addresses[1].address")]);
         node(&two(&internal, &ip("Hostname", "n1.example")), &[]);
     }
 

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use super::names;
 use super::report::{Report, Shown, is_port};
 use crate::Protocol;
-use crate::api::{Container, ContainerPort, PodSpec};
+use crate::addr::{parse_ip, special};
+use crate::api::{Container, ContainerPort, PodSpec, PodStatus};
 
 /// Where a Pod's specification stands, which decides some defaults.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,13 +24,16 @@ pub(super) fn check(report: &mut Report, at: &str, spec: &PodSpec, stands: Stand
         report.error(format_args!("{at}.containers"), "missing: a Pod needs a container");
     }
     let mut pod = Seen::default();
+    let host_port = |port: &ContainerPort| host_port(spec, port, stands);
     for (i, container) in spec.containers.iter().enumerate() {
-        check_container(report, &format!("{at}.containers[{i}]"), container, spec, stands, &mut pod);
+        let at = format!("{at}.containers[{i}]");
+        check_container(report, &at, container, host_port, spec.host_network, &mut pod);
     }
     for (i, container) in spec.init_containers.iter().enumerate() {
-        // They run one by one, so their ports are free again for the next.
+        // They run one by one, so their ports are free again for the next; nor does the server compare them with those of
+        // the host.
         let mut alone = Seen { names: std::mem::take(&mut pod.names), ..Seen::default() };
-        check_container(report, &format!("{at}.initContainers[{i}]"), container, spec, stands, &mut alone);
+        check_container(report, &format!("{at}.initContainers[{i}]"), container, host_port, false, &mut alone);
         pod.names = alone.names;
     }
     host_aliases(report, at, spec);
@@ -39,6 +43,19 @@ pub(super) fn check(report: &mut Report, at: &str, spec: &PodSpec, stands: Stand
     if !spec.restart_policy.is_empty() {
         let policies = ["Always", "OnFailure", "Never"];
         report.one_of(format_args!("{at}.restartPolicy"), &spec.restart_policy, &policies);
+    }
+}
+
+/// The addresses the Pod has; those that no endpoint may have are left out of the answers.
+pub(super) fn status(report: &mut Report, status: &PodStatus) {
+    let listed = status.pod_ips.iter().enumerate().map(|(i, ip)| (format!("status.podIPs[{i}].ip"), ip.ip.as_str()));
+    let single = (status.pod_ips.is_empty() && !status.pod_ip.is_empty()).then_some(status.pod_ip.as_str());
+    for (field, text) in listed.chain(single.map(|ip| ("status.podIP".to_owned(), ip))) {
+        match parse_ip(text).map(special) {
+            Ok(None) => report.canonical_if_address(field, text),
+            Ok(Some(kind)) => report.warning(field, format_args!("{} is {kind}; it is left out", Shown(text))),
+            Err(_) => report.warning(field, format_args!("{} is no IP address; it is left out", Shown(text))),
+        }
     }
 }
 
@@ -60,8 +77,8 @@ fn check_container<'a>(
     report: &mut Report,
     at: &str,
     container: &'a Container,
-    spec: &PodSpec,
-    stands: Stands,
+    host_port: impl Fn(&ContainerPort) -> i64,
+    on_host_network: bool,
     seen: &mut Seen<'a>,
 ) {
     let name = &container.name;
@@ -80,7 +97,7 @@ fn check_container<'a>(
         {
             report.error(format_args!("{at}.name"), format_args!("{:?} a second time in the container", port.name));
         }
-        check_port(report, at, port, host_port(spec, port, stands), spec.host_network, seen);
+        check_port(report, at, port, host_port(port), on_host_network, seen);
     }
 }
 
@@ -89,7 +106,7 @@ fn check_port<'a>(
     at: &str,
     port: &'a ContainerPort,
     host_port: i64,
-    host_network: bool,
+    on_host_network: bool,
     seen: &mut Seen<'a>,
 ) {
     let number = port.container_port;
@@ -100,6 +117,10 @@ fn check_port<'a>(
         && !seen.ports.insert((protocol, number))
     {
         report.warning(at, format_args!("{protocol} port {number} is declared a second time in the Pod"));
+    }
+    if !port.host_ip.is_empty() && parse_ip(&port.host_ip).is_err() {
+        let message = format_args!("{} is no IP address, so no node has it", Shown(&port.host_ip));
+        report.warning(format_args!("{at}.hostIP"), message);
     }
     if host_port == 0 {
         if !port.host_ip.is_empty() {
@@ -112,7 +133,7 @@ fn check_port<'a>(
         if port.host_port != 0 {
             report.port(format_args!("{at}.hostPort"), host_port);
         }
-    } else if host_network && number_is_right && host_port != number {
+    } else if on_host_network && number_is_right && host_port != number {
         let message = format_args!("{host_port} is not the containerPort {number}: on the host's network they are one");
         report.error(format_args!("{at}.hostPort"), message);
     } else if let Some(protocol) = protocol
@@ -209,6 +230,22 @@ mod tests {
     fn init_containers_do_not_share_ports() {
         let init = |name| format!(r#"{{"name":"{name}","image":"i","ports":[{{"containerPort":80,"hostPort":80}}]}}"#);
         with(&format!(r#""initContainers":[{},{}]"#, init("d"), init("e")), &[]);
+        let other = r#"{"name":"d","image":"i","ports":[{"containerPort":80,"hostPort":8080}]}"#;
+        with(&format!(r#""hostNetwork":true,"initContainers":[{other}]"#), &[]);
+    }
+
+    #[test]
+    fn addresses_of_the_status_and_of_host_ports() {
+        let status = |status: &str, expected: &[(Level, &str)]| {
+            let spec = r#"{"containers":[{"name":"c","image":"i"}]}"#;
+            expect("Pod", &format!(r#"{{"metadata":{{"name":"p"}},"spec":{spec},"status":{{{status}}}}}"#), expected);
+        };
+        status(r#""podIP":"10.1.0.1","podIPs":[{"ip":"10.1.0.1"},{"ip":"fd00::1"}]"#, &[]);
+        status(r#""podIP":"10.1.0""#, &[(W, "status.podIP")]);
+        status(r#""podIP":"127.0.0.1""#, &[(W, "status.podIP")]);
+        status(r#""podIP":"x","podIPs":[{"ip":"10.1.0.1"},{"ip":"010.1.0.1"}]"#, &[(W, "status.podIPs[1].ip")]);
+        let port = r#"{"containerPort":80,"hostPort":80,"hostIP":"n1"}"#;
+        ports(port, "", "", &[(W, "spec.containers[0].ports[0].hostIP")]);
     }
 
     #[test]

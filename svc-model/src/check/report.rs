@@ -86,8 +86,17 @@ impl Report {
         }
     }
 
-    /// The range; blanks around it are allowed. An error if it is none, a warning if it is not written canonically.
+    /// The range. An error if it is none, a warning if it is not written canonically.
     pub(super) fn cidr(&mut self, field: impl Display, text: &str) -> Option<IpNet> {
+        if text.trim() != text && parse_cidr(text).is_ok() {
+            self.error(field, format_args!("{} is no CIDR: take away the blanks around it", Shown(text)));
+            return None;
+        }
+        self.padded_cidr(field, text)
+    }
+
+    /// The range, where blanks around it are allowed: source ranges once stood in an annotation with commas between them.
+    pub(super) fn padded_cidr(&mut self, field: impl Display, text: &str) -> Option<IpNet> {
         let Ok(net) = parse_cidr(text) else {
             let bare = parse_ip(text.trim()).map(|addr| match addr {
                 IpAddr::V4(_) => format!(": an address alone is {addr}/32"),
@@ -98,6 +107,13 @@ impl Report {
         };
         self.canonical(field, text.trim(), net);
         Some(net)
+    }
+
+    /// A warning if a text that is an address is not written canonically; one that is none is not judged.
+    pub(super) fn canonical_if_address(&mut self, field: impl Display, text: &str) {
+        if let Ok(addr) = parse_ip(text) {
+            self.canonical(field, text, addr);
+        }
     }
 
     fn canonical(&mut self, field: impl Display, text: &str, canonical: impl Display) {
@@ -254,8 +270,17 @@ mod tests {
         assert_eq!(report.cidr("f", "10.0.0.1/8"), "10.0.0.0/8".parse().ok());
         assert_eq!(report.findings.len(), 4);
         assert!(report.findings.iter().all(|finding| finding.level == super::super::Level::Warning));
-        assert!(report.address("f", "fd00::1").is_some() && report.cidr("f", " 10.0.0.0/8 ").is_some());
+        assert!(report.address("f", "fd00::1").is_some() && report.cidr("f", "10.0.0.0/8").is_some());
         assert_eq!(report.findings.len(), 4);
+    }
+
+    #[test]
+    fn blanks_around_a_range_are_allowed_for_source_ranges_only() {
+        let mut report = Report::new("x".to_owned());
+        assert_eq!(report.padded_cidr("f", " 10.0.0.0/8\t"), "10.0.0.0/8".parse().ok());
+        assert_eq!(report.findings.len(), 0);
+        assert_eq!(report.cidr("f", " 10.0.0.0/8"), None);
+        assert_eq!(report.findings[0].level, super::super::Level::Error);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::report::{Report, Shown};
 use super::{names, service_addresses, service_ports};
-use crate::addr::{IpFamily, parse_ip, special};
+use crate::addr::{IpFamily, parse_cidr, parse_ip, special};
 use crate::api::{Service, ServiceSpec};
 
 /// The node ports a cluster gives by default.
 pub(super) const NODE_PORTS: std::ops::RangeInclusive<i64> = 30000..=32767;
 
 const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+const SOURCE_RANGES_FIELD: &str = "metadata.annotations[service.beta.kubernetes.io/load-balancer-source-ranges]";
 const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
 const TOPOLOGY_AWARE_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
 
@@ -52,7 +53,7 @@ pub(super) fn check(report: &mut Report, service: &Service) {
     }
     service_ports::check(report, spec, type_);
     selector(report, spec, type_);
-    affinity(report, spec);
+    affinity(report, spec, type_);
     policies(report, spec, type_);
     service_addresses::cluster_ips(report, spec, type_);
     service_addresses::external_ips(report, spec, type_);
@@ -68,7 +69,7 @@ fn selector(report: &mut Report, spec: &ServiceSpec, type_: Type) {
     }
 }
 
-fn affinity(report: &mut Report, spec: &ServiceSpec) {
+fn affinity(report: &mut Report, spec: &ServiceSpec, type_: Type) {
     const TIMEOUT: &str = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
     let config = spec.session_affinity_config.as_ref();
     match spec.session_affinity.as_str() {
@@ -83,6 +84,10 @@ fn affinity(report: &mut Report, spec: &ServiceSpec) {
             }
             if spec.is_headless() {
                 report.warning("spec.sessionAffinity", "ignored on a headless Service: clients choose the endpoint");
+            } else if spec.external_traffic_policy == "Local" && is_reached_from_outside(spec, type_) {
+                let message = "each node with `externalTrafficPolicy: Local` knows its own endpoints only: a client that the \
+                               load balancer leads to another node gets another endpoint";
+                report.warning("spec.sessionAffinity", message);
             }
         }
         other => {
@@ -102,13 +107,8 @@ fn policies(report: &mut Report, spec: &ServiceSpec, type_: Type) {
             report.warning("spec.trafficDistribution", "PreferClose is the older name of PreferSameZone");
         }
     }
-    let accessible = match type_ {
-        Type::ClusterIp => !spec.external_ips.is_empty(),
-        Type::ExternalName => false,
-        Type::NodePort | Type::LoadBalancer | Type::Unknown => true,
-    };
     let policy = spec.external_traffic_policy.as_str();
-    if !policy.is_empty() && !accessible {
+    if !policy.is_empty() && !is_reached_from_outside(spec, type_) {
         let message = "only for a Service that is reached from outside: NodePort, LoadBalancer, or with externalIPs";
         report.error("spec.externalTrafficPolicy", message);
     } else if !policy.is_empty() {
@@ -128,6 +128,15 @@ fn policies(report: &mut Report, spec: &ServiceSpec, type_: Type) {
         report.error("spec.healthCheckNodePort", format_args!("{port} is not within 30000 to 32767"));
     } else if spec.ports.iter().any(|service_port| service_port.node_port == port) {
         report.error("spec.healthCheckNodePort", format_args!("{port} is a node port of this Service"));
+    }
+}
+
+/// Whether the external policy has anything to decide about.
+fn is_reached_from_outside(spec: &ServiceSpec, type_: Type) -> bool {
+    match type_ {
+        Type::ClusterIp => !spec.external_ips.is_empty(),
+        Type::ExternalName => false,
+        Type::NodePort | Type::LoadBalancer | Type::Unknown => true,
     }
 }
 
@@ -171,41 +180,59 @@ fn load_balancer(report: &mut Report, service: &Service, type_: Type) {
     }
     if spec.is_headless() && !spec.load_balancer_ip.is_empty() {
         report.warning("spec.loadBalancerIP", "ignored on a headless Service");
+    } else {
+        report.canonical_if_address("spec.loadBalancerIP", &spec.load_balancer_ip);
     }
-    let mut families = Vec::new();
-    let mut field = "spec.loadBalancerSourceRanges".to_owned();
-    let ranges = &spec.load_balancer_source_ranges;
-    if !ranges.is_empty() {
-        if misplaced {
-            report.error(&field, ONLY);
-        }
-        for (i, range) in ranges.iter().enumerate() {
-            let net = report.cidr(format_args!("{field}[{i}]"), range);
-            families.extend(net.as_ref().map(IpFamily::of_net));
-        }
-    } else if let Some(ranges) = service.metadata.annotations.get(SOURCE_RANGES) {
-        field = format!("metadata.annotations[{SOURCE_RANGES}]");
-        if misplaced {
-            report.error(&field, ONLY);
-        }
-        if !ranges.trim().is_empty() {
-            families.extend(
-                ranges.split(',').filter_map(|range| report.cidr(&field, range)).map(|net| IpFamily::of_net(&net)),
-            );
+    let Some(ranges) = SourceRanges::of(service) else {
+        return;
+    };
+    if misplaced {
+        report.error(ranges.field, ONLY);
+    }
+    for (i, range) in ranges.texts.iter().enumerate() {
+        match ranges.is_list {
+            true => _ = report.padded_cidr(format_args!("{}[{i}]", ranges.field), range),
+            false => _ = report.padded_cidr(ranges.field, range),
         }
     }
-    if let [first, rest @ ..] = families.as_slice()
-        && type_ == Type::LoadBalancer
-        && rest.iter().all(|family| family == first)
-        && let Some(open) = families_of(service).find(|family| family != first)
-    {
-        let message = format_args!("{first} ranges only: the load balancer's {open} address is open to all");
-        report.warning(field, message);
+    if let Some(message) = ranges.open_family(type_, written_families(service)) {
+        report.warning(ranges.field, message);
+    }
+}
+
+/// Who may use the load balancer, as the Service says it: by its field, or else by the annotation that was there before.
+pub(super) struct SourceRanges<'a> {
+    pub(super) field: &'static str,
+    is_list: bool,
+    texts: Vec<&'a str>,
+}
+
+impl<'a> SourceRanges<'a> {
+    pub(super) fn of(service: &'a Service) -> Option<SourceRanges<'a>> {
+        let listed = &service.spec.load_balancer_source_ranges;
+        if !listed.is_empty() {
+            let texts = listed.iter().map(String::as_str).collect();
+            return Some(SourceRanges { field: "spec.loadBalancerSourceRanges", is_list: true, texts });
+        }
+        let annotation = service.metadata.annotations.get(SOURCE_RANGES)?;
+        let texts = if annotation.trim().is_empty() { Vec::new() } else { annotation.split(',').collect() };
+        Some(SourceRanges { field: SOURCE_RANGES_FIELD, is_list: false, texts })
+    }
+
+    /// What to say where the ranges are of one family while the load balancer has another, too.
+    pub(super) fn open_family(&self, type_: Type, has: impl IntoIterator<Item = IpFamily>) -> Option<String> {
+        let mut families = self.texts.iter().filter_map(|text| parse_cidr(text).ok()).map(|net| IpFamily::of_net(&net));
+        let first = families.next()?;
+        if type_ != Type::LoadBalancer || families.any(|family| family != first) {
+            return None;
+        }
+        let open = has.into_iter().find(|family| *family != first)?;
+        Some(format!("{first} ranges only: the load balancer's {open} address is open to all"))
     }
 }
 
 /// The families that the Service is written to have.
-fn families_of(service: &Service) -> impl Iterator<Item = IpFamily> {
+pub(super) fn written_families(service: &Service) -> impl Iterator<Item = IpFamily> {
     let spec = &service.spec;
     let asked = spec.ip_families.iter().filter_map(|family| family.parse().ok());
     let ingress = service.status.load_balancer.ingress.iter().map(|ingress| ingress.ip.as_str());
@@ -224,7 +251,12 @@ fn status(report: &mut Report, service: &Service, type_: Type) {
     for (i, ingress) in ingress.iter().enumerate() {
         let at = format_args!("status.loadBalancer.ingress[{i}]");
         if !ingress.ip.is_empty() {
-            report.address(format_args!("{at}.ip"), &ingress.ip);
+            let addr = report.address(format_args!("{at}.ip"), &ingress.ip);
+            // CVE-2020-8554: who may write the status may capture an address as with `externalIPs`.
+            if let Some(kind) = addr.and_then(special) {
+                let message = format_args!("{} is {kind}, which no load balancer can have", Shown(&ingress.ip));
+                report.warning(format_args!("{at}.ip"), message);
+            }
         }
         if parse_ip(&ingress.hostname).is_ok() {
             let message = format_args!("{} is an address; it belongs into `ip`", Shown(&ingress.hostname));
@@ -311,6 +343,18 @@ mod tests {
     }
 
     #[test]
+    fn affinity_of_nodes_that_know_their_own_endpoints_only() {
+        let local = |type_: &str, affinity: &str| {
+            format!(r#""type":"{type_}","externalTrafficPolicy":"Local","sessionAffinity":"{affinity}""#)
+        };
+        with(&local("LoadBalancer", "ClientIP"), &[(W, "spec.sessionAffinity")]);
+        with(&local("NodePort", "ClientIP"), &[(W, "spec.sessionAffinity")]);
+        with(&local("LoadBalancer", "None"), &[]);
+        with(r#""type":"LoadBalancer","sessionAffinity":"ClientIP""#, &[]);
+        with(r#""internalTrafficPolicy":"Local","sessionAffinity":"ClientIP""#, &[]);
+    }
+
+    #[test]
     fn external_names() {
         const NAME: &str = "spec.externalName";
         for (name, expected) in [
@@ -393,6 +437,8 @@ mod tests {
         }
         with(r#""type":"LoadBalancer","loadBalancerClass":"my class""#, &[(E, "spec.loadBalancerClass")]);
         with(r#""clusterIP":"None","loadBalancerIP":"10.0.0.1""#, &[(W, "spec.loadBalancerIP")]);
+        with(r#""type":"LoadBalancer","loadBalancerIP":"010.0.0.1""#, &[(W, "spec.loadBalancerIP")]);
+        with(r#""type":"LoadBalancer","loadBalancerIP":"10.0.0.1""#, &[]);
     }
 
     #[test]
@@ -441,6 +487,16 @@ mod tests {
             [r#"{"ip":"10.0.0.1"}"#, r#"{"ip":"10.0.0.1","ipMode":"Proxy"}"#, r#"{"hostname":"lb.example.com"}"#]
         {
             expect("Service", &status("LoadBalancer", ingress), &[]);
+        }
+    }
+
+    #[test]
+    fn cve_2020_8554_no_load_balancer_is_the_node_itself() {
+        for ip in ["127.0.0.1", "169.254.169.254", "::1", "0.0.0.0"] {
+            let status = format!(r#"{{"loadBalancer":{{"ingress":[{{"ip":"{ip}"}}]}}}}"#);
+            let service =
+                format!(r#"{{"metadata":{{"name":"a"}},"spec":{{"type":"LoadBalancer",{PORT}}},"status":{status}}}"#);
+            expect("Service", &service, &[(W, "status.loadBalancer.ingress[0].ip")]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Are the ports of this Service in order?
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::names;
 use super::report::Report;
@@ -36,9 +36,12 @@ pub(super) fn check(report: &mut Report, spec: &ServiceSpec, type_: Type) {
             report.error(at, "port 10250 is the kubelet's and may not be exposed by a load balancer");
         }
     }
-    let has = |protocol| spec.ports.iter().any(|port| Protocol::of_field(&port.protocol) == Ok(protocol));
-    if type_ == Type::LoadBalancer && has(Protocol::Tcp) && has(Protocol::Udp) {
-        report.warning("spec.ports", "TCP and UDP on one load balancer: not every implementation can do that");
+    let protocols: BTreeSet<&str> =
+        spec.ports.iter().filter_map(|port| Some(Protocol::of_field(&port.protocol).ok()?.as_str())).collect();
+    if type_ == Type::LoadBalancer && protocols.len() > 1 {
+        let protocols = protocols.into_iter().collect::<Vec<_>>().join(" and ");
+        let message = format_args!("{protocols} on one load balancer: not every implementation can do that");
+        report.warning("spec.ports", message);
     }
 }
 
@@ -173,8 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn tcp_and_udp_on_one_load_balancer_is_a_hint() {
-        let both = r#"{"name":"t","port":53},{"name":"u","port":53,"protocol":"UDP"}"#;
-        ports("LoadBalancer", both, &[(W, "spec.ports")]);
+    fn two_protocols_on_one_load_balancer_are_a_risk() {
+        for (protocol, expected) in [("UDP", &[(W, "spec.ports")][..]), ("SCTP", &[(W, "spec.ports")]), ("TCP", &[])] {
+            let both = format!(r#"{{"name":"t","port":53}},{{"name":"u","port":54,"protocol":"{protocol}"}}"#);
+            ports("LoadBalancer", &both, expected);
+            ports("NodePort", &both, &[]);
+        }
     }
 }

@@ -7,35 +7,62 @@ use svc_model::{ForwardError, ForwardPort, ForwardTarget, NamespacedName, Resour
 use super::connect::port_list;
 use crate::answer::Answer;
 use crate::suggest::did_you_mean;
-use crate::world::{Unusable, World, unusable};
+use crate::world::{Unusable, World, kind_word, unusable};
 
 /// What is to be forwarded.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct PortForward {
     /// `svc/NAMESPACE/NAME` or `pod/NAMESPACE/NAME`.
     pub to: String,
-    /// A number, or the name of a port.
+    /// A number, or as for kubectl: `[LOCAL:]PORT`.
     pub port: Port,
 }
 
-/// A port by number or name.
+/// The port to forward to, and maybe the one to listen on.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "port: neither a number from 1 to 65535 nor a name")]
 pub enum Port {
     /// A number.
     Number(u16),
-    /// A name, or a number as text.
-    Name(String),
+    /// `[LOCAL:]PORT`; LOCAL is a number or nothing for any that is free, PORT a number or a name.
+    Text(String),
 }
 
-impl From<&Port> for ForwardPort {
-    fn from(port: &Port) -> ForwardPort {
-        match port {
-            Port::Number(number) => ForwardPort::Number(*number),
-            Port::Name(name) => match name.parse() {
-                Ok(number) => ForwardPort::Number(number),
-                Err(_) => ForwardPort::Name(name.clone()),
+/// Where kubectl is asked to listen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Local {
+    /// Not said: the number of the port itself.
+    Same,
+    /// Any free port.
+    Free,
+    Port(u16),
+}
+
+impl Port {
+    fn parse(&self) -> Result<(Local, ForwardPort), Unusable> {
+        let text = match self {
+            Port::Number(0) => return Err(unusable("port 0 cannot be forwarded")),
+            Port::Number(number) => return Ok((Local::Same, ForwardPort::Number(*number))),
+            Port::Text(text) => text,
+        };
+        let (local, port) = match text.split_once(':') {
+            None => (Local::Same, text.as_str()),
+            Some(("" | "0", port)) => (Local::Free, port),
+            Some((local, port)) => match local.parse() {
+                Ok(local) => (Local::Port(local), port),
+                Err(_) => return Err(unusable(format!("{local:?} is no port to listen on: a number from 0 to 65535"))),
             },
+        };
+        if port.is_empty() || port.contains(':') {
+            return Err(unusable(format!("port: {text:?} is not of the form [LOCAL:]PORT")));
+        }
+        if !port.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok((local, ForwardPort::Name(port.to_owned())));
+        }
+        match port.parse() {
+            Ok(0) => Err(unusable("port 0 cannot be forwarded")),
+            Ok(number) => Ok((local, ForwardPort::Number(number))),
+            Err(_) => Err(unusable(format!("{port} is no port: 1 to 65535"))),
         }
     }
 }
@@ -43,16 +70,21 @@ impl From<&Port> for ForwardPort {
 impl PortForward {
     /// Finds the Pod and port.
     pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
-        let target = parse_target(&self.to)?;
-        let port = ForwardPort::from(&self.port);
-        if port == ForwardPort::Number(0) {
-            return Err(unusable("port 0 cannot be forwarded"));
-        }
+        let target = parse_target(world, &self.to)?;
+        let (local, port) = self.port.parse()?;
         let forward = port_forward(&world.cluster, &target, &port)
             .map_err(|error| unusable(format!("{error}{}", suggestion(world, &error))))?;
         let mut answer = Answer::new(format!("{target} {port} -> Pod/{} port {}", forward.pod, forward.port));
         answer.set("pod", forward.pod.to_string());
         answer.set("port", forward.port);
+        match local {
+            Local::Same => {}
+            Local::Free => answer.step("kubectl listens on a free port of this machine"),
+            Local::Port(local) => {
+                answer.set("local", local);
+                answer.step(format!("kubectl listens on port {local} of this machine"));
+            }
+        }
         let assumed = if forward.assumed { " (assumed Pod)" } else { "" };
         answer.because(format!(
             "the connection passes the API server and the kubelet to the Pod's loopback address: no Service address, policy or \
@@ -62,7 +94,8 @@ impl PortForward {
     }
 }
 
-fn parse_target(text: &str) -> Result<ForwardTarget, Unusable> {
+/// A workload stands for its first Pod.
+fn parse_target(world: &World, text: &str) -> Result<ForwardTarget, Unusable> {
     let form = || unusable(format!("to: {text:?} is not of the form svc/NAMESPACE/NAME or pod/NAMESPACE/NAME"));
     let parts: Vec<&str> = text.split('/').collect();
     let (kind, namespace, name) = match *parts.as_slice() {
@@ -78,6 +111,10 @@ fn parse_target(text: &str) -> Result<ForwardTarget, Unusable> {
     match kind {
         "svc" | "service" | "services" | "Service" => Ok(ForwardTarget::Service(name)),
         "po" | "pod" | "pods" | "Pod" => Ok(ForwardTarget::Pod(name)),
+        _ if kind_word(kind).is_some() => {
+            let pod = world.pod(&format!("{kind}/{name}"), "default")?;
+            Ok(ForwardTarget::Pod(pod.key()))
+        }
         _ => Err(form()),
     }
 }

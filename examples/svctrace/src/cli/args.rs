@@ -151,9 +151,9 @@ pub(super) enum Command {
     Tcp(TcpArgs),
     /// Which Pod and port would kubectl port-forward connect to?
     PortForward {
-        /// svc/NAME or pod/NAME
+        /// svc/NAME, pod/NAME, or a workload as deploy/NAME
         target: String,
-        /// [LOCAL:]PORT, by number or name
+        /// [LOCAL:]PORT, PORT by number or name
         port: String,
     },
     /// What is wrong with the manifests?

@@ -53,13 +53,10 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
                 to: args.to.clone(),
             })
         }
-        Command::PortForward { target, port } => {
-            let port = port.rsplit_once(':').map_or(port.as_str(), |(_, port)| port);
-            Ask::PortForward(ask::PortForward {
-                to: forward_target(target, &common.namespace),
-                port: ask::Port::Name(port.to_owned()),
-            })
-        }
+        Command::PortForward { target, port } => Ask::PortForward(ask::PortForward {
+            to: forward_target(target, &common.namespace),
+            port: ask::Port::Text(port.clone()),
+        }),
         _ => return Err(unusable("not a question")),
     })
 }

@@ -187,9 +187,11 @@ impl Walk {
             }
             return;
         }
-        let nearest = table.fields.iter().map(|field| field.name).min_by_key(|known| osa_distance(known, name));
+        // The wrong case of a name is no slip of the pen, however many letters it is.
+        let edits = |known: &str| if known.eq_ignore_ascii_case(name) { 0 } else { osa_distance(known, name) };
+        let nearest = table.fields.iter().map(|field| field.name).min_by_key(|known| edits(known));
         let nearest = nearest.filter(|known| {
-            let edits = osa_distance(known, name);
+            let edits = edits(known);
             // In two letters, two slips leave nothing.
             edits <= MAX_EDITS && edits < known.len().min(name.len())
         });

@@ -11,15 +11,16 @@ use ipnet::IpNet;
 use super::Findings;
 use crate::addr::{IpFamily, parse_ip};
 use crate::api::Service;
-use crate::check::service::{NODE_PORTS, Type};
+use crate::check::service::{NODE_PORTS, SourceRanges, Type, written_families};
 use crate::cluster::Cluster;
-use crate::families::service_ranges;
+use crate::families::{cluster_families, service_families, service_ranges};
 use crate::kind::Resource;
 
 pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
     let ranges = Ranges::new(service_ranges(cluster));
     cluster_ips(cluster, &ranges, findings);
     families(cluster, &ranges, findings);
+    source_ranges(cluster, findings);
     node_ports(cluster, findings);
 }
 
@@ -89,6 +90,21 @@ fn families(cluster: &Cluster, ranges: &Ranges, findings: &mut Findings) {
     }
 }
 
+/// A load balancer that the cluster gives a second family, though its source ranges are of one; where the Service itself says
+/// that it has both, it is told so for itself.
+fn source_ranges(cluster: &Cluster, findings: &mut Findings) {
+    let offered = cluster_families(cluster);
+    for service in cluster.list::<Service>() {
+        let type_ = Type::of(&service.spec);
+        let Some(ranges) = SourceRanges::of(service) else { continue };
+        if ranges.open_family(type_, written_families(service)).is_none()
+            && let Some(message) = ranges.open_family(type_, service_families(&offered, service))
+        {
+            findings.warning(service, ranges.field, message);
+        }
+    }
+}
+
 fn node_ports(cluster: &Cluster, findings: &mut Findings) {
     let mut owners: HashMap<i64, &Service> = HashMap::new();
     for service in cluster.list::<Service>() {
@@ -114,11 +130,12 @@ fn node_ports(cluster: &Cluster, findings: &mut Findings) {
     }
 }
 
-/// The ranges of the ServiceCIDR objects, merged and in order.
-struct Ranges(Vec<IpNet>);
+/// Ranges, merged and in order, so that a look-up costs O(log n).
+#[derive(Default)]
+pub(super) struct Ranges(Vec<IpNet>);
 
 impl Ranges {
-    fn new(mut ranges: Vec<IpNet>) -> Ranges {
+    pub(super) fn new(mut ranges: Vec<IpNet>) -> Ranges {
         ranges = IpNet::aggregate(&ranges);
         ranges.sort_unstable_by_key(IpNet::network);
         Ranges(ranges)
@@ -128,11 +145,17 @@ impl Ranges {
         self.0.iter().map(IpFamily::of_net)
     }
 
-    /// Whether there are ranges of the address's family and none holds it.
-    fn exclude(&self, addr: IpAddr) -> bool {
+    pub(super) fn hold(&self, addr: IpAddr) -> bool {
         let below = self.0.partition_point(|range| range.network() <= addr);
-        let holds = below > 0 && self.0[below - 1].contains(&addr);
-        !holds && self.families().any(|family| family == IpFamily::of(addr))
+        below > 0 && self.0[below - 1].contains(&addr)
+    }
+
+    /// Whether there are ranges of the address's family and none holds it.
+    pub(super) fn exclude(&self, addr: IpAddr) -> bool {
+        // Those of IPv4 come first.
+        let ends = [self.0.first(), self.0.last()];
+        let of_family = |range: &IpNet| IpFamily::of_net(range) == IpFamily::of(addr);
+        !self.hold(addr) && ends.into_iter().flatten().any(of_family)
     }
 }
 
@@ -221,6 +244,28 @@ mod tests {
     fn a_headless_service_without_selector_may_ask_for_any_family() {
         let spec = r#""clusterIP":"None","ipFamilies":["IPv6"],"ipFamilyPolicy":"RequireDualStack""#;
         expect_across(&[("Service", &service("a", spec))], &["ipFamil"], &[]);
+    }
+
+    #[test]
+    fn source_ranges_of_one_family_leave_the_other_open() {
+        const FIELD: &str = "spec.loadBalancerSourceRanges";
+        let balancer = |policy: &str, range: &str| {
+            let ranges = format!(r#""loadBalancerSourceRanges":["{range}"]"#);
+            service("a", &format!(r#""type":"LoadBalancer","ipFamilyPolicy":"{policy}",{ranges}"#))
+        };
+        let both = cidrs(r#""10.96.0.0/16","fd00::/112""#);
+        let one = cidrs(r#""10.96.0.0/16""#);
+        for (range, cidrs, policy, expected) in [
+            ("10.0.0.0/8", &both, "PreferDualStack", &[(W, A, FIELD)][..]),
+            ("fd00::/8", &both, "PreferDualStack", &[(W, A, FIELD)]),
+            ("10.0.0.0/8", &both, "SingleStack", &[]),
+            ("10.0.0.0/8", &one, "PreferDualStack", &[]),
+            // Told by itself.
+            ("10.0.0.0/8", &both, "RequireDualStack", &[]),
+        ] {
+            let world = [("ServiceCIDR", cidrs.as_str()), ("Service", &balancer(policy, range))];
+            expect_across(&world, &["SourceRanges"], expected);
+        }
     }
 
     #[test]

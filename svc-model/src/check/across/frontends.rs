@@ -1,9 +1,10 @@
 //! Who owns an address and port that more than one claims? External addresses of Services, and host ports of Pods.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ptr;
 
+use super::owners::Owners;
 use super::{Findings, allocation};
 use crate::Protocol;
 use crate::addr::{parse_ip, special};
@@ -13,9 +14,11 @@ use crate::check::report::is_port;
 use crate::check::service::Type;
 use crate::cluster::Cluster;
 use crate::kind::Resource;
+use crate::protocol::port_number;
 
-pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
+pub(super) fn check(cluster: &Cluster, owners: &Owners<'_>, findings: &mut Findings) {
     service_addresses(cluster, findings);
+    captured_addresses(cluster, owners, findings);
     host_ports(cluster, findings);
 }
 
@@ -71,6 +74,38 @@ fn claims(service: &Service) -> Vec<(IpAddr, Claim)> {
         }
     }
     claims
+}
+
+/// The addresses at which a Service is reached from outside.
+pub(super) fn external_addrs(service: &Service) -> impl Iterator<Item = IpAddr> {
+    let claims = claims(service).into_iter();
+    claims.filter(|(_, claim)| !matches!(claim, Claim::ClusterIp)).map(|(addr, _)| addr)
+}
+
+/// External addresses that belong to somebody, who is cut off by them (CVE-2020-8554).
+fn captured_addresses(cluster: &Cluster, owners: &Owners<'_>, findings: &mut Findings) {
+    for service in cluster.list::<Service>() {
+        for (addr, claim) in claims(service) {
+            // Some load balancers do have the addresses of nodes.
+            let node = owners.node(addr).filter(|_| matches!(claim, Claim::External(_)));
+            let ports = service.spec.ports.iter().filter_map(|port| port_number(port.port));
+            let is_api_server = ports.map(|port| SocketAddr::new(addr, port)).any(|addr| owners.is_api_server(addr));
+            let whose = if matches!(claim, Claim::ClusterIp) || owners.cluster_ip(addr).is_some() {
+                continue;
+            } else if is_api_server {
+                "the API server".to_owned()
+            } else if let Some(pod) = owners.pod(addr) {
+                pod.reference().to_string()
+            } else if let Some(node) = node {
+                node.reference().to_string()
+            } else if owners.pod_ranges().hold(addr) {
+                "in a range of the Pods".to_owned()
+            } else {
+                continue;
+            };
+            claim.lost(service, &format!("{addr} is {whose}: this Service takes what is sent there"), findings);
+        }
+    }
 }
 
 fn service_addresses(cluster: &Cluster, findings: &mut Findings) {
@@ -154,7 +189,7 @@ fn host_ports(cluster: &Cluster, findings: &mut Findings) {
                 if !is_port(number) {
                     continue;
                 }
-                let host_ip = if port.host_ip == "0.0.0.0" { "" } else { port.host_ip.as_str() };
+                let host_ip = if matches!(&*port.host_ip, "0.0.0.0" | "::") { "" } else { port.host_ip.as_str() };
                 let key = (pod.spec.node_name.as_str(), protocol, number);
                 if let Some(other) = taken.get(&key).and_then(|taken| taken.conflict(host_ip)) {
                     let message = format_args!(
@@ -220,6 +255,29 @@ mod tests {
     }
 
     #[test]
+    fn cve_2020_8554_an_external_address_that_is_somebodys() {
+        let node = r#"{"metadata":{"name":"n1"},"spec":{"podCIDR":"10.244.0.0/16"},"status":{"addresses":[{"type":"InternalIP","address":"192.168.0.1"}]}}"#;
+        let pod = r#"{"metadata":{"name":"p"},"status":{"podIP":"10.9.0.1","phase":"Running"}}"#;
+        let api = r#"{"metadata":{"name":"kubernetes"},"subsets":[{"addresses":[{"ip":"192.168.0.2"}],"ports":[{"port":6443}]}]}"#;
+        let world = |service: &str, expected: &[(Level, &str, &str)]| {
+            expect_across(&[("Node", node), ("Pod", pod), ("Endpoints", api), ("Service", service)], ABOUT, expected);
+        };
+        for (ip, port, found) in [
+            ("192.168.0.1", 80, true),
+            ("10.9.0.1", 80, true),
+            ("10.244.7.7", 80, true),
+            ("192.168.0.2", 6443, true),
+            ("192.168.0.2", 443, false),
+            ("203.0.113.7", 80, false),
+        ] {
+            world(&external("a", ip, &format!(r#""port":{port}"#)), if found { &[(W, A, EXTERNAL)] } else { &[] });
+        }
+        // As some load balancers have it.
+        world(&balanced("a", r#"{"ip":"192.168.0.1"}"#), &[]);
+        world(&balanced("a", r#"{"ip":"10.9.0.1"}"#), &[(W, A, INGRESS)]);
+    }
+
+    #[test]
     fn external_ips_win_over_load_balancer_addresses() {
         let a = balanced("a", r#"{"ip":"203.0.113.7"}"#);
         services(&a, &external("b", "203.0.113.7", r#""port":80"#), &[(W, A, INGRESS)]);
@@ -254,6 +312,7 @@ mod tests {
             ("n1", r#""hostPort":8080,"hostIP":"10.0.0.1""#, r#""hostPort":8080,"hostIP":"10.0.0.1""#, true),
             ("n1", r#""hostPort":8080,"hostIP":"10.0.0.1""#, r#""hostPort":8080,"hostIP":"10.0.0.2""#, false),
             ("n1", r#""hostPort":8080,"hostIP":"0.0.0.0""#, r#""hostPort":8080,"hostIP":"10.0.0.2""#, true),
+            ("n1", r#""hostPort":8080,"hostIP":"::""#, r#""hostPort":8080,"hostIP":"10.0.0.2""#, true),
             ("n1", r#""hostPort":0"#, r#""hostPort":0"#, false),
         ] {
             let world = [("Pod", &*pod("p", "n1", p)), ("Pod", &*pod("q", node, q))];

@@ -2,6 +2,7 @@
 
 mod allocation;
 mod frontends;
+mod owners;
 mod references;
 mod selectors;
 mod variables;
@@ -12,13 +13,15 @@ use super::Finding;
 use crate::api::{CronJob, DaemonSet, Deployment, Job, ReplicaSet, StatefulSet, WorkloadSpec};
 use crate::cluster::Cluster;
 use crate::kind::{ObjectRef, Resource};
+use owners::Owners;
 
 pub(super) fn check(cluster: &Cluster) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
     allocation::check(cluster, &mut findings);
     selectors::check(cluster, &mut findings);
-    references::check(cluster, &mut findings);
-    frontends::check(cluster, &mut findings);
+    let owners = Owners::of(cluster);
+    references::check(cluster, &owners, &mut findings);
+    frontends::check(cluster, &owners, &mut findings);
     variables::check(cluster, &mut findings);
     findings.0
 }

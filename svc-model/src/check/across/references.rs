@@ -1,78 +1,78 @@
 //! Does what an object names exist, and is it the object's to name? Services of slices and Pods, addresses of endpoints,
 //! the DNS server of the kubelet.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
 
+use super::owners::{API_SERVER, Owners};
 use super::{Findings, allocation, workloads};
 use crate::Protocol;
 use crate::addr::{IpFamily, Special, parse_ip, special};
-use crate::api::{EndpointSlice, Endpoints, KubeletConfiguration, Pod, SERVICE_NAME_LABEL, Service, StatefulSet};
+use crate::api::{
+    EndpointSlice, Endpoints, KubeletConfiguration, Pod, SERVICE_NAME_LABEL, Service, ServicePort, StatefulSet,
+};
 use crate::check::{Finding, names};
 use crate::cluster::Cluster;
 use crate::kind::{Kind, ObjectRef, Resource};
 
-pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
-    let index = Index::of(cluster);
+pub(super) fn check(cluster: &Cluster, owners: &Owners<'_>, findings: &mut Findings) {
+    let ports = Ports::of(cluster);
     for slice in cluster.list::<EndpointSlice>() {
-        slice_names(cluster, &index, slice, findings);
+        slice_names(cluster, &ports, owners, slice, findings);
     }
     for endpoints in cluster.list::<Endpoints>() {
-        endpoints_name(cluster, &index, endpoints, findings);
+        endpoints_name(cluster, &ports, owners, endpoints, findings);
     }
     governing_services(cluster, findings);
     kubelet(cluster, findings);
 }
 
-/// What endpoints are compared with.
-#[derive(Default)]
-struct Index<'a> {
-    /// Namespace, Service, port name and protocol.
-    ports: HashSet<(&'a str, &'a str, &'a str, Protocol)>,
-    cluster_ips: HashMap<IpAddr, &'a Service>,
-    /// Some Pod that has the address, and all namespaces that have one. Those on the host's network have the node's.
-    pods: HashMap<IpAddr, &'a Pod>,
-    pod_namespaces: HashSet<(IpAddr, &'a str)>,
-}
+/// The ports of all Services: namespace, Service, port name and protocol.
+struct Ports<'a>(HashSet<(&'a str, &'a str, &'a str, Protocol)>);
 
-impl<'a> Index<'a> {
-    fn of(cluster: &'a Cluster) -> Index<'a> {
-        let mut index = Index::default();
-        for service in cluster.list::<Service>() {
-            for port in &service.spec.ports {
-                if let Ok(protocol) = Protocol::of_field(&port.protocol) {
-                    index.ports.insert((service.namespace(), service.name(), &port.name, protocol));
-                }
-            }
-            for addr in allocation::written_addrs(service) {
-                index.cluster_ips.entry(addr).or_insert(service);
-            }
-        }
-        for pod in cluster.list::<Pod>().filter(|pod| !pod.spec.host_network && !pod.is_finished()) {
-            for addr in pod.written_ips().filter_map(|ip| parse_ip(ip).ok()) {
-                index.pods.entry(addr).or_insert(pod);
-                index.pod_namespaces.insert((addr, pod.namespace()));
-            }
-        }
-        index
-    }
-
-    /// CVE-2021-25740: whoever may write endpoints can lead a Service to what only others may reach.
-    fn why_not(&self, namespace: &str, addr: IpAddr) -> Option<String> {
-        if let Some(service) = self.cluster_ips.get(&addr) {
-            return Some(format!("{addr} is the cluster IP of {}", service.reference()));
-        }
-        let pod = self.pods.get(&addr).filter(|_| !self.pod_namespaces.contains(&(addr, namespace)))?;
-        Some(format!("{addr} is {}, of another namespace", pod.reference()))
+impl<'a> Ports<'a> {
+    fn of(cluster: &'a Cluster) -> Ports<'a> {
+        let of_service = |service: &'a Service| {
+            let readable = |port: &'a ServicePort| Some((port.name.as_str(), Protocol::of_field(&port.protocol).ok()?));
+            let ports = service.spec.ports.iter().filter_map(readable);
+            ports.map(|(name, protocol)| (service.namespace(), service.name(), name, protocol))
+        };
+        Ports(cluster.list::<Service>().flat_map(of_service).collect())
     }
 
     /// Whether a port of an endpoints object pairs with none of its Service. One refused for its form is not judged.
     fn is_dead(&self, service: &Service, name: &str, protocol: &str) -> Option<Protocol> {
         let protocol = Protocol::of_field(protocol).ok()?;
         let is_name = name.is_empty() || names::dns_1123_label(name).is_ok();
-        let pairs = self.ports.contains(&(service.namespace(), service.name(), name, protocol));
+        let pairs = self.0.contains(&(service.namespace(), service.name(), name, protocol));
         (is_name && !pairs && !service.spec.ports.is_empty() && !service.spec.is_external_name()).then_some(protocol)
     }
+}
+
+/// Why an address is most likely not an endpoint of this Service. Whoever may write endpoints can lead a Service to what only
+/// others may reach (CVE-2021-25740, open by design).
+fn why_not(owners: &Owners<'_>, namespace: &str, service: &str, addr: IpAddr) -> Option<String> {
+    if let Some(other) = owners.cluster_ip(addr) {
+        return Some(format!("{addr} is the cluster IP of {}", other.reference()));
+    }
+    if owners.is_in_namespace(addr, namespace) {
+        return None;
+    }
+    if let Some(pod) = owners.pod(addr) {
+        return Some(format!("{addr} is {}, of another namespace", pod.reference()));
+    }
+    // The API server is no Pod, or one on the host's network.
+    if (namespace, service) == API_SERVER {
+        return None;
+    }
+    if let Some(node) = owners.node(addr) {
+        let node = node.reference();
+        return Some(format!("{addr} is {node}, and no Pod of this namespace is known to use its network"));
+    }
+    if let Some(other) = owners.external(addr) {
+        return Some(format!("{addr} is an address of {} itself", other.reference()));
+    }
+    owners.pod_ranges().exclude(addr).then(|| format!("{addr} is outside the ranges of the Pods"))
 }
 
 fn service_named(namespace: &str, name: &str) -> ObjectRef {
@@ -89,43 +89,56 @@ fn judged(text: &str) -> Option<IpAddr> {
     parse_ip(text).ok().filter(|addr| special(*addr).is_none())
 }
 
-fn slice_names(cluster: &Cluster, index: &Index<'_>, slice: &EndpointSlice, findings: &mut Findings) {
+fn slice_names(
+    cluster: &Cluster,
+    ports: &Ports<'_>,
+    owners: &Owners<'_>,
+    slice: &EndpointSlice,
+    findings: &mut Findings,
+) {
     let namespace = slice.namespace();
     let name = slice.metadata.labels.get(SERVICE_NAME_LABEL);
     if let Some(name) = name.filter(|name| names::label_value(name).is_ok()) {
         match cluster.get::<Service>(namespace, name) {
-            Some(service) => slice_ports(index, slice, service, findings),
+            Some(service) => slice_ports(ports, slice, service, findings),
             None => {
                 let message = format_args!("there is no {}", service_named(namespace, name));
                 findings.warning(slice, format_args!("metadata.labels[{SERVICE_NAME_LABEL}]"), message);
             }
         }
     }
+    let service = name.map_or("", String::as_str);
     let family: Option<IpFamily> = slice.address_type.parse().ok();
     for (i, endpoint) in slice.endpoints.iter().enumerate() {
         for (j, text) in endpoint.addresses.iter().enumerate() {
             let addr = judged(text).filter(|addr| Some(IpFamily::of(*addr)) == family);
-            if let Some(message) = addr.and_then(|addr| index.why_not(namespace, addr)) {
+            if let Some(message) = addr.and_then(|addr| why_not(owners, namespace, service, addr)) {
                 findings.warning(slice, format_args!("endpoints[{i}].addresses[{j}]"), message);
             }
         }
     }
 }
 
-fn slice_ports(index: &Index<'_>, slice: &EndpointSlice, service: &Service, findings: &mut Findings) {
+fn slice_ports(ports: &Ports<'_>, slice: &EndpointSlice, service: &Service, findings: &mut Findings) {
     let mut seen = HashSet::new();
     for (i, port) in slice.ports.iter().enumerate() {
         let name = port.name.as_deref().unwrap_or_default();
         // A repeated name is refused.
         if seen.insert(name)
-            && let Some(protocol) = index.is_dead(service, name, &port.protocol)
+            && let Some(protocol) = ports.is_dead(service, name, &port.protocol)
         {
             findings.warning(slice, format_args!("ports[{i}].name"), dead(service, name, protocol));
         }
     }
 }
 
-fn endpoints_name(cluster: &Cluster, index: &Index<'_>, endpoints: &Endpoints, findings: &mut Findings) {
+fn endpoints_name(
+    cluster: &Cluster,
+    ports: &Ports<'_>,
+    owners: &Owners<'_>,
+    endpoints: &Endpoints,
+    findings: &mut Findings,
+) {
     let namespace = endpoints.namespace();
     let service = cluster.get::<Service>(namespace, endpoints.name());
     if service.is_none() && !endpoints.name().is_empty() {
@@ -136,7 +149,9 @@ fn endpoints_name(cluster: &Cluster, index: &Index<'_>, endpoints: &Endpoints, f
         for (list, addresses) in [("addresses", &subset.addresses), ("notReadyAddresses", &subset.not_ready_addresses)]
         {
             for (j, address) in addresses.iter().enumerate() {
-                if let Some(message) = judged(&address.ip).and_then(|addr| index.why_not(namespace, addr)) {
+                if let Some(message) =
+                    judged(&address.ip).and_then(|addr| why_not(owners, namespace, endpoints.name(), addr))
+                {
                     findings.warning(endpoints, format_args!("subsets[{i}].{list}[{j}].ip"), message);
                 }
             }
@@ -145,7 +160,7 @@ fn endpoints_name(cluster: &Cluster, index: &Index<'_>, endpoints: &Endpoints, f
         for (j, port) in subset.ports.iter().enumerate() {
             // A missing name beside other ports is refused.
             let is_missing = port.name.is_empty() && subset.ports.len() > 1;
-            if let Some(protocol) = index.is_dead(service, &port.name, &port.protocol)
+            if let Some(protocol) = ports.is_dead(service, &port.name, &port.protocol)
                 && !is_missing
             {
                 let field = format_args!("subsets[{i}].ports[{j}].name");
@@ -294,6 +309,76 @@ mod tests {
                 expect_across(&world, &["ddresses"], if found { &expected } else { &[] });
             }
         }
+    }
+
+    /// What a slice and an Endpoints object of the Service `a` with this address are warned of in this world.
+    #[track_caller]
+    fn judged(addr: &str, world: &[(&str, &str)], found: bool) {
+        let a = service("a", r#"{"port":80}"#);
+        for (kind, json, field) in [
+            ("EndpointSlice", slice(addr, ""), (W, SLICE, "endpoints[0].addresses[0]")),
+            ("Endpoints", endpoints(addr, ""), (W, ENDPOINTS, "subsets[0].addresses[0].ip")),
+        ] {
+            let mut objects: Vec<(&str, &str)> = vec![("Service", &a), (kind, &json)];
+            objects.extend(world);
+            expect_across(&objects, &["ddresses"], if found { std::slice::from_ref(&field) } else { &[] });
+        }
+    }
+
+    #[test]
+    fn cve_2021_25740_endpoints_that_are_a_node() {
+        let node = r#"{"metadata":{"name":"n1"},"status":{"addresses":[{"type":"InternalIP","address":"192.168.0.1"},{"type":"ExternalIP","address":"203.0.113.1"},{"type":"Hostname","address":"192.168.0.9"}]}}"#;
+        let pod = |namespace: &str| {
+            let metadata = format!(r#"{{"name":"p","namespace":"{namespace}"}}"#);
+            format!(
+                r#"{{"metadata":{metadata},"spec":{{"hostNetwork":true,"nodeName":"n1"}},"status":{{"phase":"Running"}}}}"#
+            )
+        };
+        let daemon = r#"{"metadata":{"name":"d"},"spec":{"template":{"spec":{"hostNetwork":true}}}}"#;
+        for addr in ["192.168.0.1", "203.0.113.1"] {
+            judged(addr, &[("Node", node)], true);
+            judged(addr, &[("Node", node), ("Pod", &pod("other"))], true);
+            judged(addr, &[("Node", node), ("DaemonSet", daemon)], false);
+        }
+        judged("192.168.0.1", &[("Node", node), ("Pod", &pod("default"))], false);
+        judged("192.168.0.9", &[("Node", node)], false);
+    }
+
+    #[test]
+    fn cve_2021_25740_endpoints_that_are_a_service() {
+        let external = r#"{"metadata":{"name":"b","namespace":"other"},"spec":{"externalIPs":["203.0.113.7"]}}"#;
+        let status = r#""status":{"loadBalancer":{"ingress":[{"ip":"203.0.113.8"}]}}"#;
+        let balanced = format!(r#"{{"metadata":{{"name":"c"}},"spec":{{"type":"LoadBalancer"}},{status}}}"#);
+        let world = [("Service", external), ("Service", &balanced)];
+        judged("203.0.113.7", &world, true);
+        judged("203.0.113.8", &world, true);
+        judged("203.0.113.9", &world, false);
+    }
+
+    #[test]
+    fn cve_2021_25740_endpoints_outside_the_ranges_of_pods() {
+        let node = r#"{"metadata":{"name":"n1"},"spec":{"podCIDR":"10.244.1.0/24"}}"#;
+        let proxy = r#"{"clusterCIDR":"10.245.0.0/16,fd00::/48"}"#;
+        let pod = r#"{"metadata":{"name":"p"},"status":{"podIP":"192.0.2.1","phase":"Running"}}"#;
+        for (addr, found) in [("10.244.1.9", false), ("10.245.9.9", false), ("10.244.2.9", true), ("192.0.2.1", true)] {
+            judged(addr, &[("Node", node), ("KubeProxyConfiguration", proxy)], found);
+            judged(addr, &[], false);
+        }
+        judged("192.0.2.1", &[("Node", node), ("Pod", pod)], false);
+        judged("10.245.9.9", &[("Node", node)], true);
+    }
+
+    #[test]
+    fn the_api_server_has_the_endpoints_it_has() {
+        let node = r#"{"metadata":{"name":"n1"},"spec":{"podCIDR":"10.244.1.0/24"},"status":{"addresses":[{"type":"InternalIP","address":"192.168.0.1"}]}}"#;
+        let named = |name: &str| {
+            format!(
+                r#"{{"metadata":{{"name":"{name}"}},"subsets":[{{"addresses":[{{"ip":"192.168.0.1"}},{{"ip":"192.0.2.1"}}]}}]}}"#
+            )
+        };
+        expect_across(&[("Node", node), ("Endpoints", &named("kubernetes"))], &["ddresses"], &[]);
+        let both = [(W, ENDPOINTS, "subsets[0].addresses[0].ip"), (W, ENDPOINTS, "subsets[0].addresses[1].ip")];
+        expect_across(&[("Node", node), ("Endpoints", &named("a"))], &["ddresses"], &both);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Findings;
+use super::owners::API_SERVER;
 use crate::Protocol;
 use crate::api::Service;
 use crate::check::report::is_port;
@@ -12,11 +13,19 @@ use crate::kind::Resource;
 pub(super) fn check(cluster: &Cluster, findings: &mut Findings) {
     let mut namespace = "";
     let mut owners: HashMap<String, &Service> = HashMap::new();
-    for service in cluster.list::<Service>().filter(|s| !s.spec.is_headless() && !s.spec.is_external_name()) {
+    let has_variables = |service: &&Service| !service.spec.is_headless() && !service.spec.is_external_name();
+    let api_server = cluster.get::<Service>(API_SERVER.0, API_SERVER.1).filter(has_variables);
+    for service in cluster.list::<Service>().filter(has_variables) {
         // The Services come by namespace.
         if service.namespace() != namespace {
             namespace = service.namespace();
             owners.clear();
+            // The API server's variables are everywhere, unless the namespace has a Service of that name itself.
+            let everywhere =
+                api_server.filter(|api_server| cluster.get::<Service>(namespace, api_server.name()).is_none());
+            owners.extend(
+                everywhere.into_iter().flat_map(|service| variables(service).into_iter().map(move |v| (v, service))),
+            );
         }
         let mut collision = None;
         for variable in variables(service) {
@@ -84,6 +93,22 @@ mod tests {
                 if collides { expected } else { &[] },
             );
         }
+    }
+
+    #[test]
+    fn the_variables_of_the_api_server_are_in_every_namespace() {
+        let api = service("kubernetes", r#""ports":[{"name":"https","port":443}]"#);
+        let other = |name: &str| {
+            format!(r#"{{"metadata":{{"name":"{name}","namespace":"shop"}},"spec":{{"ports":[{{"port":80}}]}}}}"#)
+        };
+        let found = &[(W, "Service/shop/kubernetes-service", "metadata.name")];
+        let world = |services: &[&str], expected: &[(crate::check::Level, &str, &str)]| {
+            let objects: Vec<(&str, &str)> = services.iter().map(|service| ("Service", *service)).collect();
+            expect_across(&objects, &["metadata.name"], expected);
+        };
+        world(&[&api, &other("kubernetes-service")], found);
+        world(&[&api, &other("kubernetes")], &[]);
+        world(&[&other("kubernetes-service")], &[]);
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl ClientTable {
                 let both = port.cluster.endpoints.iter().chain(&*port.local.endpoints);
                 both.map(|candidate| candidate.addr).collect()
             };
-            let after = change.after.as_deref().map(reached).unwrap_or_default();
-            let mut gone = change.before.as_deref().map(reached).unwrap_or_default();
+            let after = change.after().map(|port| reached(port)).unwrap_or_default();
+            let mut gone = change.before().map(|port| reached(port)).unwrap_or_default();
             gone.retain(|addr| !after.contains(addr));
             if !gone.is_empty() {
                 self.forget(&change.id(), &gone);

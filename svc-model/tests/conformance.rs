@@ -188,9 +188,9 @@ impl DefectiveBackend {
         let mut delta = Delta::default();
         let changes: Vec<PortChange> = match plan.mode {
             Mode::Delta { .. } => plan.changes().collect(),
-            _ => plan.ports().map(|port| PortChange::new(None, Some(port.clone()))).collect(),
+            _ => plan.ports().filter_map(|port| PortChange::between(None, Some(port.clone()))).collect(),
         };
-        for mut change in changes {
+        for change in changes {
             let endpoints_only = change.aspects().cluster_endpoints && !change.aspects().frontends;
             let skipped = match self.defect {
                 ForgetsDeletes => change.is_removed(),
@@ -199,11 +199,12 @@ impl DefectiveBackend {
                 ServesIpv4Only => change.id().family != IpFamily::V4,
                 _ => false,
             };
-            if let Some(after) = change.after.as_mut() {
+            let mut after = change.after().cloned();
+            if let Some(after) = after.as_mut() {
                 self.spoil(Arc::make_mut(after));
             }
             if !skipped {
-                delta.ports.push(change);
+                delta.ports.extend(PortChange::between(change.before().cloned(), after));
             }
         }
         delta
@@ -245,7 +246,11 @@ impl Backend for DefectiveBackend {
             }
             (LosesAffinityOfWhatChanges, Mode::Delta { base }) => {
                 let mut removal = self.misread(plan);
-                removal.ports.iter_mut().for_each(|change| change.after = None);
+                removal.ports = removal
+                    .ports
+                    .iter()
+                    .filter_map(|change| PortChange::between(change.before().cloned(), None))
+                    .collect();
                 let gone = self.inner.apply(&Plan::delta(base, base, plan.view, &removal, &everything));
                 gone.and_then(|_| self.inner.apply(plan))
             }

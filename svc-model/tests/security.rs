@@ -5,7 +5,7 @@ mod common;
 use common::{cluster, decide, node, proxy, service, short, slice, view};
 use serde_json::json;
 use svc_model::check::{self, Level};
-use svc_model::{Frontend, FrontendKind, NodeView, ServicePort, Verdict, endpoints};
+use svc_model::{Frontend, FrontendKind, NodeSettings, NodeView, ServicePort, Verdict, endpoints};
 
 const OUTSIDE: &str = "203.0.113.9";
 
@@ -303,4 +303,34 @@ fn one_node_port_of_two_services_is_the_first_ones_and_an_error_of_the_other() {
     let found = check::cluster(&cluster);
     let refused: Vec<_> = found.iter().filter(|f| f.level == Level::Error).map(|f| (&*f.object, &*f.field)).collect();
     assert_eq!(refused, [("Service/default/b", "spec.ports[0].nodePort")]);
+}
+
+#[test]
+fn cve_2020_8554_no_external_ip_is_loopback_or_link_local() {
+    let special = ["127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0"];
+    let cluster = cluster([
+        node("n1", "192.168.0.1"),
+        service("web", json!({"externalIPs": special})),
+        slice("web", &[("10.1.0.1", "n1", json!({}))]),
+    ]);
+    for addr in special {
+        assert_eq!(short(&view(&cluster, "n1"), OUTSIDE, &format!("{addr}:80")), "accept");
+    }
+}
+
+#[test]
+fn cve_2020_8554_an_external_ip_that_the_owner_does_not_allow_leads_nowhere() {
+    let cluster = cluster([
+        node("n1", "192.168.0.1"),
+        service("web", json!({"externalIPs": ["203.0.113.7", "198.51.100.7"]})),
+        slice("web", &[("10.1.0.1", "n1", json!({}))]),
+    ]);
+    let settings = NodeSettings::of(&cluster, Some("n1")).unwrap();
+    let answers = |policy: &str| {
+        let view = NodeView::new(&cluster, settings.clone().external_ips(policy.parse().unwrap()));
+        ["203.0.113.7:80", "198.51.100.7:80", "172.30.0.41:80"].map(|dst| decide(&view, OUTSIDE, dst).verdict)
+    };
+    assert_eq!(answers("all"), [Verdict::Dnat; 3]);
+    assert_eq!(answers("203.0.113.0/24"), [Verdict::Dnat, Verdict::Accept, Verdict::Dnat]);
+    assert_eq!(answers("none"), [Verdict::Accept, Verdict::Accept, Verdict::Dnat]);
 }

@@ -81,9 +81,7 @@ impl<'a> Plan<'a> {
         let capabilities = self.capabilities;
         let supported = move |port: &&Arc<ServicePort>| capabilities.unsupported(port).is_none();
         self.delta.ports.iter().filter_map(move |change| {
-            let before = change.before.as_ref().filter(supported).cloned();
-            let after = change.after.as_ref().filter(supported).cloned();
-            (before.is_some() || after.is_some()).then_some(PortChange { before, after })
+            PortChange::between(change.before().filter(supported).cloned(), change.after().filter(supported).cloned())
         })
     }
 

@@ -142,7 +142,7 @@ impl Backend for ReferenceBackend {
             Mode::Delta { base } if [self.generation, self.installed.generation] != [Some(base); 2] => {
                 return Err(ApplyError::NeedFull);
             }
-            Mode::Delta { .. } => plan.changes().map(|change| (name(change.id()), change.after.clone())).collect(),
+            Mode::Delta { .. } => plan.changes().map(|change| (name(change.id()), change.after().cloned())).collect(),
             // What is there and not in the plan goes; what is in it comes.
             _ => {
                 let gone = self.installed.ports.keys().map(|name| (name.clone(), None));

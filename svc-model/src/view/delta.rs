@@ -31,14 +31,12 @@ pub struct Delta {
     pub(super) flows: BTreeMap<Destination, FlowChange>,
 }
 
-/// A Service port that differs. At least one of the two is there.
+/// A Service port that differs: it is new, gone, or was otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct PortChange {
-    /// What it was; `None` if it is new.
-    pub before: Option<Arc<ServicePort>>,
-    /// What it is; `None` if it is gone.
-    pub after: Option<Arc<ServicePort>>,
+    // The two differ, so one of them is there; if both are, they have one identity.
+    before: Option<Arc<ServicePort>>,
+    after: Option<Arc<ServicePort>>,
 }
 
 /// A Pod whose host ports on the node differ.
@@ -110,14 +108,14 @@ impl Delta {
             self.ports.extend(later.ports);
             // Stable, so that of two changes of one port the earlier stands first.
             self.ports.sort_by(|a, b| a.id().cmp(&b.id()));
-            self.ports.dedup_by(|later, earlier| {
-                let same = later.id() == earlier.id();
-                if same {
-                    earlier.after = later.after.take();
+            let mut joined: Vec<PortChange> = Vec::with_capacity(self.ports.len());
+            for later in self.ports.drain(..) {
+                match joined.pop_if(|earlier| earlier.id() == later.id()) {
+                    Some(earlier) => joined.extend(PortChange::between(earlier.before, later.after)),
+                    None => joined.push(later),
                 }
-                same
-            });
-            self.ports.retain(|change| change.before != change.after);
+            }
+            self.ports = joined;
         }
         self.host_ports.extend(later.host_ports);
         self.host_ports.sort_by(|a, b| a.pod.cmp(&b.pod));
@@ -158,26 +156,34 @@ impl Delta {
             };
             let before = before.next_if(|_| order.is_le()).cloned();
             let after = after.next_if(|_| order.is_ge()).cloned();
-            if before != after {
-                self.ports.push(PortChange { before, after });
-            }
+            self.ports.extend(PortChange::between(before, after));
         }
     }
 }
 
 impl PortChange {
-    /// A change of one port; at least one of the two must be there.
-    pub fn new(before: Option<Arc<ServicePort>>, after: Option<Arc<ServicePort>>) -> PortChange {
-        PortChange { before, after }
+    /// What differs between the two; `None` if nothing does, or if they are not the same port of the same Service.
+    pub fn between(before: Option<Arc<ServicePort>>, after: Option<Arc<ServicePort>>) -> Option<PortChange> {
+        let one = match (&before, &after) {
+            (Some(before), Some(after)) => before.id() == after.id(),
+            _ => true,
+        };
+        (one && before != after).then_some(PortChange { before, after })
+    }
+
+    /// What it was; `None` if it is new.
+    pub fn before(&self) -> Option<&Arc<ServicePort>> {
+        self.before.as_ref()
+    }
+
+    /// What it is; `None` if it is gone.
+    pub fn after(&self) -> Option<&Arc<ServicePort>> {
+        self.after.as_ref()
     }
 
     /// Which port.
     pub fn id(&self) -> ServicePortId<'_> {
-        // One of the two is there, and of two the identities are equal.
-        match (&self.before, &self.after) {
-            (Some(port), _) | (None, Some(port)) => port.id(),
-            (None, None) => unreachable!("a change of nothing"),
-        }
+        self.before.as_ref().or(self.after.as_ref()).expect("one of the two, since they differ").id()
     }
 
     /// Whether it is new.

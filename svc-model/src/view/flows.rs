@@ -56,9 +56,9 @@ fn serving(port: &Option<Arc<ServicePort>>) -> &[SocketAddr] {
 }
 
 impl FlowChange {
-    /// Whether any flow may be stale because of it.
+    /// Whether any flow may be stale because of it, or of it and what follows.
     pub(super) fn matters(&self) -> bool {
-        serving(&self.before) != serving(&self.after) || (self.before.is_none() && self.after.is_some())
+        serving(&self.before) != serving(&self.after) || self.before.is_some() != self.after.is_some()
     }
 
     pub(super) fn stale_flows(&self, destination: Destination) -> impl Iterator<Item = StaleFlow> + '_ {

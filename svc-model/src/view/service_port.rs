@@ -163,7 +163,8 @@ impl ServicePort {
                 let (Some(number), Ok(protocol)) = (port_number(port.port), Protocol::of_field(&port.protocol)) else {
                     continue;
                 };
-                let mut served = ServicePort::without_endpoints(service, &name, port, (cluster_ip, number, protocol));
+                let mut served =
+                    ServicePort::without_endpoints(service, &name, port, (cluster_ip, number, protocol), node);
                 let is_assumed = |number| cluster.is_assumed_node_port(&name, number);
                 served.assumed_node_port = served.node_port.is_some_and(is_assumed);
                 served.assumed_health_check_node_port = served.health_check_node_port.is_some_and(is_assumed);
@@ -202,12 +203,14 @@ impl ServicePort {
         name: &Arc<NamespacedName>,
         port: &api::ServicePort,
         (cluster_ip, number, protocol): (IpAddr, u16, Protocol),
+        node: &NodeSettings,
     ) -> ServicePort {
         let spec = &service.spec;
         let family = IpFamily::of(cluster_ip);
-        // Nobody may take the node's own loopback, nor every address at once.
+        // Nobody may take the node's own loopback, nor every address at once; of external IPs, what the owner allows.
         let usable = |addr: &IpAddr| IpFamily::of(*addr) == family && !addr.is_unspecified() && !addr.is_loopback();
         let external_ips = spec.external_ips.iter().filter_map(|ip| parse_ip(ip).ok()).filter(usable);
+        let external_ips = external_ips.filter(|addr| node.external_ips.allows(*addr));
         let vips = service.status.load_balancer.ingress.iter().filter(|ingress| !is_proxy(ingress));
         let ranges = spec.load_balancer_source_ranges.iter().filter_map(|cidr| parse_cidr(cidr).ok());
         let mut served = ServicePort {

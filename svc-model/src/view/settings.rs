@@ -13,6 +13,7 @@ use crate::addr::{IpFamily, parse_cidr, parse_ip};
 use crate::api::{KubeProxyConfiguration, Node};
 use crate::cluster::Cluster;
 use crate::endpoints::internal_ips;
+use crate::external_ips::ExternalIpPolicy;
 use crate::families::service_ranges;
 use crate::kind::Resource;
 
@@ -84,6 +85,7 @@ pub struct NodeSettings {
     pub(super) masquerade_all: bool,
     pub(super) node_port_addresses: NodePortAddresses,
     pub(super) service_ranges: Vec<IpNet>,
+    pub(super) external_ips: ExternalIpPolicy,
 }
 
 impl NodeSettings {
@@ -143,13 +145,22 @@ impl NodeSettings {
             primary,
             node_port_addresses,
             service_ranges: service_ranges(cluster),
+            external_ips: ExternalIpPolicy::ALLOW_ALL,
         })
+    }
+
+    /// With this policy about external IPs; one that is not allowed leads nowhere. Everything is allowed if not said, as in
+    /// Kubernetes.
+    #[must_use]
+    pub fn external_ips(self, external_ips: ExternalIpPolicy) -> NodeSettings {
+        NodeSettings { external_ips, ..self }
     }
 
     /// The same node's settings as the cluster has them now.
     pub(super) fn read_again(&self, cluster: &Cluster) -> NodeSettings {
         // A node that is named cannot be ambiguous.
-        NodeSettings::of(cluster, Some(&self.node)).unwrap_or_else(|_| self.clone())
+        let read = NodeSettings::of(cluster, Some(&self.node)).unwrap_or_else(|_| self.clone());
+        read.external_ips(self.external_ips.clone())
     }
 
     /// The node's name; empty for the node of a cluster without Nodes.

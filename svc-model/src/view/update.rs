@@ -218,6 +218,6 @@ fn leads_alike(before: &[Arc<ServicePort>], after: &[Arc<ServicePort>]) -> bool 
 impl NodeSettings {
     /// Whether a node with these settings chooses the same frontends and endpoints of a Service.
     fn chooses_like(&self, other: &NodeSettings) -> bool {
-        self.node == other.node && self.zone == other.zone
+        self.node == other.node && self.zone == other.zone && self.external_ips == other.external_ips
     }
 }

@@ -1,6 +1,7 @@
 //! Which objects are there? The objects as they are, indexed; each change says what it touched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -38,8 +39,8 @@ pub struct Cluster {
     pods_by_label: LabelIndex,
     /// A Service stands under one pair of its selector; the labels of a Pod that it selects lead to it.
     services_by_selector: LabelIndex,
-    /// Namespace and Service to the names of its slices.
-    slices_by_service: HashMap<NamespacedName, BTreeSet<Box<str>>>,
+    /// Namespace, then Service, to the names of its slices.
+    slices_by_service: HashMap<Box<str>, HashMap<Box<str>, BTreeSet<Box<str>>>>,
     /// The Pods and Endpoints objects that name a node, and under the empty name the Pods that name none.
     by_node: HashMap<Box<str>, BTreeSet<(Kind, NamespacedName)>>,
     assumed: Assumed,
@@ -57,6 +58,13 @@ struct Assumed {
     node_ports: BTreeMap<NamespacedName, BTreeSet<u16>>,
 }
 
+/// What putting an object in its place did.
+enum Put {
+    Unchanged,
+    Added(Arc<Object>),
+    Replaced { old: Arc<Object>, new: Arc<Object> },
+}
+
 impl Cluster {
     /// An empty cluster.
     pub fn new() -> Cluster {
@@ -67,17 +75,18 @@ impl Cluster {
     pub fn apply(&mut self, object: impl Into<Object>) -> Change {
         let object = object.into();
         let reference = object.reference();
-        if self.object(&reference).is_some_and(|old| *old == object) {
-            return Change { object: reference, kind: ChangeKind::Unchanged, touched: Touched::default() };
-        }
         let mut touched = Touched::default();
-        if let Some(old) = self.object(&reference) {
-            self.touch(old, &mut touched);
-        }
-        self.touch(&object, &mut touched);
         let kind = match self.put(&reference, object) {
-            Some(_) => ChangeKind::Replaced,
-            None => ChangeKind::Added,
+            Put::Unchanged => ChangeKind::Unchanged,
+            Put::Added(new) => {
+                self.touch(&new, &mut touched);
+                ChangeKind::Added
+            }
+            Put::Replaced { old, new } => {
+                self.touch(&old, &mut touched);
+                self.touch(&new, &mut touched);
+                ChangeKind::Replaced
+            }
         };
         Change { object: reference, kind, touched }
     }
@@ -86,9 +95,7 @@ impl Cluster {
     pub(crate) fn insert(&mut self, object: impl Into<Object>) {
         let object = object.into();
         let reference = object.reference();
-        if self.object(&reference) != Some(&object) {
-            self.put(&reference, object);
-        }
+        self.put(&reference, object);
     }
 
     /// Removes an object, if it is there.
@@ -172,7 +179,7 @@ impl Cluster {
 
     /// The EndpointSlices of a Service, by name.
     pub fn slices_of(&self, namespace: &str, service: &str) -> impl Iterator<Item = &EndpointSlice> {
-        let names = self.slices_by_service.get(&NamespacedName::new(namespace, service));
+        let names = self.slices_by_service.get(namespace).and_then(|by_service| by_service.get(service));
         names.into_iter().flatten().filter_map(move |name| self.get::<EndpointSlice>(namespace, name))
     }
 
@@ -243,14 +250,28 @@ impl Cluster {
         }
     }
 
-    /// Puts an object in its place; what was there.
-    fn put(&mut self, reference: &ObjectRef, object: Object) -> Option<Arc<Object>> {
-        let old = self.take(reference);
-        self.index(&object);
+    /// Puts an object in its place.
+    fn put(&mut self, reference: &ObjectRef, object: Object) -> Put {
         let by_namespace = self.objects.entry(reference.kind).or_default();
+        let there = by_namespace.get_mut(&reference.namespace).and_then(|names| names.get_mut(&reference.name));
+        if let Some(there) = there {
+            if **there == object {
+                return Put::Unchanged;
+            }
+            let new = Arc::new(object);
+            let old = mem::replace(there, new.clone());
+            self.forget_assumptions(&old);
+            if !indexed_alike(&old, &new) {
+                self.unindex(&old);
+                self.index(&new);
+            }
+            return Put::Replaced { old, new };
+        }
+        let new = Arc::new(object);
         let names = by_namespace.entry(reference.namespace.clone()).or_default();
-        names.insert(reference.name.clone(), Arc::new(object));
-        old
+        names.insert(reference.name.clone(), new.clone());
+        self.index(&new);
+        Put::Added(new)
     }
 
     fn take(&mut self, reference: &ObjectRef) -> Option<Arc<Object>> {
@@ -260,6 +281,7 @@ impl Cluster {
         if names.is_empty() {
             by_namespace.remove(&reference.namespace);
         }
+        self.forget_assumptions(&old);
         self.unindex(&old);
         Some(old)
     }
@@ -284,7 +306,8 @@ impl Cluster {
             }
             Object::EndpointSlice(slice) => {
                 if let Some(service) = service_of(slice) {
-                    self.slices_by_service.entry(service).or_default().insert(slice.name().into());
+                    let by_service = self.slices_by_service.entry(slice.namespace().into()).or_default();
+                    by_service.entry(service.into()).or_default().insert(slice.name().into());
                 }
             }
             _ => {}
@@ -295,7 +318,6 @@ impl Cluster {
         match object {
             Object::Pod(pod) => {
                 self.pods_by_label.remove(pod.namespace(), &pod.metadata.labels, pod.name());
-                self.assumed.pods.remove(&pod.key());
                 self.take_off_node(&pod.spec.node_name, Kind::Pod, pod.key());
             }
             Object::Endpoints(endpoints) => {
@@ -305,18 +327,33 @@ impl Cluster {
             }
             Object::Service(service) => {
                 self.services_by_selector.remove(service.namespace(), &service.spec.selector, service.name());
-                self.assumed.cluster_ips.remove(&service.key());
-                self.assumed.node_ports.remove(&service.key());
             }
             Object::EndpointSlice(slice) => {
                 if let Some(service) = service_of(slice)
-                    && let Some(names) = self.slices_by_service.get_mut(&service)
+                    && let Some(by_service) = self.slices_by_service.get_mut(slice.namespace())
+                    && let Some(names) = by_service.get_mut(service)
                 {
                     names.remove(slice.name());
                     if names.is_empty() {
-                        self.slices_by_service.remove(&service);
+                        by_service.remove(service);
+                    }
+                    if by_service.is_empty() {
+                        self.slices_by_service.remove(slice.namespace());
                     }
                 }
+            }
+            _ => {}
+        }
+    }
+
+    /// What was assumed of an object holds no longer when another takes its place.
+    fn forget_assumptions(&mut self, object: &Object) {
+        match object {
+            Object::Pod(pod) if !self.assumed.pods.is_empty() => drop(self.assumed.pods.remove(&pod.key())),
+            Object::Service(service) => {
+                let key = service.key();
+                self.assumed.cluster_ips.remove(&key);
+                self.assumed.node_ports.remove(&key);
             }
             _ => {}
         }
@@ -339,7 +376,11 @@ impl Cluster {
     fn touch(&self, object: &Object, touched: &mut Touched) {
         match object {
             Object::Service(service) => touched.service(service.key()),
-            Object::EndpointSlice(slice) => service_of(slice).into_iter().for_each(|service| touched.service(service)),
+            Object::EndpointSlice(slice) => {
+                if let Some(service) = service_of(slice) {
+                    touched.service(NamespacedName::new(slice.namespace(), service));
+                }
+            }
             Object::Endpoints(endpoints) => touched.service(endpoints.key()),
             Object::Pod(pod) => touched.pod(self, pod),
             Object::Node(node) => touched.node(self, node),
@@ -389,9 +430,22 @@ fn nodes_of(endpoints: &Endpoints) -> impl Iterator<Item = &str> {
     addresses.filter_map(|(address, _)| address.node_name.as_deref())
 }
 
-fn service_of(slice: &EndpointSlice) -> Option<NamespacedName> {
-    let service = slice.metadata.labels.get(SERVICE_NAME_LABEL).filter(|name| !name.is_empty())?;
-    Some(NamespacedName::new(slice.namespace(), service.as_str()))
+/// The Service of a slice, which is in its namespace.
+fn service_of(slice: &EndpointSlice) -> Option<&str> {
+    slice.metadata.labels.get(SERVICE_NAME_LABEL).map(String::as_str).filter(|name| !name.is_empty())
+}
+
+/// Whether an object and the one in its place stand at the same places of every index.
+fn indexed_alike(old: &Object, new: &Object) -> bool {
+    match (old, new) {
+        (Object::Pod(old), Object::Pod(new)) => {
+            old.metadata.labels == new.metadata.labels && old.spec.node_name == new.spec.node_name
+        }
+        (Object::Service(old), Object::Service(new)) => old.spec.selector == new.spec.selector,
+        (Object::EndpointSlice(old), Object::EndpointSlice(new)) => service_of(old) == service_of(new),
+        (Object::Endpoints(old), Object::Endpoints(new)) => nodes_of(old).eq(nodes_of(new)),
+        _ => true,
+    }
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ fn from_slice(slice: &api::EndpointSlice) -> EndpointSet {
             hostname: text(endpoint.hostname.as_deref()),
             node: text(slice_node(endpoint)),
             zone: text(endpoint.zone.as_deref()),
-            pod: endpoint.target_ref.as_ref().and_then(|target| pod_of(target, slice.namespace())).map(Arc::new),
+            pod: endpoint.target_ref.as_ref().and_then(|target| pod_of(target, slice.namespace())).map(shared_name),
             ready: conditions.ready.unwrap_or(true),
             serving: conditions.serving.unwrap_or(true),
             terminating: conditions.terminating.unwrap_or(false),
@@ -221,7 +221,7 @@ fn from_endpoints(cluster: &Cluster, endpoints: &api::Endpoints) -> Vec<Endpoint
                 hostname: text(Some(&address.hostname)),
                 node: text(address.node_name.as_deref()),
                 zone: zone_of(cluster, address.node_name.as_deref().unwrap_or_default()),
-                pod: address.target_ref.as_ref().and_then(|t| pod_of(t, endpoints.namespace())).map(Arc::new),
+                pod: address.target_ref.as_ref().and_then(|t| pod_of(t, endpoints.namespace())).map(shared_name),
                 ready,
                 serving: ready,
                 terminating: false,
@@ -388,10 +388,14 @@ fn usable(text: &str) -> Option<IpAddr> {
     parse_ip(text).ok().filter(|addr| special(*addr).is_none())
 }
 
-/// The Pod that an endpoint of an object in this namespace refers to.
-pub(crate) fn pod_of(target: &api::ObjectReference, namespace: &str) -> Option<NamespacedName> {
+/// Namespace and name of the Pod that an endpoint of an object in this namespace refers to.
+pub(crate) fn pod_of<'a>(target: &'a api::ObjectReference, namespace: &'a str) -> Option<(&'a str, &'a str)> {
     let namespace = if target.namespace.is_empty() { namespace } else { &target.namespace };
-    (target.kind == "Pod").then(|| NamespacedName::new(namespace, target.name.as_str()))
+    (target.kind == "Pod").then_some((namespace, target.name.as_str()))
+}
+
+fn shared_name((namespace, name): (&str, &str)) -> Arc<NamespacedName> {
+    Arc::new(NamespacedName::new(namespace, name))
 }
 
 fn zone_of(cluster: &Cluster, node: &str) -> Option<Arc<str>> {

@@ -38,17 +38,52 @@
 //! 3. [`complete`] fills in what manifests leave open (Pods of Deployments, cluster IPs, node ports) for those who have files
 //!    and no API server. The cluster remembers what was assumed.
 //! 4. [`endpoints::of`] gives the endpoints of a Service from slices, Endpoints or Pods, in one form.
-//! 5. [`NodeView`] is what one node does with all of it: an immutable table that [`decide`](NodeView::decide)s packets.
-//! 6. [`check`] judges objects as the API server would, and finds what is accepted and then does not work.
+//! 5. [`NodeView`] is what one node does with all of it: a table that [`decide`](NodeView::decide)s packets, [`pick`](NodeView::pick)s an
+//!    endpoint for a connection, and [`update`](NodeView::update)s itself by what was touched, which yields a [`Delta`].
+//! 6. [`backend`] is how a dataplane follows a view: the trait that drivers implement, plans, and the reconciler between.
+//! 7. [`check`] judges objects as the API server would, and finds what is accepted and then does not work.
 //!
 //! Beside these: [`service_environment`] (the variables of `REDIS_SERVICE_HOST`), [`port_forward`] (which Pod `kubectl
-//! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers),
-//! [`ExternalIpPolicy`] (which external IPs an owner lets Services claim).
+//! port-forward` means), [`addr`] (addresses as lenient as kube-proxy reads them), [`schema`] (field tables for readers), and with the
+//! feature `testkit` the module `testkit` (generated worlds, changes and packets; ten laws for back ends).
 //!
-//! To balance over a decision's endpoints, build a pool from [`Endpoints::candidates`] and give the policy the affinity of
-//! [`Decision::affinity_seconds`]; what must outlive a view (counters, client memory) belongs to the Service port, so keep
-//! it by its (Service, port name, family). Mirrors are tolerant: whoever reads objects from strangers asks
-//! [`check::object`] about them too.
+//! # Three users
+//!
+//! **A proxy in user space** feeds a cluster from a watch, keeps a view, and asks for each connection; what it remembers of clients is
+//! a [`ClientTable`], bounded and beside the view:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use svc_model::{ClientTable, Cluster, NodeSettings, NodeView, Packet, Protocol, Touched, Verdict};
+//! # let mut cluster = Cluster::new();
+//! # let changes: Vec<svc_model::api::Service> = vec![Default::default()];
+//! let mut view = NodeView::new(&cluster, NodeSettings::of(&cluster, Some("node-1"))?);
+//! let mut clients = ClientTable::new(65_536);
+//!
+//! // For each batch of changes:
+//! let mut touched = Touched::default();
+//! for object in changes {
+//!     touched.extend(cluster.apply(object).touched);
+//! }
+//! clients.follow(&view.update(&cluster, &touched));
+//!
+//! // For each connection, with your clock and your random numbers:
+//! # let (now, mut random) = (Duration::ZERO, || 4);
+//! let packet = Packet::new("10.244.1.7".parse()?, "10.96.0.41:80".parse()?, Protocol::Tcp);
+//! match view.pick(&packet, now, &mut random, &mut clients) {
+//!     (_, Some(picked)) => println!("connect to {}", picked.endpoint.addr),
+//!     (decision, None) if decision.verdict == Verdict::Accept => println!("not ours"),
+//!     (decision, None) => println!("{}: {}", decision.verdict, view.explain(&decision)),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **A driver** implements [`backend::Backend`]; the page of that module has the loop around it. **Its tests** take the feature `testkit`,
+//! a way to ask what the driver's rules do with a packet, and twenty lines: the page of `testkit` has them.
+//!
+//! To balance otherwise than kube-proxy, build a pool from [`Endpoints::candidates`] and give its policy the affinity of
+//! [`Decision::affinity_seconds`]; what must outlive a change (counters, client memory) belongs to the [`ServicePortId`]. Mirrors are tolerant:
+//! whoever reads objects from strangers asks [`check::object`] about them too.
 //!
 //! # Precedence
 //!
@@ -73,7 +108,8 @@
 //! miss in nftables mode those of Services.
 //!
 //! Building a view costs O(Service ports + endpoints): a Pod counts for each Service that selects it, and for each distinct
-//! target port of that. Hostile manifests can ask for many: [`complete`] bounds the Pods ([`MAX_ASSUMED_PODS`]), you bound the
+//! target port of that. An update costs what was touched, however large the cluster, and nothing without a change; [`Delta::work`]
+//! counts it. Beside the objects, which the cluster keeps and the view shares, an endpoint takes some 150 bytes of both. Hostile manifests can ask for many: [`complete`] bounds the Pods ([`MAX_ASSUMED_PODS`]), you bound the
 //! manifests. Objects are kept and shared by clones of a cluster.
 //!
 //! # Purity
@@ -81,10 +117,16 @@
 //! No clock, file, socket, thread, environment or randomness is touched, and no answer depends on hash order or on the order
 //! of changes. `unsafe` is forbidden.
 //!
+//! # Features
+//!
+//! | feature | default | brings |
+//! | --- | --- | --- |
+//! | `testkit` | no | the module `testkit`, and `proptest` |
+//!
 //! # Not here
 //!
-//! Updates of a view in place, the trait for drivers and its test kit are to come; today a changed cluster needs a new view.
-//! Network policies, service meshes and what CNI plugins do are not modelled.
+//! Drivers of kernels (they are examples of this repository), network policies, service meshes, and what CNI plugins do beside host
+//! ports. A view has one writer: readers that must not wait keep a clone, or two views that take turns.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

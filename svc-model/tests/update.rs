@@ -215,6 +215,7 @@ fn a_cluster_and_its_view_take_little_beside_the_objects() {
     // The objects move out of their vector into boxes of their own of the same size, which is freed; it was not counted.
     let beside = counted.bytes_current;
     let bytes = beside as f64 / (SERVICES * ENDPOINTS) as f64;
+    println!("{bytes} bytes an endpoint");
     assert!(bytes <= 250.0, "{bytes} bytes an endpoint");
     drop(built);
 }

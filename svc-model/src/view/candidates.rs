@@ -81,12 +81,18 @@ impl Candidate {
 
     /// The Pod behind it.
     pub fn pod(&self) -> Option<NamespacedName> {
+        let (namespace, name) = self.pod_parts()?;
+        Some(NamespacedName::new(namespace, name))
+    }
+
+    /// Its namespace and name.
+    fn pod_parts(&self) -> Option<(&str, &str)> {
         let (target, namespace) = match &*self.origin {
             Object::EndpointSlice(slice) => {
                 (slice.endpoints.get(self.place())?.target_ref.as_ref()?, slice.namespace())
             }
             Object::Endpoints(endpoints) => (self.address(endpoints)?.target_ref.as_ref()?, endpoints.namespace()),
-            Object::Pod(pod) => return Some(pod.key()),
+            Object::Pod(pod) => return Some((pod.namespace(), pod.name())),
             _ => return None,
         };
         pod_of(target, namespace)
@@ -108,7 +114,7 @@ impl PartialEq for Candidate {
         self.addr == other.addr
             && self.assumed == other.assumed
             && ((Arc::ptr_eq(&self.origin, &other.origin) && self.place == other.place)
-                || (self.node() == other.node() && self.pod() == other.pod()))
+                || (self.node() == other.node() && self.pod_parts() == other.pod_parts()))
     }
 }
 
@@ -125,7 +131,7 @@ impl fmt::Debug for Candidate {
 }
 
 /// What of a Service port decides its endpoints on a node; ports that agree in it share them.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Demand {
     pub(super) family: IpFamily,
     /// Sets of endpoints, with the port's number there.
@@ -249,7 +255,9 @@ fn candidates(cluster: &Cluster, source: Source, chosen: &[Numbered<'_>]) -> Arc
             assumed: endpoint.assumed,
         });
     }
-    candidates.sort_by_cached_key(|candidate| address_text(candidate.addr));
+    if candidates.len() > 1 {
+        candidates.sort_by_cached_key(|candidate| address_text(candidate.addr));
+    }
     candidates.into()
 }
 

@@ -144,12 +144,13 @@ impl Delta {
         self.flows.iter().flat_map(|(destination, change)| change.stale_flows(*destination))
     }
 
-    /// Adds what differs between two lists of ports of one Service, each in order.
-    pub(super) fn record(&mut self, before: &[Arc<ServicePort>], after: &[Arc<ServicePort>]) {
+    /// Adds what differs between two lists of ports of one Service, each in order; whether anything does.
+    pub(super) fn record(&mut self, before: &[Arc<ServicePort>], after: &[Arc<ServicePort>]) -> bool {
+        let known = self.ports.len();
         let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
         loop {
             let order = match (before.peek(), after.peek()) {
-                (None, None) => return,
+                (None, None) => return self.ports.len() > known,
                 (Some(_), None) => std::cmp::Ordering::Less,
                 (None, Some(_)) => std::cmp::Ordering::Greater,
                 (Some(before), Some(after)) => before.id().cmp(&after.id()),

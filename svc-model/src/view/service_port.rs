@@ -1,6 +1,6 @@
 //! What does the node do with one port of one Service in one family? The policy facts, resolved.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -155,7 +155,7 @@ impl ServicePort {
         work.endpoints += endpoints.sets.iter().map(|set| set.endpoints.len() as u64).sum::<u64>();
         let name = Arc::new(service.key());
         let mut ports = Vec::new();
-        let mut chosen: HashMap<Demand, Chosen> = HashMap::new();
+        let mut chosen: BTreeMap<Demand, Chosen> = BTreeMap::new();
         let cluster_ips = spec.written_cluster_ips().filter_map(|ip| parse_ip(ip).ok());
         for cluster_ip in cluster_ips.filter(|ip| !ip.is_unspecified()) {
             let family = IpFamily::of(cluster_ip);

@@ -99,9 +99,8 @@ impl NodeView {
         let service = cluster.get::<Service>(&name.namespace, &name.name);
         let after = service.map(|service| ServicePort::of(cluster, service, &self.settings, &mut delta.work));
         let after: Vec<Arc<ServicePort>> = after.unwrap_or_default().into_iter().map(Arc::new).collect();
-        if before != after {
+        if delta.record(&before, &after) {
             self.note_flows(before.iter().chain(&after), &mut delta.flows);
-            delta.record(&before, &after);
         }
         if leads_alike(&before, &after) {
             // Also where nothing differs: the objects that the ports lean on may be new, and the old ones should go.

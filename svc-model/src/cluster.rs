@@ -40,7 +40,7 @@ pub struct Cluster {
     /// A Service stands under one pair of its selector; the labels of a Pod that it selects lead to it.
     services_by_selector: LabelIndex,
     /// Namespace, then Service, to the names of its slices.
-    slices_by_service: HashMap<Box<str>, HashMap<Box<str>, BTreeSet<Box<str>>>>,
+    slices_by_service: HashMap<Box<str>, SlicesByService>,
     /// The Pods and Endpoints objects that name a node, and under the empty name the Pods that name none.
     by_node: HashMap<Box<str>, BTreeSet<(Kind, NamespacedName)>>,
     assumed: Assumed,
@@ -48,6 +48,9 @@ pub struct Cluster {
 
 /// The objects of one kind in one namespace.
 type ByName = BTreeMap<Box<str>, Arc<Object>>;
+
+/// The names of the slices of each Service of one namespace.
+type SlicesByService = HashMap<Box<str>, BTreeSet<Box<str>>>;
 
 /// What is in the world only because something had to be assumed (see [`crate::complete`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -210,7 +210,7 @@ impl Conformance {
             let mut seen = coverage.get();
             let result = self.play(&scenario, &make, &mut seen);
             coverage.set(seen);
-            result.map_err(|what| TestCaseError::fail(what))
+            result.map_err(TestCaseError::fail)
         });
         match outcome {
             Ok(()) => Ok(coverage.get()),

@@ -54,8 +54,8 @@ use rows::Rows;
 pub struct NodeView {
     settings: NodeSettings,
     rows: Rows,
-    /// The rows of each Service, in the order of its ports.
-    services: BTreeMap<Arc<NamespacedName>, Box<[u32]>>,
+    /// The rows of each Service, by namespace and name, in the order of its ports.
+    services: BTreeMap<Box<str>, RowsByService>,
     addresses: Claims<Destination>,
     /// At the unspecified address of the family.
     node_ports: Claims<Destination>,
@@ -64,6 +64,9 @@ pub struct NodeView {
     health_check_ports: Claims<u16>,
     host_ports: HostPorts,
 }
+
+/// The rows of each Service of one namespace, by name.
+type RowsByService = BTreeMap<Box<str>, Box<[u32]>>;
 
 /// A frontend that two Service ports claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +106,7 @@ impl NodeView {
 
     /// The Service ports, by (namespace, name, port name).
     pub fn service_ports(&self) -> impl Iterator<Item = &Arc<ServicePort>> {
-        self.services.values().flatten().map(|row| &self.rows[*row].port)
+        self.services.values().flat_map(BTreeMap::values).flatten().map(|row| &self.rows[*row].port)
     }
 
     /// How many Service ports there are.
@@ -118,7 +121,12 @@ impl NodeView {
 
     /// The ports of one Service, by name.
     pub fn ports_of(&self, service: &NamespacedName) -> impl Iterator<Item = &Arc<ServicePort>> {
-        self.services.get(service).into_iter().flatten().map(|row| &self.rows[*row].port)
+        self.rows_of(service).iter().map(|row| &self.rows[*row].port)
+    }
+
+    fn rows_of(&self, service: &NamespacedName) -> &[u32] {
+        let rows = self.services.get(&service.namespace).and_then(|names| names.get(&service.name));
+        rows.map(|rows| &**rows).unwrap_or_default()
     }
 
     /// The Service port that has a destination; the unspecified address stands for the node's own, to ask for a node port.

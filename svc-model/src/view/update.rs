@@ -48,7 +48,7 @@ impl NodeView {
         let all = touched.all_services | self.update_settings(cluster, touched, &mut delta);
         if all {
             // Services that are gone are touched as well as those that are there.
-            let known: Vec<Arc<NamespacedName>> = self.services.keys().cloned().collect();
+            let known: Vec<Arc<NamespacedName>> = self.service_ports().map(|port| port.service.clone()).collect();
             let gone = known.iter().filter(|name| cluster.get::<Service>(&name.namespace, &name.name).is_none());
             gone.for_each(|name| self.update_service(cluster, name, &mut delta));
             cluster.list::<Service>().for_each(|service| self.update_service(cluster, &service.key(), &mut delta));
@@ -95,7 +95,8 @@ impl NodeView {
 
     fn update_service(&mut self, cluster: &Cluster, name: &NamespacedName, delta: &mut Delta) {
         delta.work.services += 1;
-        let before: Vec<Arc<ServicePort>> = self.ports_of(name).cloned().collect();
+        let rows: Vec<u32> = self.rows_of(name).to_vec();
+        let before: Vec<Arc<ServicePort>> = rows.iter().map(|row| self.rows[*row].port.clone()).collect();
         let service = cluster.get::<Service>(&name.namespace, &name.name);
         let after = service.map(|service| ServicePort::of(cluster, service, &self.settings, &mut delta.work));
         let after: Vec<Arc<ServicePort>> = after.unwrap_or_default().into_iter().map(Arc::new).collect();
@@ -104,11 +105,10 @@ impl NodeView {
         }
         if leads_alike(&before, &after) {
             // Also where nothing differs: the objects that the ports lean on may be new, and the old ones should go.
-            let rows = self.services.get(name).into_iter().flatten();
-            rows.zip(after).for_each(|(row, port)| self.rows.replace(*row, port));
+            rows.iter().zip(after).for_each(|(row, port)| self.rows.replace(*row, port));
             return;
         }
-        delta.work.frontends += self.withdraw(name);
+        delta.work.frontends += self.withdraw(name, &rows);
         if !after.is_empty() {
             delta.work.frontends += self.enter(after);
         }
@@ -129,14 +129,19 @@ impl NodeView {
                 ClaimKey::HealthCheck(key) => health_check_ports.add(key, claim, rank),
             }
         }
-        self.services.insert(name, rows);
+        self.services.entry(name.namespace.clone()).or_default().insert(name.name.clone(), rows);
         claims.len() as u64
     }
 
-    /// Removes the ports of a Service, if it is there; how many claims that gives up.
-    fn withdraw(&mut self, name: &NamespacedName) -> u64 {
-        let Some(rows) = self.services.remove(name) else { return 0 };
-        let claims = self.claims_of(&rows);
+    /// Removes a Service, which has these rows; how many claims that gives up.
+    fn withdraw(&mut self, name: &NamespacedName, rows: &[u32]) -> u64 {
+        if let Some(names) = self.services.get_mut(&name.namespace) {
+            names.remove(&name.name);
+            if names.is_empty() {
+                self.services.remove(&name.namespace);
+            }
+        }
+        let claims = self.claims_of(rows);
         let NodeView { rows: table, addresses, node_ports, owners, health_check_ports, .. } = self;
         let rank = |claim| table.rank(claim);
         for &(key, claim) in &claims {

@@ -86,7 +86,10 @@ impl Cluster {
                 ChangeKind::Added
             }
             Put::Replaced { old, new } => {
-                self.touch(&old, &mut touched);
+                // One that stands where it stood touches whom it touched.
+                if !indexed_alike(&old, &new) {
+                    self.touch(&old, &mut touched);
+                }
                 self.touch(&new, &mut touched);
                 ChangeKind::Replaced
             }

@@ -12,9 +12,9 @@ use svc_model::backend::{
 use svc_model::testkit::{Conformance, Distribution, Fault, Outcome, ReferenceSubject, Subject};
 use svc_model::{Delta, Flow, Packet, PortChange, Protocol, ServicePort, TrafficPolicy};
 
-/// More with `SVC_MODEL_SEQUENCES`.
+/// More with the environment variable `PROPTEST_CASES`, which proptest reads.
 fn sequences() -> u32 {
-    std::env::var("SVC_MODEL_SEQUENCES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_024)
+    proptest::test_runner::Config::default().cases.max(1_024)
 }
 
 #[test]

@@ -19,8 +19,8 @@ use crate::view::{
 /// A backend in memory. It holds the Service ports of its plans and goes through them one by one for each packet, by the
 /// words of the decision table; so it is slow, and tells whether the view's index, its deltas and their application are right.
 ///
-/// What it holds is in two parts, as for every driver: [`Installed`](ReferenceBackend::installed), which outlives the process
-/// (a kernel's tables), and what the process remembers.
+/// What it holds is in two parts, as for every driver: what is installed, which outlives the process (a kernel's tables), and what
+/// the process remembers.
 ///
 /// ```
 /// use svc_model::backend::{Backend, Capabilities, Generation, Plan, ReferenceBackend};

@@ -13,8 +13,8 @@ use crate::view::{AffinityTable, Client, Delta, Destination, ServicePort, Servic
 ///
 /// Holds so many pairs of client and Service port at most; one more pushes out the pair that connected longest ago.
 /// (An iptables rule holds a hundred clients for each endpoint.) It outlives views, so keep it beside them, and
-/// [`follow`](Self::follow) their deltas so that endpoints that are gone are forgotten. A connection costs O(log n); nothing is
-/// hashed, so no client can slow others down by its address.
+/// [`follow`](Self::follow) their deltas so that endpoints that are gone are forgotten. A connection costs O(log n) and the number
+/// of Service ports with affinity that its client uses; nothing is hashed, so no address can be chosen to slow others down.
 #[derive(Clone, Debug)]
 pub struct ClientTable {
     capacity: usize,
@@ -87,7 +87,7 @@ impl ClientTable {
     }
 
     /// Forgets the endpoints that a delta of the view takes away, so that one that leaves and comes back has no clients, and all
-    /// of a Service port that is gone. O(clients) if there is any such, else O(changes).
+    /// of a Service port that is gone. O(clients) for each port that loses an endpoint.
     pub fn follow(&mut self, delta: &Delta) {
         for change in &delta.ports {
             let reached = |port: &ServicePort| -> Vec<SocketAddr> {
@@ -147,9 +147,9 @@ impl AffinityTable for ClientTable {
         }
         let source = (client.addr, client.frontend);
         // Time may be told out of order; the order of the table is that of the calls.
-        let now = now.max(self.order.last_key_value().map_or(now, |((latest, _), _)| *latest));
+        let latest = now.max(self.order.last_key_value().map_or(now, |((latest, _), _)| *latest));
         self.turns += 1;
-        let turn = (now, self.turns);
+        let turn = (latest, self.turns);
         let memories = self.clients.entry(source).or_default();
         match memories.iter_mut().find(|memory| memory.port.is(&client.port)) {
             Some(memory) => {

@@ -27,7 +27,7 @@
 //! assert!(found.sets[0].endpoints[0].ready);
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -120,8 +120,20 @@ impl ServiceEndpoints {
         self.sets_of(port).flat_map(|(i, number)| self.sets[i].endpoints.iter().map(move |endpoint| (endpoint, number)))
     }
 
+    /// The sets that serve each port, by name and protocol, with the numbers there: what [`sets_of`](Self::sets_of) finds one by
+    /// one, for those who ask about all ports of a Service.
+    pub(crate) fn by_port(&self) -> BTreeMap<(&str, Protocol), Vec<(usize, u16)>> {
+        let mut by_port: BTreeMap<(&str, Protocol), Vec<(usize, u16)>> = BTreeMap::new();
+        for (i, set) in self.sets.iter().enumerate() {
+            for port in &set.ports {
+                by_port.entry((&port.name, port.protocol)).or_default().push((i, port.port));
+            }
+        }
+        by_port
+    }
+
     /// The sets that serve a Service port, with its number there. Ports that agree in these have the same endpoints.
-    pub(crate) fn sets_of<'a>(&'a self, port: &'a ServicePort) -> impl Iterator<Item = (usize, u16)> + 'a {
+    fn sets_of<'a>(&'a self, port: &'a ServicePort) -> impl Iterator<Item = (usize, u16)> + 'a {
         let protocol = Protocol::of_field(&port.protocol).ok();
         self.sets.iter().enumerate().flat_map(move |(i, set)| {
             let numbers = set.ports.iter().filter(move |p| Some(p.protocol) == protocol && *p.name == *port.name);

@@ -67,11 +67,11 @@
 //! }
 //! clients.follow(&view.update(&cluster, &touched));
 //!
-//! // For each connection, with your clock and your random numbers:
-//! # let (now, mut random) = (Duration::ZERO, || 4);
+//! // For each connection, with your clock and your random 64-bit words:
+//! # let (now, mut random) = (Duration::ZERO, || 4_u64);
 //! let packet = Packet::new("10.244.1.7".parse()?, "10.96.0.41:80".parse()?, Protocol::Tcp);
 //! match view.pick(&packet, now, &mut random, &mut clients) {
-//!     (_, Some(picked)) => println!("connect to {}", picked.endpoint.addr),
+//!     (_, Some(picked)) => println!("connect to {}", picked.endpoint.addr), // your own address is the source in any case
 //!     (decision, None) if decision.verdict == Verdict::Accept => println!("not ours"),
 //!     (decision, None) => println!("{}: {}", decision.verdict, view.explain(&decision)),
 //! }
@@ -102,7 +102,7 @@
 //!
 //! # Costs
 //!
-//! A decision is a few keyed-hash look-ups, however many Services and endpoints there are, and allocates nothing (a test
+//! A decision is a few hash look-ups, however many Services and endpoints there are, and allocates nothing (a test
 //! counts): one for an address of a Service, two for a node port, three for a host port, up to five for a miss. What it goes
 //! through one by one is short: the Pods with one host port, the source ranges of the Service, the ranges of Pods, and for a
 //! miss in nftables mode those of Services.

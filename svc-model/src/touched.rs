@@ -9,6 +9,7 @@ use crate::kind::{NamespacedName, ObjectRef, Resource};
 
 /// What [`Cluster::apply`] or [`Cluster::remove`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// The object.
     pub object: ObjectRef,

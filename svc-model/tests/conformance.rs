@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use svc_model::addr::IpFamily;
 use svc_model::backend::{
-    ApplyError, Backend, Capabilities, Generation, Mode, Observed, Plan, ReferenceArtifact, ReferenceBackend,
-    ReferenceError, Report,
+    ApplyError, Backend, Capabilities, Generation, Observed, Plan, PlanMode, Progress, Reconciler, ReferenceArtifact,
+    ReferenceBackend, ReferenceError, Report, Schedule,
 };
 use svc_model::testkit::{Conformance, Distribution, Fault, Outcome, ReferenceSubject, Subject};
 use svc_model::{Delta, Flow, Packet, PortChange, Protocol, ServicePort, TrafficPolicy};
@@ -187,7 +187,7 @@ impl DefectiveBackend {
     fn misread(&self, plan: &Plan<'_>) -> Delta {
         let mut delta = Delta::default();
         let changes: Vec<PortChange> = match plan.mode {
-            Mode::Delta { .. } => plan.changes().collect(),
+            PlanMode::Delta { .. } => plan.changes().collect(),
             _ => plan.ports().filter_map(|port| PortChange::between(None, Some(port.clone()))).collect(),
         };
         for change in changes {
@@ -233,18 +233,18 @@ impl Backend for DefectiveBackend {
         }
         let everything = Capabilities::default();
         let outcome = match (self.defect, plan.mode) {
-            (AppliesAnyDelta, Mode::Delta { .. }) => {
+            (AppliesAnyDelta, PlanMode::Delta { .. }) => {
                 // Whatever is there is taken for the base.
                 let base = self.inner.read_back().ok().and_then(|observed| observed.generation).unwrap_or_default();
                 let delta = self.misread(plan);
                 self.inner.apply(&Plan::delta(plan.generation, base, plan.view, &delta, &everything))
             }
-            (KeepsStaleFlows, Mode::Delta { base }) => {
+            (KeepsStaleFlows, PlanMode::Delta { base }) => {
                 let without = Capabilities::default().without_flows();
                 let delta = self.misread(plan);
                 self.inner.apply(&Plan::delta(plan.generation, base, plan.view, &delta, &without))
             }
-            (LosesAffinityOfWhatChanges, Mode::Delta { base }) => {
+            (LosesAffinityOfWhatChanges, PlanMode::Delta { base }) => {
                 let mut removal = self.misread(plan);
                 removal.ports = removal
                     .ports
@@ -257,14 +257,14 @@ impl Backend for DefectiveBackend {
             (
                 ForgetsDeletes | IgnoresNewEndpoints | ServesTcpOnly | ServesIpv4Only | IgnoresInternalLocal
                 | IgnoresExternalLocal | IgnoresSourceRanges | IgnoresAffinity,
-                Mode::Delta { base },
+                PlanMode::Delta { base },
             ) => {
                 let delta = self.misread(plan);
                 self.inner.apply(&Plan::delta(plan.generation, base, plan.view, &delta, &everything))
             }
             _ => self.inner.apply(plan),
         };
-        self.deltas += u64::from(plan.mode != Mode::Full);
+        self.deltas += u64::from(plan.mode != PlanMode::Full);
         self.failed = outcome.is_err();
         match outcome {
             Err(ApplyError::Partial { .. }) if self.defect == TakesAPartForAll => Ok(Report::new(1, 1)),
@@ -316,6 +316,89 @@ caught! {
     a_backend_that_shows_its_past ShowsItsPast "laws 2 and 3";
     a_backend_that_touches_others TouchesOthers "law 5";
     a_backend_that_goes_astray_after_failure GoesAstrayAfterFailure "law 6";
+}
+
+#[test]
+fn a_backend_that_can_do_less_is_held_to_what_it_can() {
+    let all = Capabilities::default;
+    let narrowed = [
+        all().without_protocol(Protocol::Sctp),
+        all().without_protocol(Protocol::Udp).without_flows(),
+        all().without_family(IpFamily::V6),
+        all().without_local_policies(),
+        all().without_affinity(),
+        all().without_source_ranges(),
+        all().without_host_ports(),
+        all().max_endpoints(1),
+        all().max_ports(3),
+    ];
+    for capabilities in narrowed {
+        let subject = || ReferenceSubject::new(capabilities.clone());
+        if let Err(broken) = Conformance::default().check(subject) {
+            panic!("{capabilities:?}: {broken}");
+        }
+    }
+}
+
+#[test]
+fn a_port_that_finds_room_at_last_is_served_at_once() {
+    let service = |name: &str, ip: u8| {
+        let mut service = svc_model::api::Service::default();
+        service.metadata.name = name.into();
+        service.spec.cluster_ip = format!("172.30.0.{ip}");
+        service.spec.ports = vec![svc_model::api::ServicePort { port: 80, ..Default::default() }];
+        service
+    };
+    let mut cluster = svc_model::Cluster::from_iter([service("a", 1), service("b", 2), service("c", 3)]);
+    let mut view = svc_model::NodeView::new(&cluster, Default::default());
+    let mut backend = ReferenceBackend::new(Capabilities::default().max_ports(2));
+    let mut reconciler = Reconciler::new(Schedule::default());
+    reconciler.lists_complete();
+    let mut settle = |reconciler: &mut Reconciler, view: &svc_model::NodeView, seconds| -> Vec<String> {
+        let now = Duration::from_secs(seconds);
+        while !matches!(reconciler.run(now, view, &mut backend), Progress::Idle { .. }) {}
+        let ports = backend.read_back().unwrap().artifact.ports;
+        ports.iter().map(|port| port.service.name.to_string()).collect()
+    };
+    assert_eq!(settle(&mut reconciler, &view, 0), ["a", "b"]);
+    let change = cluster.remove(&"Service/default/a".parse().unwrap());
+    reconciler.changed(view.update(&cluster, &change.touched));
+    assert_eq!(settle(&mut reconciler, &view, 2), ["b", "c"]);
+}
+
+#[test]
+fn a_schedule_of_zeros_comes_to_rest() {
+    let zero = Duration::ZERO;
+    let schedule = Schedule::default().full(zero).check(zero).gather(zero).retry(zero);
+    let view = svc_model::NodeView::new(&svc_model::Cluster::new(), Default::default());
+    let (mut reconciler, mut backend) = (Reconciler::new(schedule), ReferenceBackend::default());
+    reconciler.lists_complete();
+    let rests = (0..100).any(|_| matches!(reconciler.run(zero, &view, &mut backend), Progress::Idle { .. }));
+    assert!(rests);
+}
+
+#[test]
+fn a_plan_names_who_has_each_destination_that_changes() {
+    let service = |name: &str, ip: u8| {
+        let mut service = svc_model::api::Service::default();
+        service.metadata.name = name.into();
+        service.spec.cluster_ip = format!("172.30.0.{ip}");
+        service.spec.external_ips = vec!["203.0.113.7".into()];
+        service.spec.ports = vec![svc_model::api::ServicePort { port: 80, ..Default::default() }];
+        service
+    };
+    let mut cluster = svc_model::Cluster::from_iter([service("a", 1), service("b", 2)]);
+    let mut view = svc_model::NodeView::new(&cluster, Default::default());
+    let change = cluster.remove(&"Service/default/a".parse().unwrap());
+    let delta = view.update(&cluster, &change.touched);
+    let everything = Capabilities::default();
+    let plan = Plan::delta(Generation(2), Generation(1), &view, &delta, &everything);
+    let owners: Vec<_> = plan
+        .frontends()
+        .iter()
+        .map(|(to, owner)| (to.to_string(), owner.map(|port| port.service.name.to_string())))
+        .collect();
+    assert_eq!(owners, [("172.30.0.1:80 TCP".into(), None), ("203.0.113.7:80 TCP".into(), Some("b".into()))]);
 }
 
 #[test]

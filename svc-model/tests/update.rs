@@ -302,6 +302,31 @@ fn datagrams_to_an_endpoint_that_left_are_to_be_forgotten() {
 }
 
 #[test]
+fn datagrams_to_a_node_port_are_forgotten_when_an_external_ip_takes_it() {
+    let udp = |name: &str, spec: Value, addr: &str| {
+        let mut slice = slice(name, &[(addr, "n1", json!({}))]);
+        slice["ports"][0]["protocol"] = "UDP".into();
+        [service(name, spec), slice]
+    };
+    let at_node = json!({"clusterIP": "172.30.0.1", "type": "NodePort",
+        "ports": [{"name": "http", "port": 53, "protocol": "UDP", "nodePort": 30053}]});
+    let external = json!({"clusterIP": "172.30.0.2", "externalIPs": ["192.168.0.1"],
+        "ports": [{"name": "http", "port": 30053, "protocol": "UDP"}]});
+    let mut cluster = cluster(udp("a", at_node, "10.1.0.1").into_iter().chain([node("n1", "192.168.0.1")]));
+    let mut view = view_of(&cluster, "n1");
+    let destination = Destination::new("192.168.0.1:30053".parse().unwrap(), Protocol::Udp);
+    let flow = Flow { destination, reply_source: "10.1.0.1:8080".parse().unwrap() };
+    assert!(!view.is_stale(&flow));
+    let mut touched = Touched::default();
+    for value in udp("b", external, "10.1.0.2") {
+        touched.extend(cluster.apply(object(value)).touched);
+    }
+    let delta = view.update(&cluster, &touched);
+    assert!(view.is_stale(&flow));
+    assert!(delta.stale_flows().any(|stale| stale.is(&flow)));
+}
+
+#[test]
 fn a_client_is_one_whichever_address_it_uses_except_in_ipvs_mode() {
     let spec = json!({"type": "NodePort", "sessionAffinity": "ClientIP",
         "ports": [{"name": "http", "port": 80, "nodePort": 30080}]});

@@ -15,7 +15,7 @@
 //! use svc_model::{Cluster, NodeSettings, NodeView};
 //!
 //! let mut cluster = Cluster::new(); // fed by a watch
-//! let mut view = NodeView::new(&cluster, NodeSettings::of(&cluster, None)?);
+//! let mut view = NodeView::new(&cluster, NodeSettings::of(&cluster, Some("node-1"))?);
 //! let mut backend = ReferenceBackend::default(); // yours
 //! let mut reconciler = Reconciler::new(Schedule::default());
 //! reconciler.lists_complete(); // nothing is written before the first full lists of Services and slices are in
@@ -46,7 +46,7 @@ use std::error::Error;
 use std::fmt;
 
 pub use capabilities::{Capabilities, Unsupported};
-pub use plan::{Generation, Mode, Plan};
+pub use plan::{Generation, Plan, PlanMode};
 pub use reconciler::{Failure, Progress, Reconciler, Schedule, Step};
 pub use reference::{Met, ReferenceArtifact, ReferenceBackend, ReferenceError};
 
@@ -57,7 +57,22 @@ use crate::kind::ObjectRef;
 /// A driver is easiest to write and to test in four parts, of which only the last touches anything: `render` (view to
 /// artifact), `diff` (artifact and artifact to batches), `parse` (what was read back to artifact), and an executor of batches.
 ///
-/// A backend derives no policy: who may go where stands in each [`ServicePort`](crate::ServicePort) of the plan, ready.
+/// A backend derives no policy from objects: which endpoints count, and which facts, stands in each
+/// [`ServicePort`](crate::ServicePort) of the plan. How they combine for a packet is this table, top to bottom (`cluster` and `local` are
+/// the two lists; masquerade also whatever goes to its own source); [`ReferenceBackend`] has it in code:
+///
+/// | frontend | when | what |
+/// | --- | --- | --- |
+/// | load balancer address | the source is in no `source_ranges` (none: all), nor one of the port's load balancer addresses while a range holds the node's | drop; before the next line in nftables mode, after it otherwise |
+/// | any | not `has_any_endpoints` | reject |
+/// | cluster IP | internal policy `Cluster` / `Local` | `cluster` / `local`; masquerade if all is, or if Pods can be told and the source is none |
+/// | others | external policy `Cluster` | `cluster`, masquerade |
+/// | | `Local`, source a Pod (not in IPVS mode) | `cluster` |
+/// | | `Local`, source the node itself (not in IPVS mode) | `cluster`, masquerade |
+/// | | `Local` | `local` |
+/// | any | that list is empty | drop; in IPVS mode `cluster`, and reject if that is empty too |
+///
+/// Several ports may claim one destination; [`NodeView::owner_of`](crate::NodeView::owner_of) and [`Plan::frontends`] say who has it.
 /// What it must do beside that:
 ///
 /// 1. *Full is the contract, a difference an optimisation.* [`Plan::view`] is always the whole; a backend may apply every plan

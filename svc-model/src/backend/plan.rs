@@ -1,10 +1,11 @@
 //! What is a backend to do? The whole view, or what differs from the plan before.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::capabilities::{Capabilities, Unsupported};
-use crate::view::{Delta, HostPort, NodeView, PortChange, ServicePort, StaleFlow};
+use crate::view::{Delta, Destination, HostPort, NodeView, PortChange, ServicePort, StaleFlow};
 
 /// The number of a plan. Greater is later; a backend stores it where it can, so that a restarted process can tell what is
 /// installed.
@@ -20,7 +21,7 @@ impl fmt::Display for Generation {
 /// Whether a plan is the whole or a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Mode {
+pub enum PlanMode {
     /// Everything, whatever is there.
     Full,
     /// What differs from this generation. The node's settings do not.
@@ -37,7 +38,7 @@ pub struct Plan<'a> {
     /// The number of this plan, greater than that of any before.
     pub generation: Generation,
     /// The whole or a difference.
-    pub mode: Mode,
+    pub mode: PlanMode,
     /// The view as it shall be, also for a difference; its [`settings`](NodeView::settings) say what the ports do not.
     pub view: &'a NodeView,
     pub(super) capabilities: &'a Capabilities,
@@ -45,14 +46,14 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// A plan for the whole view.
+    /// A plan for the whole view. The delta tells which flows are known to be stale; without a past it is [`Delta::EMPTY`].
     pub fn full(
         generation: Generation,
         view: &'a NodeView,
         delta: &'a Delta,
         capabilities: &'a Capabilities,
     ) -> Plan<'a> {
-        Plan { generation, mode: Mode::Full, view, capabilities, delta }
+        Plan { generation, mode: PlanMode::Full, view, capabilities, delta }
     }
 
     /// A plan for what differs from `base`. Needs a backend with [room](Capabilities::has_room_for) for the whole view.
@@ -63,10 +64,23 @@ impl<'a> Plan<'a> {
         delta: &'a Delta,
         capabilities: &'a Capabilities,
     ) -> Plan<'a> {
-        Plan { generation, mode: Mode::Delta { base }, view, capabilities, delta }
+        Plan { generation, mode: PlanMode::Delta { base }, view, capabilities, delta }
     }
 
-    /// All Service ports that the backend shall serve in the end, in order.
+    /// Who has each destination that the changes may concern, for [`PlanMode::Delta`]: the frontends of every changed port, before and
+    /// after. Frontends are claims: where several ports have one, its owner alone counts, and when that goes, another takes over that did
+    /// not change. A backend with one entry for each destination writes these and no others; `None` is one to remove.
+    pub fn frontends(&self) -> BTreeMap<Destination, Option<&'a Arc<ServicePort>>> {
+        let changed = self.delta.ports.iter().flat_map(|change| change.before().into_iter().chain(change.after()));
+        let owner = |destination: &Destination| {
+            let owner = self.view.owner_of(destination)?;
+            Some(owner).filter(|owner| self.capabilities.unsupported(owner).is_none())
+        };
+        changed.flat_map(|port| port.frontends()).map(|(_, to)| (to, owner(&to))).collect()
+    }
+
+    /// All Service ports that the backend shall serve in the end, in order. Where two claim one destination, the view knows the
+    /// [owner](NodeView::owner_of).
     pub fn ports(&self) -> impl Iterator<Item = &'a Arc<ServicePort>> {
         self.capabilities.judge(self.view).filter(|(_, why)| why.is_none()).map(|(port, _)| port)
     }
@@ -76,7 +90,7 @@ impl<'a> Plan<'a> {
         self.capabilities.judge(self.view).filter_map(|(port, why)| Some((port, why?)))
     }
 
-    /// What differs, for [`Mode::Delta`]. A port that the backend can serve no longer looks as if it were gone.
+    /// What differs, for [`PlanMode::Delta`]. A port that the backend can serve no longer looks as if it were gone.
     pub fn changes(&self) -> impl Iterator<Item = PortChange> + use<'a> {
         let capabilities = self.capabilities;
         let supported = move |port: &&Arc<ServicePort>| capabilities.unsupported(port).is_none();
@@ -90,7 +104,7 @@ impl<'a> Plan<'a> {
         self.view.host_ports().filter(|_| self.capabilities.has_host_ports())
     }
 
-    /// Whether host ports differ, for [`Mode::Delta`].
+    /// Whether host ports differ, for [`PlanMode::Delta`].
     pub fn changes_host_ports(&self) -> bool {
         !self.delta.host_ports.is_empty() && self.capabilities.has_host_ports()
     }

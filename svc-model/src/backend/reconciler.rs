@@ -82,6 +82,8 @@ pub struct Reconciler {
     full_at: Duration,
     check_at: Duration,
     failures: u32,
+    /// Whether the last plan left ports out for want of room. Then one that goes makes room for one that did not change.
+    lacked_room: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +161,12 @@ pub enum Failure<E: Error> {
 }
 
 impl Reconciler {
-    /// One that waits for the first lists.
+    /// One that waits for the first lists. Times of the schedule below a millisecond count as one, so that it always comes
+    /// to rest.
     pub fn new(schedule: Schedule) -> Reconciler {
+        let Schedule { full, check, gather, retry } = schedule;
+        let [full, check, retry] = [full, check, retry].map(|time| time.max(Duration::from_millis(1)));
+        let schedule = Schedule { full, check, gather, retry };
         Reconciler {
             schedule,
             state: State::Listing,
@@ -171,6 +177,7 @@ impl Reconciler {
             full_at: Duration::ZERO,
             check_at: Duration::ZERO,
             failures: 0,
+            lacked_room: false,
         }
     }
 
@@ -226,9 +233,11 @@ impl Reconciler {
     /// The plan for [`Step::Full`] or [`Step::Delta`], with a new generation.
     pub fn plan<'a>(&'a mut self, step: Step, view: &'a NodeView, capabilities: &'a Capabilities) -> Plan<'a> {
         self.generation.0 = self.generation.0.saturating_add(1);
+        // With too many ports, which ones are served is a matter of all of them.
+        let has_room = capabilities.has_room_for(view);
+        let had_room = !std::mem::replace(&mut self.lacked_room, !has_room);
         match (step, self.state) {
-            // With too many ports, which ones are served is a matter of all of them.
-            (Step::Delta, State::InStep(base)) if capabilities.has_room_for(view) => {
+            (Step::Delta, State::InStep(base)) if had_room && has_room => {
                 Plan::delta(self.generation, base, view, &self.pending, capabilities)
             }
             _ => Plan::full(self.generation, view, &self.pending, capabilities),

@@ -5,15 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::plan::{Generation, Mode, Plan};
+use super::plan::{Generation, Plan, PlanMode};
 use super::{ApplyError, Backend, Capabilities, Observed, Report};
 use crate::addr::IpFamily;
 use crate::client_table::ClientTable;
 use crate::kind::NamespacedName;
 use crate::protocol::Protocol;
 use crate::view::{
-    AffinityTable, Candidate, Client, Destination, Flow, FrontendKind, HostPort, Mode as ProxyMode, NodeSettings,
-    Packet, ServicePort, ServicePortId, TrafficPolicy, Verdict,
+    AffinityTable, Candidate, Client, Destination, Flow, FrontendKind, HostPort, Mode, NodeSettings, Packet,
+    ServicePort, ServicePortId, TrafficPolicy, Verdict,
 };
 
 /// A backend in memory. It holds the Service ports of its plans and goes through them one by one for each packet, by the
@@ -45,6 +45,7 @@ pub struct ReferenceBackend {
     generation: Option<Generation>,
     interruption: Option<u64>,
     loses_reply: bool,
+    capabilities: Capabilities,
 }
 
 /// What a [`ReferenceBackend`] has installed, and what came of it.
@@ -119,7 +120,7 @@ impl Backend for ReferenceBackend {
     type Error = ReferenceError;
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        self.capabilities.clone()
     }
 
     /// The generation is stored beside the rules.
@@ -139,10 +140,12 @@ impl Backend for ReferenceBackend {
     /// before any that comes, so that an address which moves leads nowhere for a moment and never to both.
     fn apply(&mut self, plan: &Plan<'_>) -> Result<Report, ApplyError<ReferenceError>> {
         let wanted: BTreeMap<Name, Option<Arc<ServicePort>>> = match plan.mode {
-            Mode::Delta { base } if [self.generation, self.installed.generation] != [Some(base); 2] => {
+            PlanMode::Delta { base } if [self.generation, self.installed.generation] != [Some(base); 2] => {
                 return Err(ApplyError::NeedFull);
             }
-            Mode::Delta { .. } => plan.changes().map(|change| (name(change.id()), change.after().cloned())).collect(),
+            PlanMode::Delta { .. } => {
+                plan.changes().map(|change| (name(change.id()), change.after().cloned())).collect()
+            }
             // What is there and not in the plan goes; what is in it comes.
             _ => {
                 let gone = self.installed.ports.keys().map(|name| (name.clone(), None));
@@ -174,7 +177,7 @@ impl Backend for ReferenceBackend {
         for stale in plan.stale_flows() {
             self.installed.flows.retain(|(_, flow)| !stale.is(flow));
         }
-        if plan.mode == Mode::Full {
+        if plan.mode == PlanMode::Full {
             self.installed.flows.retain(|(_, flow)| !plan.view.is_stale(flow));
         }
         self.installed.generation = Some(plan.generation);
@@ -188,6 +191,11 @@ impl Backend for ReferenceBackend {
 }
 
 impl ReferenceBackend {
+    /// One that can do less than everything, to see what becomes of the rest.
+    pub fn new(capabilities: Capabilities) -> ReferenceBackend {
+        ReferenceBackend { capabilities, ..ReferenceBackend::default() }
+    }
+
     /// Makes the next plan stop after this many batches, if it has more.
     pub fn interrupt_after(&mut self, batches: u64) {
         self.interruption = Some(batches);
@@ -200,7 +208,8 @@ impl ReferenceBackend {
 
     /// Forgets what a process forgets when it ends; what is installed stays.
     pub fn restart(&mut self) {
-        *self = ReferenceBackend { installed: std::mem::take(&mut self.installed), ..ReferenceBackend::default() };
+        let installed = std::mem::take(&mut self.installed);
+        *self = ReferenceBackend { installed, ..ReferenceBackend::new(self.capabilities.clone()) };
     }
 
     /// Removes what is installed, as somebody else might; flows go on.
@@ -289,12 +298,12 @@ impl ReferenceBackend {
                 || port.load_balancer_ips.contains(&packet.dst)
         });
         unowned(match settings.mode() {
-            ProxyMode::Nftables if is_cluster_ip => Verdict::Reject,
-            ProxyMode::Nftables if is_service_ip => Verdict::Accept,
-            ProxyMode::Nftables if settings.service_ranges().iter().any(|range| range.contains(&packet.dst)) => {
+            Mode::Nftables if is_cluster_ip => Verdict::Reject,
+            Mode::Nftables if is_service_ip => Verdict::Accept,
+            Mode::Nftables if settings.service_ranges().iter().any(|range| range.contains(&packet.dst)) => {
                 Verdict::Drop
             }
-            ProxyMode::Ipvs if is_service_ip => Verdict::Reject,
+            Mode::Ipvs if is_service_ip => Verdict::Reject,
             _ => Verdict::Accept,
         })
     }
@@ -342,7 +351,7 @@ impl ReferenceBackend {
 
     /// In IPVS mode each address of a Service has clients of its own.
     fn frontend(&self, packet: &Packet) -> Option<Destination> {
-        let is_ipvs = self.installed.settings.as_ref().is_some_and(|settings| settings.mode() == ProxyMode::Ipvs);
+        let is_ipvs = self.installed.settings.as_ref().is_some_and(|settings| settings.mode() == Mode::Ipvs);
         let (protocol, port) = packet.port.filter(|_| is_ipvs)?;
         Some(Destination { addr: packet.dst, protocol, port })
     }
@@ -360,7 +369,7 @@ fn serve<'a>(settings: &NodeSettings, packet: &Packet, kind: FrontendKind, port:
         endpoints: candidates.iter().map(|c| (c, masquerade || c.addr.ip() == packet.src)).collect(),
         port: Some(port),
     };
-    let is_ipvs = settings.mode() == ProxyMode::Ipvs;
+    let is_ipvs = settings.mode() == Mode::Ipvs;
     let in_ranges = |addr: &IpAddr| port.source_ranges.iter().any(|range| range.contains(addr));
     let from_own_address =
         port.load_balancer_ips.contains(&packet.src) && settings.primary_addresses().iter().any(in_ranges);
@@ -368,7 +377,7 @@ fn serve<'a>(settings: &NodeSettings, packet: &Packet, kind: FrontendKind, port:
         && !port.source_ranges.is_empty()
         && !in_ranges(&packet.src)
         && !from_own_address;
-    if is_blocked && (settings.mode() == ProxyMode::Nftables || port.has_any_endpoints) {
+    if is_blocked && (settings.mode() == Mode::Nftables || port.has_any_endpoints) {
         return met(Verdict::Drop, &[], false);
     }
     if !port.has_any_endpoints {

@@ -11,12 +11,14 @@ use super::packets::packets;
 use super::scenario::{Edit, Scenario};
 use super::strategies::{NODE, scenarios};
 use crate::addr::IpFamily;
-use crate::backend::{Backend, Capabilities, Failure, Plan, Progress, Reconciler, Schedule};
+use crate::backend::{Backend, Capabilities, Failure, Generation, Plan, Progress, Reconciler, Schedule};
 use crate::cluster::Cluster;
-use crate::view::{Delta, Destination, Flow, Frontend, FrontendKind, NodeSettings, NodeView, Packet, Verdict};
+use crate::view::{
+    Delta, Destination, Flow, Frontend, FrontendKind, NodeSettings, NodeView, Packet, ServicePort, Verdict,
+};
 
 /// A back end, and ways to look at and to disturb what it made. The two that must be written are enough for the laws 1 to 4 and 10;
-/// each of the others adds one.
+/// each of the others adds one, and [`Coverage`] counts 0 of what it needs until it is there.
 pub trait Subject {
     /// The back end.
     type Backend: Backend;
@@ -193,6 +195,12 @@ impl Conformance {
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Conformance { seed, ..self }
+    }
+
+    /// Drives the back end by this schedule, kube-proxy's times if not said; only the subject's own time is real.
+    #[must_use]
+    pub fn schedule(self, schedule: Schedule) -> Self {
+        Conformance { schedule, ..self }
     }
 
     /// Checks subjects that `make` makes, one for each sequence.
@@ -387,10 +395,18 @@ impl<'c, S: Subject> Play<'c, S> {
     /// The packets to ask about: those on boundaries that the back end can be asked about, evenly picked.
     fn packets(&mut self) -> Vec<Packet> {
         self.looks += 1;
+        // Of a port that the back end cannot serve it knows nothing, so its addresses and node ports may be anybody's.
+        let plan = Plan::full(Generation::default(), &self.view, Delta::EMPTY, &self.capabilities);
+        let unsupported: Vec<&ServicePort> = plan.unsupported().map(|(port, _)| &**port).collect();
+        let concerns = |port: &ServicePort, packet: &Packet| {
+            port.frontends().any(|(kind, to)| match kind {
+                FrontendKind::NodePort => packet.port == Some((to.protocol, to.port)),
+                _ => packet.dst == to.addr,
+            })
+        };
         let supported = |packet: &Packet| match self.view.decide(packet).frontend {
-            Some(Frontend::Service(_, port)) => self.capabilities.unsupported(port).is_none(),
-            Some(Frontend::HostPort(_)) => self.capabilities.has_host_ports(),
-            None => true,
+            Some(Frontend::HostPort(_)) if !self.capabilities.has_host_ports() => false,
+            _ => !unsupported.iter().any(|port| concerns(port, packet)),
         };
         let all = packets(&self.view).into_iter().filter(supported);
         let is_served = |packet: &Packet| self.view.decide(packet).verdict == Verdict::Dnat;
@@ -464,9 +480,14 @@ impl<'c, S: Subject> Play<'c, S> {
 
     /// Law 8: clients that came are at their endpoints still; then others come.
     fn clients_are_kept(&mut self, coverage: &mut Coverage) -> Result<(), String> {
+        let capabilities = &self.capabilities;
         let endpoint_of = |view: &NodeView, bond: &Bond| {
             let decision = view.decide(&bond.packet);
-            let same = decision.affinity_seconds() == Some(bond.seconds);
+            let served = match decision.frontend {
+                Some(Frontend::Service(_, port)) => capabilities.unsupported(port).is_none(),
+                _ => true,
+            };
+            let same = decision.affinity_seconds() == Some(bond.seconds) && served && capabilities.has_room_for(view);
             let candidate = decision.endpoints.candidates().iter().find(|c| c.addr == bond.endpoint && same)?;
             Some(Outcome::Endpoint { addr: bond.endpoint, masquerade: decision.endpoints.masquerades(candidate) })
         };
@@ -520,7 +541,7 @@ impl<'c, S: Subject> Play<'c, S> {
             let packet = Packet::new(stranger(kind, *addr), SocketAddr::new(*addr, frontend.port), frontend.protocol);
             let decision = self.view.decide(&packet);
             let Some(Frontend::Service(_, port)) = decision.frontend else { continue };
-            if self.capabilities.unsupported(port).is_some() {
+            if self.capabilities.unsupported(port).is_some() || !self.capabilities.has_room_for(&self.view) {
                 continue;
             }
             let seconds = decision.affinity_seconds();
@@ -534,7 +555,8 @@ impl<'c, S: Subject> Play<'c, S> {
 
     /// Law 9.
     fn flows_lead_somewhere(&mut self, coverage: &mut Coverage) -> Result<(), String> {
-        for flow in self.subject.flows() {
+        let flows = if self.capabilities.has_flows() { self.subject.flows() } else { Vec::new() };
+        for flow in flows {
             coverage.flows += 1;
             if self.view.is_stale(&flow) {
                 let how = format!("{} is answered by {}", flow.destination, flow.reply_source);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::conformance::{Fault, Subject};
 use super::distribution::{Distribution, Outcome};
-use crate::backend::ReferenceBackend;
+use crate::backend::{Capabilities, ReferenceBackend};
 use crate::view::{Flow, Packet};
 
 /// The [`ReferenceBackend`] under test.
@@ -14,6 +14,13 @@ pub struct ReferenceSubject {
     backend: ReferenceBackend,
     now: Duration,
     foreign: Vec<String>,
+}
+
+impl ReferenceSubject {
+    /// One whose back end can do less than everything.
+    pub fn new(capabilities: Capabilities) -> ReferenceSubject {
+        ReferenceSubject { backend: ReferenceBackend::new(capabilities), ..ReferenceSubject::default() }
+    }
 }
 
 impl Subject for ReferenceSubject {

@@ -27,6 +27,13 @@ pub struct Scenario {
     pub edits: Vec<(Edit, Option<Fault>)>,
 }
 
+impl Scenario {
+    /// A world and what happens to it, for [`Conformance::play`](super::Conformance::play).
+    pub fn new(objects: Vec<Object>, edits: Vec<(Edit, Option<Fault>)>) -> Scenario {
+        Scenario { objects, edits }
+    }
+}
+
 fn manifest(object: &Object) -> String {
     // A mirror has only keys that are text, so JSON can hold it.
     serde_json::to_string(object).unwrap_or_else(|error| format!("{}: {error}", object.reference()))

@@ -1,6 +1,6 @@
 //! Who owns a destination that several may claim? The best claim wins, and the next best takes over when it goes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
@@ -55,19 +55,20 @@ impl fmt::Display for Destination {
 }
 
 /// A claim of a Service port, by its row in the view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Claim {
     pub(super) row: u32,
     pub(super) kind: FrontendKind,
 }
 
 /// The claims to each key. Almost all keys have one, which is found by one look-up; the others of a contested key are kept
-/// aside. Keys from the wire are only looked up, never put in, so the hash needs no secret.
+/// aside. Keys from the wire are only looked up, never put in, so the hash is a fast one without a secret; what is put in are
+/// addresses of Services, of which only some kinds are their owners' choice.
 #[derive(Clone, Debug)]
 pub(super) struct Claims<K> {
     owners: HashMap<K, Claim, FixedState>,
-    /// The claims that lost, per key; never an empty list.
-    losers: BTreeMap<K, Vec<Claim>>,
+    /// The claims that lost, per key; never an empty set.
+    losers: BTreeMap<K, BTreeSet<Claim>>,
 }
 
 impl<K> Default for Claims<K> {
@@ -90,7 +91,7 @@ impl<K: Copy + Eq + Ord + Hash> Claims<K> {
             return;
         }
         let loser = if rank(claim) < rank(*owner) { std::mem::replace(owner, claim) } else { claim };
-        self.losers.entry(key).or_default().push(loser);
+        self.losers.entry(key).or_default().insert(loser);
     }
 
     /// Takes a claim back, if it is there.
@@ -103,13 +104,13 @@ impl<K: Copy + Eq + Ord + Hash> Claims<K> {
             return;
         };
         if *owner == claim {
-            let best = (0..losers.len()).min_by_key(|&i| rank(losers[i]));
-            // The list is not empty.
-            if let Some(best) = best {
-                *owner = losers.swap_remove(best);
+            // The set is not empty.
+            if let Some(best) = losers.iter().copied().min_by_key(|loser| rank(*loser)) {
+                losers.remove(&best);
+                *owner = best;
             }
         } else {
-            losers.retain(|loser| *loser != claim);
+            losers.remove(&claim);
         }
         if losers.is_empty() {
             self.losers.remove(&key);
@@ -117,8 +118,8 @@ impl<K: Copy + Eq + Ord + Hash> Claims<K> {
     }
 
     /// The keys that several claim, in order: who has it, and who has not, in no order.
-    pub(super) fn contested(&self) -> impl Iterator<Item = (K, Claim, &[Claim])> {
-        self.losers.iter().filter_map(|(key, losers)| Some((*key, self.owner(key)?, losers.as_slice())))
+    pub(super) fn contested(&self) -> impl Iterator<Item = (K, Claim, &BTreeSet<Claim>)> {
+        self.losers.iter().filter_map(|(key, losers)| Some((*key, self.owner(key)?, losers)))
     }
 
     /// Every key with its owner, in no order.

@@ -1,8 +1,7 @@
-//! What did an update change? A difference per Service port, which a driver can apply without looking at anything else.
+//! What did an update change? A difference per Service port, with what was and what is.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 
 use super::claims::Destination;
@@ -100,42 +99,47 @@ impl Delta {
         self.ports.is_empty() && self.host_ports.is_empty() && !self.settings && self.flows.is_empty()
     }
 
-    /// Joins a later delta of the same view to this one: from before this one to after the other.
+    /// Joins a later delta of the same view to this one: from before this one to after the other. O(log n) for each change of the
+    /// later one, and the moving of 16 bytes for each of this one behind it.
     pub fn extend(&mut self, later: Delta) {
         if self.ports.is_empty() {
             self.ports = later.ports;
         } else {
-            self.ports.extend(later.ports);
-            // Stable, so that of two changes of one port the earlier stands first.
-            self.ports.sort_by(|a, b| a.id().cmp(&b.id()));
-            let mut joined: Vec<PortChange> = Vec::with_capacity(self.ports.len());
-            for later in self.ports.drain(..) {
-                match joined.pop_if(|earlier| earlier.id() == later.id()) {
-                    Some(earlier) => joined.extend(PortChange::between(earlier.before, later.after)),
-                    None => joined.push(later),
-                }
-            }
-            self.ports = joined;
+            later.ports.into_iter().for_each(|change| self.join_port(change));
         }
-        self.host_ports.extend(later.host_ports);
-        self.host_ports.sort_by(|a, b| a.pod.cmp(&b.pod));
-        self.host_ports.dedup_by(|later, earlier| {
-            let same = later.pod == earlier.pod;
-            if same {
-                earlier.after = mem::take(&mut later.after);
-            }
-            same
-        });
-        self.host_ports.retain(|change| change.before != change.after);
+        later.host_ports.into_iter().for_each(|change| self.join_host_port(change));
         self.settings |= later.settings;
         self.work += later.work;
-        for (destination, change) in later.flows {
-            match self.flows.get_mut(&destination) {
-                Some(earlier) => earlier.after = change.after,
-                None => drop(self.flows.insert(destination, change)),
+        for (destination, mut change) in later.flows {
+            if let Some(earlier) = self.flows.remove(&destination) {
+                change.before = earlier.before;
+            }
+            if change.matters() {
+                self.flows.insert(destination, change);
             }
         }
-        self.flows.retain(|_, change| change.matters());
+    }
+
+    fn join_port(&mut self, later: PortChange) {
+        match self.ports.binary_search_by(|earlier| earlier.id().cmp(&later.id())) {
+            Ok(at) => match PortChange::between(self.ports[at].before.take(), later.after) {
+                Some(change) => self.ports[at] = change,
+                None => drop(self.ports.remove(at)),
+            },
+            Err(at) => self.ports.insert(at, later),
+        }
+    }
+
+    fn join_host_port(&mut self, later: HostPortChange) {
+        match self.host_ports.binary_search_by(|earlier| earlier.pod.cmp(&later.pod)) {
+            Ok(at) => {
+                self.host_ports[at].after = later.after;
+                if self.host_ports[at].before == self.host_ports[at].after {
+                    self.host_ports.remove(at);
+                }
+            }
+            Err(at) => self.host_ports.insert(at, later),
+        }
     }
 
     /// The connections that outlive the rules and would go on to an endpoint that does not serve any more, or nowhere. A

@@ -73,17 +73,22 @@ impl FlowChange {
 impl NodeView {
     /// Whether a flow that is there must be forgotten: its destination is a datagram frontend, and whoever answers it is no
     /// serving endpoint of that. What a full sync asks about every flow; after an update, [`Delta::stale_flows`] lists the
-    /// same without asking.
+    /// same without asking, except for flows that a host port has taken to a Pod.
     ///
     /// [`Delta::stale_flows`]: crate::Delta::stale_flows
     pub fn is_stale(&self, flow: &Flow) -> bool {
-        let Destination { addr, protocol, port } = flow.destination;
-        let at_node_port = || Destination { addr: IpFamily::of(addr).unspecified(), protocol, port };
-        let owner = self.owner_of(&flow.destination).or_else(|| {
-            let at_node = self.settings.node_port_addresses.accepts(addr);
-            self.owner_of(&at_node_port()).filter(|_| at_node)
-        });
-        protocol != Protocol::Tcp && owner.is_some_and(|port| port.serving.binary_search(&flow.reply_source).is_err())
+        let owner = self.server_of(&flow.destination);
+        flow.destination.protocol != Protocol::Tcp
+            && owner.is_some_and(|port| port.serving.binary_search(&flow.reply_source).is_err())
+    }
+
+    /// The Service port that a packet to this destination meets: who has it, else who has its number as a node port there.
+    pub(super) fn server_of(&self, destination: &Destination) -> Option<&Arc<ServicePort>> {
+        let at_node = || {
+            let anywhere = Destination { addr: IpFamily::of(destination.addr).unspecified(), ..*destination };
+            self.owner_of(&anywhere).filter(|_| self.settings.node_port_addresses.accepts(destination.addr))
+        };
+        self.owner_of(destination).or_else(at_node)
     }
 }
 

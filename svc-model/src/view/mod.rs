@@ -144,7 +144,7 @@ impl NodeView {
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
         let contested = self.addresses.contested().chain(self.node_ports.contested());
         contested.flat_map(move |(destination, owner, losers)| {
-            let mut losers: Vec<Claim> = losers.to_vec();
+            let mut losers: Vec<Claim> = losers.iter().copied().collect();
             losers.sort_by(|a, b| self.rows.rank(*a).cmp(&self.rows.rank(*b)));
             losers.into_iter().filter_map(move |claim| {
                 let service = |claim: Claim| &self.rows[claim.row].port.service;

@@ -153,6 +153,7 @@ impl ServicePort {
         }
         let endpoints = endpoints::of(cluster, service);
         work.endpoints += endpoints.sets.iter().map(|set| set.endpoints.len() as u64).sum::<u64>();
+        let by_port = endpoints.by_port();
         let name = Arc::new(service.key());
         let mut ports = Vec::new();
         let mut chosen: BTreeMap<Demand, Chosen> = BTreeMap::new();
@@ -171,7 +172,7 @@ impl ServicePort {
                 served.assumed_cluster_ip = cluster.is_assumed_cluster_ip(&name, cluster_ip);
                 let demand = Demand {
                     family,
-                    sets: endpoints.sets_of(port).collect(),
+                    sets: by_port.get(&(port.name.as_str(), protocol)).cloned().unwrap_or_default(),
                     uses_cluster: served.uses_cluster(),
                     uses_local: served.uses_local(),
                     has_flows: protocol != Protocol::Tcp,

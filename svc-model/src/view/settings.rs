@@ -93,6 +93,8 @@ impl NodeSettings {
     /// configuration's `hostnameOverride`, else the only Node, else a node without name and addresses. A name that no
     /// Node has stands for a node without addresses.
     ///
+    /// The name is settled here: a view that follows its cluster stays with this node, so give the name where Nodes come later.
+    ///
     /// Values that cannot be read count as absent; [`crate::check`] reports them.
     pub fn of(cluster: &Cluster, node: Option<&str>) -> Result<NodeSettings, AmbiguousNode> {
         let unconfigured = KubeProxyConfiguration::default();

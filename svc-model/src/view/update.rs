@@ -29,7 +29,7 @@ impl NodeView {
     /// use svc_model::{Cluster, NodeSettings, NodeView};
     ///
     /// let mut cluster = Cluster::new();
-    /// let mut view = NodeView::new(&cluster, NodeSettings::of(&cluster, None)?);
+    /// let mut view = NodeView::new(&cluster, NodeSettings::of(&cluster, Some("node-1"))?);
     /// let service: Service = serde_json::from_str(r#"{
     ///     "metadata": {"name": "cart", "namespace": "shop"},
     ///     "spec": {"clusterIP": "10.96.0.41", "ports": [{"name": "http", "port": 80}]}
@@ -48,7 +48,8 @@ impl NodeView {
         let all = touched.all_services | self.update_settings(cluster, touched, &mut delta);
         if all {
             // Services that are gone are touched as well as those that are there.
-            let known: Vec<Arc<NamespacedName>> = self.service_ports().map(|port| port.service.clone()).collect();
+            let mut known: Vec<Arc<NamespacedName>> = self.service_ports().map(|port| port.service.clone()).collect();
+            known.dedup();
             let gone = known.iter().filter(|name| cluster.get::<Service>(&name.namespace, &name.name).is_none());
             gone.for_each(|name| self.update_service(cluster, name, &mut delta));
             cluster.list::<Service>().for_each(|service| self.update_service(cluster, &service.key(), &mut delta));
@@ -185,7 +186,7 @@ impl NodeView {
     ) {
         for port in ports.filter(|port| port.protocol != Protocol::Tcp) {
             for (_, destination) in port.frontends() {
-                let before = || self.owner_of(&destination).cloned();
+                let before = || self.server_of(&destination).cloned();
                 flows.entry(destination).or_insert_with(|| FlowChange { before: before(), after: None });
             }
         }
@@ -194,7 +195,7 @@ impl NodeView {
     /// Adds who has them now, and keeps those where a flow may be stale.
     fn settle_flows(&self, flows: &mut BTreeMap<Destination, FlowChange>) {
         flows.retain(|destination, change| {
-            change.after = self.owner_of(destination).cloned();
+            change.after = self.server_of(destination).cloned();
             change.matters()
         });
     }

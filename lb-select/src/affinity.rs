@@ -2,7 +2,8 @@
 
 use crate::pool::Members;
 use crate::recency::Recency;
-use crate::{Choice, Key, Pick, Policy, Pool, Reason, Unavailable};
+use crate::{Choice, Key, Pick, Policy, Pool, Reason, Unavailable, address};
+use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -83,6 +84,10 @@ pub struct ClientIpSettings {
     /// Whether a client may go back to an endpoint that has had its weight set to 0 since. By default it is sent
     /// elsewhere.
     pub keep_sessions: bool,
+    /// How many first bits of an IPv4 address make the client: the netmask of IPVS's persistence. The default is 32.
+    pub ipv4_prefix: u8,
+    /// How many first bits of an IPv6 address make the client. The default is 128.
+    pub ipv6_prefix: u8,
 }
 
 impl ClientIpSettings {
@@ -106,11 +111,18 @@ impl ClientIpSettings {
     pub fn keep_sessions(self, keep_sessions: bool) -> Self {
         Self { keep_sessions, ..self }
     }
+
+    /// The same settings with these prefixes, [`ipv4_prefix`](Self#structfield.ipv4_prefix) and
+    /// [`ipv6_prefix`](Self#structfield.ipv6_prefix). A longer prefix than an address has stands for the whole address.
+    #[must_use]
+    pub fn prefixes(self, ipv4_prefix: u8, ipv6_prefix: u8) -> Self {
+        Self { ipv4_prefix, ipv6_prefix, ..self }
+    }
 }
 
 impl Default for ClientIpSettings {
     fn default() -> Self {
-        Self { timeout_seconds: 10_800, capacity: 65_536, keep_sessions: false }
+        Self { timeout_seconds: 10_800, capacity: 65_536, keep_sessions: false, ipv4_prefix: 32, ipv6_prefix: 128 }
     }
 }
 
@@ -165,6 +177,46 @@ impl<P, S: BuildHasher> ClientIpAffinity<P, S> {
         }
     }
 
+    /// Whose clients are too many: for each endpoint with more than its share by weight and `excess_percent` beyond, that many of its
+    /// clients, the ones longest without a new connection first.
+    ///
+    /// Long-lived bindings do not even out by themselves when endpoints join. What to do about the clients named here is the
+    /// caller's decision: [`forget`](Self::forget) has the next connection placed anew, and closing the running ones brings that
+    /// about. Bindings that have run out, or whose endpoint has left, do not count. O(clients), and allocates.
+    pub fn rebalance_candidates(&self, now: Duration, excess_percent: u32) -> Vec<Rebalance> {
+        let memory = self.lock();
+        let now = now.max(memory.latest);
+        let bindings = || memory.clients.oldest_first().filter_map(|(key, b)| Some((key, self.sticky(b, now)?)));
+        let mut counts = alloc::vec![0_u64; self.members.len()];
+        bindings().for_each(|(_, index)| counts[index] += 1);
+        let clients = u128::from(counts.iter().sum::<u64>());
+        let weights = || (0..self.members.len()).map(|index| u128::from(self.members.weight(index)));
+        let sum = weights().sum::<u128>().max(1);
+        let bound = |weight: u128| (clients * weight * (100 + u128::from(excess_percent))).div_ceil(sum * 100);
+        let mut excess: Vec<u64> = weights()
+            .zip(&counts)
+            // Both are below 2^64: no endpoint has more clients than there are.
+            .map(|(weight, &count)| u128::from(count).saturating_sub(bound(weight)) as u64)
+            .collect();
+        let mut candidates = Vec::new();
+        for (client, index) in bindings() {
+            if let Some(left) = excess[index].checked_sub(1) {
+                excess[index] = left;
+                candidates.push(Rebalance { client: address::from_bits(client), endpoint: index });
+            }
+        }
+        candidates
+    }
+
+    /// Forgets a client, so that its next connection is placed anew. Returns whether it was known.
+    pub fn forget(&self, client: IpAddr) -> bool {
+        let client = address::masked(client, self.settings.ipv4_prefix, self.settings.ipv6_prefix);
+        let mut memory = self.lock();
+        let found = memory.clients.find(client);
+        let binding = found.and_then(|at| memory.clients[at].endpoint.take());
+        binding.is_some()
+    }
+
     /// The policy that new clients are given to.
     pub fn inner(&self) -> &P {
         &self.inner
@@ -190,11 +242,22 @@ impl<P, S: BuildHasher> ClientIpAffinity<P, S> {
     }
 }
 
+/// A client of [`rebalance_candidates`](ClientIpAffinity::rebalance_candidates).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rebalance {
+    /// The client, by the first bits that make it one.
+    pub client: IpAddr,
+    /// The index of the endpoint it is bound to.
+    pub endpoint: usize,
+}
+
 impl<P: Policy, S: BuildHasher> Policy for ClientIpAffinity<P, S> {
     fn pick(&self, pick: &mut Pick<'_>) -> Result<Choice, Unavailable> {
-        let Some(client) = pick.client().map(bits) else {
+        let Some(client) = pick.client() else {
             return self.inner.pick(pick);
         };
+        let client = address::masked(client, self.settings.ipv4_prefix, self.settings.ipv6_prefix);
         let mut memory = self.lock();
         let Memory { clients, latest } = &mut *memory;
         let now = pick.now().max(*latest);
@@ -220,14 +283,6 @@ impl<P: fmt::Debug, S> fmt::Debug for ClientIpAffinity<P, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { inner, settings, .. } = self;
         f.debug_struct("ClientIpAffinity").field("inner", inner).field("settings", settings).finish_non_exhaustive()
-    }
-}
-
-/// An IPv4 address and its IPv4-mapped IPv6 form, which a dual-stack socket reports, have the same bits.
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => v6.to_bits(),
     }
 }
 

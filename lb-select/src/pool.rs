@@ -1,7 +1,11 @@
 //! Which endpoints are there, in which order, under which names and with which weights?
 
 use crate::Key;
+use crate::load::{Gate, InFlight, Load};
+use crate::member::{Health, Locality, Member, Traits};
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::{fmt, ops};
@@ -21,6 +25,20 @@ use core::{fmt, ops};
 /// assert_eq!(pool.position(&Key::from("green")), Some(1));
 /// # Ok::<(), lb_select::PoolError>(())
 /// ```
+///
+/// An update is a new pool. What is known about an endpoint from moment to moment, its [`Load`], belongs to its key and
+/// goes on in the new pool:
+///
+/// ```
+/// # use lb_select::Pool;
+/// let old = Pool::of(["a", "b"])?;
+/// let in_flight = old.start(1);
+/// let new = Pool::builder().carry_over(&old).endpoint("b", "b").endpoint("c", "c").build()?;
+/// assert_eq!(new.load(0).active(), 1);
+/// drop(in_flight);
+/// assert_eq!(new.load(0).active(), 0);
+/// # Ok::<(), lb_select::PoolError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool<E> {
     values: Vec<E>,
@@ -30,7 +48,7 @@ pub struct Pool<E> {
 impl<E> Pool<E> {
     /// Starts an empty pool.
     pub fn builder() -> PoolBuilder<E> {
-        PoolBuilder { values: Vec::new(), keys: Vec::new(), weights: Vec::new() }
+        PoolBuilder { values: Vec::new(), keys: Vec::new(), traits: Vec::new(), before: None }
     }
 
     /// A pool of endpoints that are their own key, each of weight 1, such as socket addresses.
@@ -42,6 +60,38 @@ impl<E> Pool<E> {
         E: Clone + Into<Key>,
     {
         endpoints.into_iter().fold(Self::builder(), |pool, value| pool.endpoint(value.clone(), value)).build()
+    }
+
+    /// The same pool with the states that `health` says, going on with the loads. O(n).
+    #[must_use]
+    pub fn with_health(&self, mut health: impl FnMut(Endpoint<'_, E>) -> Health) -> Self
+    where
+        E: Clone,
+    {
+        self.changed(|endpoint, traits| traits.health = health(endpoint))
+    }
+
+    /// The same pool with the weights that `weight` says, going on with the loads. O(n).
+    #[must_use]
+    pub fn with_weights(&self, mut weight: impl FnMut(Endpoint<'_, E>) -> u32) -> Self
+    where
+        E: Clone,
+    {
+        self.changed(|endpoint, traits| traits.weight = weight(endpoint))
+    }
+
+    fn changed(&self, mut change: impl FnMut(Endpoint<'_, E>, &mut Traits)) -> Self
+    where
+        E: Clone,
+    {
+        let mut traits = self.members.traits.clone();
+        for (endpoint, traits) in self.iter().zip(&mut traits) {
+            change(endpoint, traits);
+        }
+        let Members { keys, by_key, loads, gate, limited, .. } = &*self.members;
+        let (keys, by_key, loads, gate) = (Arc::clone(keys), Arc::clone(by_key), loads.clone(), Arc::clone(gate));
+        let members = Members { keys, traits, by_key, loads, gate, limited: *limited };
+        Self { values: self.values.clone(), members: Arc::new(members) }
     }
 
     /// The number of endpoints, those of weight 0 included.
@@ -56,11 +106,8 @@ impl<E> Pool<E> {
 
     /// The endpoint at `index`, or `None` if there are not so many.
     pub fn get(&self, index: usize) -> Option<Endpoint<'_, E>> {
-        Some(Endpoint {
-            key: self.members.keys.get(index)?,
-            weight: self.members.weights[index],
-            value: &self.values[index],
-        })
+        let value = self.values.get(index)?;
+        Some(self.members.endpoint(index, self.members.weight(index), value))
     }
 
     /// The index of the endpoint with this key. O(log n).
@@ -70,11 +117,28 @@ impl<E> Pool<E> {
 
     /// The endpoints in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Endpoint<'_, E>> + DoubleEndedIterator {
-        let names = self.members.keys.iter().zip(&self.members.weights);
-        names.zip(&self.values).map(|((key, &weight), value)| Endpoint { key, weight, value })
+        let values = self.values.iter().enumerate();
+        values.map(|(index, value)| self.members.endpoint(index, self.members.weight(index), value))
     }
 
-    #[cfg(feature = "std")]
+    /// What is known about the endpoint at `index` from moment to moment.
+    ///
+    /// # Panics
+    /// Like a slice, if there is no such index.
+    #[inline]
+    pub fn load(&self, index: usize) -> &Arc<Load> {
+        &self.members.loads[index]
+    }
+
+    /// Counts a request to the endpoint at `index` as in flight until the guard is dropped.
+    ///
+    /// # Panics
+    /// Like a slice, if there is no such index.
+    #[inline]
+    pub fn start(&self, index: usize) -> InFlight {
+        self.load(index).start()
+    }
+
     pub(crate) fn members(&self) -> &Arc<Members> {
         &self.members
     }
@@ -87,6 +151,7 @@ impl<E> Pool<E> {
 impl<E> ops::Index<usize> for Pool<E> {
     type Output = E;
 
+    #[inline]
     fn index(&self, index: usize) -> &E {
         &self.values[index]
     }
@@ -94,14 +159,43 @@ impl<E> ops::Index<usize> for Pool<E> {
 
 /// One endpoint of a [`Pool`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Endpoint<'a, E> {
     /// Its name, unique in the pool.
     pub key: &'a Key,
     /// Its share of new traffic relative to the others, for policies that look at weights. 0 for all policies means:
     /// no new traffic.
     pub weight: u32,
+    /// Its state as far as the pool was told.
+    pub health: Health,
+    /// Its priority; 0 goes first.
+    pub priority: u32,
+    /// Where it is.
+    pub locality: &'a Locality,
     /// What the caller put in.
     pub value: &'a E,
+    traits: &'a Traits,
+}
+
+impl<'a, E> Endpoint<'a, E> {
+    /// What the pool was told under this name.
+    pub fn label(&self, name: &str) -> Option<&'a str> {
+        self.traits.labels.as_ref()?.get(name).map(|value| &**value)
+    }
+
+    pub(crate) fn all_labels(&self) -> Option<&'a BTreeMap<String, String>> {
+        self.traits.labels.as_deref()
+    }
+
+    /// All labels, in the order of their names.
+    pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a, E> {
+        self.traits.labels.iter().flat_map(|labels| &**labels).map(|(name, value)| (&**name, &**value))
+    }
+
+    /// How many requests it may have in flight; `u32::MAX` stands for no limit.
+    pub fn max_active(&self) -> u32 {
+        self.traits.max_active
+    }
 }
 
 /// Collects the endpoints of a [`Pool`]; made by [`Pool::builder`].
@@ -109,30 +203,42 @@ pub struct Endpoint<'a, E> {
 pub struct PoolBuilder<E> {
     values: Vec<E>,
     keys: Vec<Key>,
-    weights: Vec<u32>,
+    traits: Vec<Traits>,
+    before: Option<Arc<Members>>,
 }
 
 impl<E> PoolBuilder<E> {
     /// Adds an endpoint of weight 1 after those already there.
     pub fn endpoint(self, key: impl Into<Key>, value: E) -> Self {
-        self.weighted(key, 1, value)
+        self.member(Member::new(key, value))
     }
 
     /// Adds an endpoint with a weight after those already there.
-    pub fn weighted(mut self, key: impl Into<Key>, weight: u32, value: E) -> Self {
-        self.keys.push(key.into());
-        self.weights.push(weight);
-        self.values.push(value);
+    pub fn weighted(self, key: impl Into<Key>, weight: u32, value: E) -> Self {
+        self.member(Member::new(key, value).weight(weight))
+    }
+
+    /// Adds an endpoint with all that is to be said about it after those already there.
+    pub fn member(mut self, member: Member<E>) -> Self {
+        self.keys.push(member.key);
+        self.traits.push(member.traits);
+        self.values.push(member.value);
+        self
+    }
+
+    /// Goes on with the [`Load`] that endpoints of the same key have in `before`, the pool that this one is to replace.
+    pub fn carry_over<F>(mut self, before: &Pool<F>) -> Self {
+        self.before = Some(Arc::clone(&before.members));
         self
     }
 
     /// Finishes the pool. O(n log n).
     ///
     /// # Errors
-    /// Fails if two endpoints have the same key. A pool without endpoints is no error: its policies answer
-    /// [`Unavailable`](crate::Unavailable).
+    /// Fails if two endpoints have the same key, or if there are 2^32 or more. A pool without endpoints is no error: its
+    /// policies answer [`Unavailable`](crate::Unavailable).
     pub fn build(self) -> Result<Pool<E>, PoolError> {
-        let members = Members::new(self.keys.into(), self.weights.into())?;
+        let members = Members::new(self.keys.into(), self.traits.into(), self.before.as_deref())?;
         Ok(Pool { values: self.values, members: Arc::new(members) })
     }
 }
@@ -143,12 +249,15 @@ impl<E> PoolBuilder<E> {
 pub enum PoolError {
     /// Two endpoints have this key. Of several such keys it is the least.
     DuplicateKey(Key),
+    /// There are so many endpoints, and that is more than 2^32 − 1.
+    TooMany(usize),
 }
 
 impl fmt::Display for PoolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DuplicateKey(key) => write!(f, "two endpoints of one pool have the key {key:?}"),
+            Self::TooMany(count) => write!(f, "a pool of {count} endpoints is above the limit of 2^32 - 1"),
         }
     }
 }
@@ -156,44 +265,105 @@ impl fmt::Display for PoolError {
 impl core::error::Error for PoolError {}
 
 /// What a policy may know of the endpoints: all but the caller's values.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Members {
-    keys: Box<[Key]>,
-    weights: Box<[u32]>,
+    keys: Arc<[Key]>,
+    traits: Box<[Traits]>,
     /// The indices in the order of their keys.
-    by_key: Box<[usize]>,
+    by_key: Arc<[u32]>,
+    loads: Box<[Arc<Load>]>,
+    gate: Arc<Gate>,
+    /// Whether any endpoint has a limit of requests in flight.
+    limited: bool,
 }
 
 impl Members {
-    fn new(keys: Box<[Key]>, weights: Box<[u32]>) -> Result<Self, PoolError> {
-        let mut by_key: Box<[usize]> = (0..keys.len()).collect();
-        by_key.sort_unstable_by_key(|&index| &keys[index]);
-        match by_key.windows(2).find(|pair| keys[pair[0]] == keys[pair[1]]) {
-            Some(pair) => Err(PoolError::DuplicateKey(keys[pair[0]].clone())),
-            None => Ok(Self { keys, weights, by_key }),
+    fn new(keys: Arc<[Key]>, traits: Box<[Traits]>, before: Option<&Self>) -> Result<Self, PoolError> {
+        let count = u32::try_from(keys.len()).ok().filter(|&n| n < u32::MAX).ok_or(PoolError::TooMany(keys.len()))?;
+        let mut by_key: Arc<[u32]> = (0..count).collect();
+        let key = |index: u32| &keys[index as usize];
+        // Not shared with anyone yet, so nothing is cloned.
+        Arc::make_mut(&mut by_key).sort_unstable_by_key(|&index| key(index));
+        if let Some(pair) = by_key.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
+            return Err(PoolError::DuplicateKey(key(pair[0]).clone()));
         }
+        let gate = before.map_or_else(Arc::default, |before| Arc::clone(&before.gate));
+        let load = |key| match before.and_then(|before| Some(&before.loads[before.position(key)?])) {
+            Some(load) => Arc::clone(load),
+            None => Arc::new(Load::new(Arc::clone(&gate))),
+        };
+        let loads = keys.iter().map(load).collect();
+        let limited = traits.iter().any(|traits| traits.max_active < u32::MAX);
+        Ok(Self { keys, traits, by_key, loads, gate, limited })
     }
 
-    fn position(&self, key: &Key) -> Option<usize> {
-        self.by_key.binary_search_by_key(&key, |&index| &self.keys[index]).ok().map(|rank| self.by_key[rank])
+    pub(crate) fn position(&self, key: &Key) -> Option<usize> {
+        let rank = self.by_key.binary_search_by_key(&key, |&index| &self.keys[index as usize]).ok()?;
+        Some(self.by_key[rank] as usize)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(crate) fn key(&self, index: usize) -> Option<&Key> {
+        self.keys.get(index)
+    }
+
+    /// The indices in the order of their keys.
+    #[cfg(feature = "hash")]
+    pub(crate) fn by_key(&self) -> &[u32] {
+        &self.by_key
+    }
+
+    pub(crate) fn traits(&self, index: usize) -> &Traits {
+        &self.traits[index]
+    }
+
+    pub(crate) fn weight(&self, index: usize) -> u32 {
+        self.traits[index].weight
+    }
+
+    #[inline]
+    pub(crate) fn load(&self, index: usize) -> &Load {
+        &self.loads[index]
+    }
+
+    /// Whether no endpoint is closed, and none can be at a limit.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        !self.limited && self.gate.is_open()
+    }
+
+    /// Whether any endpoint has a limit.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    pub(crate) fn endpoint<'a, E>(&'a self, index: usize, weight: u32, value: &'a E) -> Endpoint<'a, E> {
+        let traits = &self.traits[index];
+        let Traits { health, priority, ref locality, .. } = *traits;
+        Endpoint { key: &self.keys[index], weight, health, priority, locality, value, traits }
     }
 }
 
 #[cfg(feature = "std")]
 impl Members {
-    pub(crate) fn key(&self, index: usize) -> Option<&Key> {
-        self.keys.get(index)
-    }
-
-    pub(crate) fn weight(&self, index: usize) -> u32 {
-        self.weights[index]
-    }
-
     /// The index of `key`, found at once if it is `hint`.
     pub(crate) fn position_near(&self, hint: usize, key: &Key) -> Option<usize> {
         if self.keys.get(hint) == Some(key) { Some(hint) } else { self.position(key) }
     }
 }
+
+/// Loads are not compared: they belong to the moment.
+impl PartialEq for Members {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys && self.traits == other.traits
+    }
+}
+
+impl Eq for Members {}
 
 #[cfg(test)]
 mod tests {

@@ -1,38 +1,43 @@
 //! Whom does chance name?
 
-use crate::eligible::Eligible;
-use crate::{Choice, Pick, Policy, Pool, Reason, Unavailable};
+use crate::candidates::{Eligible, ToCandidates};
+use crate::{Choice, Pick, Policy, Reason, Unavailable};
 
 /// Any endpoint with equal chance, weights ignored except 0.
 ///
-/// Takes one random word, or none if there is only one eligible endpoint. O(1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Takes one random word, or none if there is only one eligible endpoint. O(1). Where the endpoint a word falls on may not
+/// be used, up to seven more words are taken, and after that one for all that may, which is O(n).
+#[derive(Debug, Clone)]
 pub struct Random {
     eligible: Eligible,
 }
 
 impl Random {
     /// Chooses among the endpoints of the pool.
-    pub fn new<E>(pool: &Pool<E>) -> Self {
-        Self { eligible: Eligible::new(pool) }
+    pub fn new(candidates: &impl ToCandidates) -> Self {
+        Self { eligible: Eligible::new(candidates) }
     }
 
-    /// The index of the eligible endpoint number `word mod n`: what [`Policy::pick`] does, for callers with no other
+    /// The index of the eligible endpoint number `word mod n`, closed or not: the bare choice, for callers with no other
     /// policy.
     ///
     /// # Errors
-    /// Fails if the pool has no endpoint with a weight above 0.
+    /// Fails if there is no endpoint with a weight above 0.
     #[inline]
     pub fn index(&self, word: u64) -> Result<usize, Unavailable> {
-        self.eligible.nth(word)
+        let rank = word.checked_rem(self.eligible.len() as u64).ok_or_else(|| self.eligible.empty())?;
+        Ok(self.eligible.at(rank as usize))
     }
 }
 
 impl Policy for Random {
     #[inline]
     fn pick(&self, pick: &mut Pick<'_>) -> Result<Choice, Unavailable> {
-        let word = if self.eligible.len() > 1 { pick.word() } else { 0 };
-        Ok(Choice::new(self.index(word)?, Reason::Random))
+        if self.eligible.admission.admits_all(pick) {
+            let word = if self.eligible.len() > 1 { pick.word() } else { 0 };
+            return Ok(Choice::new(self.index(word)?, Reason::Random));
+        }
+        self.eligible.draw(pick).map(|index| Choice::new(index, Reason::Random))
     }
 }
 

@@ -44,6 +44,13 @@ impl<V, S: BuildHasher> Recency<V, S> {
         Ok(Self { hasher, chains, slots, capacity, newest: NONE, oldest: NONE })
     }
 
+    /// A map whose slots are taken as they are needed.
+    pub(crate) fn growing(capacity: u32, hasher: S) -> Self {
+        let (slots, capacity) = (Vec::new(), capacity as usize);
+        let chains = alloc::vec![NONE; capacity.next_power_of_two()];
+        Self { hasher, chains, slots, capacity, newest: NONE, oldest: NONE }
+    }
+
     /// The slot of `key`, without touching it.
     pub(crate) fn find(&self, key: u128) -> Option<u32> {
         let mut at = self.chains[self.chain(key)];
@@ -89,6 +96,12 @@ impl<V, S: BuildHasher> Recency<V, S> {
         self.become_newest(at);
         let chain = self.chain(key);
         self.slot_mut(at).chained = core::mem::replace(&mut self.chains[chain], at);
+    }
+
+    /// All entries, those touched longest ago first.
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = (u128, &V)> {
+        let slot = |at: u32| (at != NONE).then(|| self.slot(at));
+        core::iter::successors(slot(self.oldest), move |last| slot(last.newer)).map(|slot| (slot.key, &slot.value))
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {

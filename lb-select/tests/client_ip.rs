@@ -273,3 +273,35 @@ fn many_clients_keep_their_endpoints_through_the_growth_of_the_pool() {
         assert_eq!(connect(&policy, 1, client(number as u32), words()), sticky(index));
     }
 }
+
+#[test]
+fn clients_beyond_a_fair_share_are_named_longest_silent_first_and_can_be_forgotten() {
+    let (one, three) = (pool(&[1]), pool(&[1, 1, 0]));
+    let policy = affinity(&one, timeout(100));
+    for number in 0..10 {
+        assert_eq!(connect(&policy, number.into(), client(number), 0), random(0));
+    }
+    assert_eq!(connect(&policy, 10, client(0), 0), sticky(0));
+    let policy = policy.over(&three, Random::new(&three));
+    let named = |now, excess| {
+        let candidates = policy.rebalance_candidates(Duration::from_secs(now), excess);
+        candidates.into_iter().map(|c| (c.client, c.endpoint)).collect::<Vec<_>>()
+    };
+    // Half of ten each: five are too many, and of those client 0 has been heard of last.
+    assert_eq!(named(10, 0), (1..6).map(|n| (client(n), 0)).collect::<Vec<_>>());
+    assert_eq!(named(10, 60), (1..3).map(|n| (client(n), 0)).collect::<Vec<_>>());
+    assert_eq!(named(10, 100), []);
+    assert_eq!(named(103, 0), [(client(4), 0), (client(5), 0), (client(6), 0)], "seven are left");
+    assert!(policy.forget(client(4)) && !policy.forget(client(4)) && !policy.forget(client(99)));
+    assert_eq!(connect(&policy, 104, client(4), 1), random(1));
+}
+
+#[test]
+fn a_network_is_one_client_under_a_prefix() {
+    let policy = affinity(&pool(&[1, 1]), timeout(100).prefixes(24, 64));
+    assert_eq!(connect(&policy, 0, "192.0.2.1".parse().unwrap(), 1), random(1));
+    assert_eq!(connect(&policy, 0, "192.0.2.254".parse().unwrap(), 0), sticky(1));
+    assert_eq!(connect(&policy, 0, "192.0.3.1".parse().unwrap(), 0), random(0));
+    assert_eq!(connect(&policy, 0, "2001:db8::1".parse().unwrap(), 1), random(1));
+    assert_eq!(connect(&policy, 0, "2001:db8::ffff".parse().unwrap(), 0), sticky(1));
+}

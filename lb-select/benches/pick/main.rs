@@ -1,13 +1,19 @@
 //! What does one pick cost, next to the least that any pick of its kind must do?
 //!
-//! The `floor/...` lines balance nothing: a private counter and an index, a random word and an index, and a counter
-//! shared by threads with a modulo. Times are for [`KEYS`] picks; criterion also prints them as elements per second.
+//! The `floor/...` lines balance nothing: a private counter and an index, a random word and an index, a counter shared by
+//! threads with a modulo, two random loads. The `reference/...` lines are the plain good form of an algorithm. Times are for [`KEYS`] picks; criterion also prints them as elements per second.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
+mod loads;
+mod weighted;
 mod workloads;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lb_select::{ClientIpAffinity, ClientIpSettings, Pick, Policy, Pool, Random, RoundRobin};
+use lb_select::{
+    Balancer, BalancerSettings, ByPriority, ByPrioritySettings, ClientIpAffinity, ClientIpSettings, P2c, Pick, Policy,
+    PolicySettings, Pool, Random, Rotation, RoundRobin,
+};
+use std::cell::RefCell;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::hint::black_box;
 use std::net::IpAddr;
@@ -61,7 +67,23 @@ fn picks(c: &mut Criterion) {
         policy("round-robin", &|rng| run(&round_robin, &pool, rng));
         policy("round-robin-dyn", &|rng| run(black_box(&round_robin as &dyn Policy), &pool, rng));
         policy("random", &|rng| run(&random, &pool, rng));
+        let worker = RefCell::new(Rotation::new(&pool));
+        policy("rotation-of-a-worker", &|rng| run(&worker, &pool, rng));
+        let layered = ByPriority::new(&pool, ByPrioritySettings::default(), |part, _| Random::new(part));
+        policy("priority-then-random", &|rng| run(&layered, &pool, rng));
+        let settings = BalancerSettings::new(PolicySettings::Random).priority(ByPrioritySettings::default());
+        let configured = Balancer::new(&pool, settings, Hasher::new(), 0).unwrap();
+        policy("configured-priority-then-random", &|rng| run(&configured, &pool, rng));
         policy("random-dyn", &|rng| run(black_box(&random as &dyn Policy), &pool, rng));
+
+        // One endpoint in ten fails its check, so that each pick has to look.
+        let ailing = Pool::of(addrs.clone()).unwrap();
+        let (checked_round_robin, checked_random) = (RoundRobin::new(&ailing), Random::new(&ailing));
+        let checked_p2c = P2c::new(&ailing);
+        (0..addrs.len()).step_by(10).for_each(|index| ailing.load(index).close());
+        policy("round-robin-tenth-closed", &|rng| run(&checked_round_robin, &ailing, rng));
+        policy("random-tenth-closed", &|rng| run(&checked_random, &ailing, rng));
+        policy("p2c-tenth-closed", &|rng| run(&checked_p2c, &ailing, rng));
 
         let layer = |settings| ClientIpAffinity::new(&pool, &random, settings, Hasher::new()).unwrap();
         let known = layer(ClientIpSettings::default());
@@ -76,7 +98,7 @@ fn picks(c: &mut Criterion) {
 type Hasher = BuildHasherDefault<DefaultHasher>;
 
 #[inline]
-fn run<E>(policy: &(impl Policy + ?Sized), pool: &Pool<E>, rng: &mut Rng) {
+pub(crate) fn run<E>(policy: &(impl Policy + ?Sized), pool: &Pool<E>, rng: &mut Rng) {
     let mut words = || rng.next();
     for _ in 0..KEYS {
         let choice = policy.pick(&mut Pick::new(Duration::ZERO, &mut words)).unwrap();
@@ -92,5 +114,5 @@ fn run_clients<E>(policy: &impl Policy, pool: &Pool<E>, clients: &[IpAddr], rng:
     }
 }
 
-criterion_group!(benches, picks);
+criterion_group!(benches, picks, weighted::picks, weighted::builds, loads::picks);
 criterion_main!(benches);

@@ -35,6 +35,12 @@ pub(crate) fn backends(n: u32) -> Vec<SocketAddr> {
     (1..=n).map(|i| SocketAddr::from((Ipv4Addr::from_bits(0x0a00_0000 + i), 8080))).collect()
 }
 
+/// Weights 1 to 100, uniform.
+pub(crate) fn weights(n: usize) -> Vec<u32> {
+    let mut rng = Rng(0x5eed_0001 ^ 1);
+    (0..n).map(|_| 1 + rng.below(100) as u32).collect()
+}
+
 /// `n` random client addresses.
 pub(crate) fn clients(n: usize) -> Vec<IpAddr> {
     let mut rng = Rng::new();

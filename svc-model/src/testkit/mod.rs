@@ -53,13 +53,15 @@
 
 mod conformance;
 mod distribution;
+mod laws;
 mod packets;
 mod reference;
 mod scenario;
 mod strategies;
 
-pub use conformance::{Broken, Conformance, Coverage, Fault, Law, Subject};
+pub use conformance::Conformance;
 pub use distribution::{Distribution, Outcome};
+pub use laws::{Broken, Coverage, Fault, Law, Subject};
 pub use packets::packets;
 pub use reference::ReferenceSubject;
 pub use scenario::{Edit, Scenario};

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::conformance::{Fault, Subject};
 use super::distribution::{Distribution, Outcome};
+use super::laws::{Fault, Subject};
 use crate::backend::{Capabilities, ReferenceBackend};
 use crate::view::{Flow, Packet};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::conformance::Fault;
+use super::laws::Fault;
 use crate::kind::{Object, ObjectRef};
 
 /// One change to the objects.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::conformance::Fault;
+use super::laws::Fault;
 use super::scenario::{Edit, Scenario};
 use crate::api::*;
 use crate::kind::{Kind, Object, ObjectRef, Resource};

@@ -144,7 +144,8 @@ fn endpoints_json(decision: &Decision<'_>) -> Vec<Value> {
     let endpoints = &decision.endpoints;
     let all_alike = endpoints.candidates().iter().all(|c| endpoints.masquerades(c) == endpoints.masquerades_any());
     let entry = |candidate: &Candidate| {
-        let mut entry = json!({ "addr": candidate.addr.to_string(), "p": endpoints.share() });
+        let from = candidate.supplied_by().to_string();
+        let mut entry = json!({ "addr": candidate.addr.to_string(), "p": endpoints.share(), "from": from });
         if !all_alike {
             entry["masquerade"] = endpoints.masquerades(candidate).into();
         }

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
 
 /// Indices of endpoints, as narrow as they allow. Empty if there is no endpoint to fill it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,10 @@ pub(crate) trait Preference {
     fn owner(&self) -> u32;
     /// The next slot of the walk.
     fn next(&mut self, size: u32) -> u32;
+    /// Walks on to the first of these slots and says which it is; nothing if there is no shorter way than to walk.
+    fn first_of(&mut self, _slots: &[u32], _size: u32) -> Option<usize> {
+        None
+    }
 }
 
 /// A walk of equal strides. With a prime number of slots it visits each of them once.
@@ -94,6 +99,62 @@ impl Preference for Stride {
         self.at = if next >= size { next - size } else { next };
         at
     }
+
+    /// The number of steps from here to a slot is the distance divided by the stride, modulo the prime number of slots.
+    fn first_of(&mut self, slots: &[u32], size: u32) -> Option<usize> {
+        let inverse = inverse(self.skip, size);
+        let steps = |slot: u32| u64::from(slot + size - self.at) * inverse % u64::from(size);
+        let (position, &slot) = slots.iter().enumerate().min_by_key(|&(_, &slot)| steps(slot))?;
+        self.at = slot;
+        self.next(size);
+        Some(position)
+    }
+}
+
+/// What `number`, from 1 to `prime` − 1, is to be multiplied by to give 1 modulo `prime`: Euclid's algorithm.
+fn inverse(number: u32, prime: u32) -> u64 {
+    let (mut rest, mut next) = (i64::from(prime), i64::from(number));
+    let (mut factor, mut next_factor) = (0, 1);
+    while next > 0 {
+        let quotient = rest / next;
+        (rest, next) = (next, rest - quotient * next);
+        (factor, next_factor) = (next_factor, factor - quotient * next_factor);
+    }
+    factor.rem_euclid(i64::from(prime)) as u64 // below the prime
+}
+
+fn fill<S: Slot, P: Preference>(preferences: &mut [P], size: u32, mut order: impl Iterator<Item = usize>) -> Box<[S]> {
+    if preferences.is_empty() {
+        return Box::default();
+    }
+    let mut slots = vec![S::FREE; size as usize].into_boxed_slice();
+    // While many are free, walking finds one soon. To the last ones it is half of all steps, and shorter by arithmetic.
+    let few = size.isqrt();
+    for turn in order.by_ref().take((size - few) as usize) {
+        let walk = &mut preferences[turn];
+        let slot = first_free(walk, &slots, size);
+        slots[slot as usize] = S::of(walk.owner());
+    }
+    let mut free: Vec<u32> = (0..size).filter(|&slot| slots[slot as usize] == S::FREE).collect();
+    for turn in order.take(free.len()) {
+        let walk = &mut preferences[turn];
+        let slot = match walk.first_of(&free, size) {
+            Some(position) => free.swap_remove(position),
+            None => first_free(walk, &slots, size),
+        };
+        slots[slot as usize] = S::of(walk.owner());
+    }
+    slots
+}
+
+#[inline]
+fn first_free<S: Slot>(walk: &mut impl Preference, slots: &[S], size: u32) -> u32 {
+    loop {
+        let slot = walk.next(size);
+        if slots[slot as usize] == S::FREE {
+            return slot;
+        }
+    }
 }
 
 trait Slot: Copy + PartialEq {
@@ -117,29 +178,6 @@ impl Slot for u32 {
     }
 }
 
-fn fill<S: Slot, P: Preference>(preferences: &mut [P], size: u32, order: impl Iterator<Item = usize>) -> Box<[S]> {
-    if preferences.is_empty() {
-        return Box::default();
-    }
-    let mut slots = vec![S::FREE; size as usize].into_boxed_slice();
-    let mut free = size;
-    for turn in order {
-        let walk = &mut preferences[turn];
-        let slot = loop {
-            let slot = walk.next(size);
-            if slots[slot as usize] == S::FREE {
-                break slot;
-            }
-        };
-        slots[slot as usize] = S::of(walk.owner());
-        free -= 1;
-        if free == 0 {
-            break;
-        }
-    }
-    slots
-}
-
 /// A size that is a prime number not above [`MAX_TABLE_SIZE`], so that every walk of equal strides visits every slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PrimeSize(u32);
@@ -159,5 +197,29 @@ impl PrimeSize {
 
     pub(crate) fn get(self) -> u32 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_last_free_slots_are_those_that_walking_finds(
+            size in prop::sample::select(vec![2_u32, 3, 251, 65_537, MAX_TABLE_SIZE]),
+            (at, skip) in any::<(u64, u64)>(),
+            slots in proptest::collection::btree_set(any::<u32>(), 1..20),
+        ) {
+            let mut slots: Vec<u32> = slots.into_iter().map(|slot| slot % size).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            let mut walked = Stride::new(0, at, skip, size);
+            let mut jumped = walked;
+            let first = (0..size).find_map(|_| slots.binary_search(&walked.next(size)).ok());
+            prop_assert_eq!(jumped.first_of(&slots, size), first);
+            prop_assert_eq!((jumped.at, jumped.skip), (walked.at, walked.skip));
+        }
     }
 }

@@ -172,6 +172,7 @@ mod by_priority;
 mod by_subset;
 mod candidates;
 mod choice;
+mod currents;
 #[cfg(feature = "std")]
 mod destination;
 mod edf;

@@ -1,6 +1,7 @@
 //! Whose turn comes next, if turns are spread as evenly as weights allow? nginx's smooth weighted round robin.
 
 use crate::candidates::{Admission, Candidate, ToCandidates};
+use crate::currents::Currents;
 use crate::tournament::Tournament;
 use crate::{Choice, Pick, Reason, Sequence, Unavailable};
 use alloc::boxed::Box;
@@ -17,7 +18,7 @@ use alloc::vec::Vec;
 ///
 /// # Cost
 ///
-/// O(n) a pick for up to 64 endpoints. Beyond, endpoints of one weight wait in a queue, since all their currents grow
+/// O(n) a pick for up to 128 endpoints. Beyond, endpoints of one weight wait in a queue, since all their currents grow
 /// alike, and only the heads of queues compete; a pick is O(log² k + log n) amortised for k distinct weights, in about 50
 /// bytes an endpoint. [`WeightedEdf`](crate::WeightedEdf) is the alternative with another, almost as smooth order.
 ///
@@ -29,21 +30,21 @@ pub struct SmoothWeighted {
     admission: Admission,
     members: Box<[Candidate]>,
     /// Valid while the tournament does not run.
-    current: Box<[i64]>,
+    currents: Currents,
     /// Weights after failures; empty while all are whole.
     effective: Vec<u32>,
     tournament: Option<Tournament>,
     /// Whether the tournament holds the currents.
     runs: bool,
     /// Currents other than 0 of endpoints that take no part now, but may again: without weight, or not healthy.
-    parked: Box<[(u32, i64)]>,
+    parked: Box<[(u32, f64)]>,
 }
 
 /// Up to here a scan is as fast.
-const FEW: usize = 64;
+const FEW: usize = 128;
 
-/// Above this sum of weights currents might differ by more than an `i64` holds in a tournament; the scan saturates.
-const GREATEST_SUM: u64 = 1 << 60;
+/// Up to this sum of weights currents are exact, which takes a million endpoints of the greatest weight to exceed.
+const GREATEST_SUM: u64 = 1 << 52;
 
 impl SmoothWeighted {
     /// Starts at the beginning of the period.
@@ -51,12 +52,13 @@ impl SmoothWeighted {
         let candidates = candidates.to_candidates();
         let members: Box<[Candidate]> = candidates.eligible().collect();
         let sum: u64 = members.iter().map(|member| u64::from(member.weight)).sum();
+        let weights = || members.iter().map(|member| member.weight);
         let large = members.len() > FEW && sum <= GREATEST_SUM;
         Self {
             admission: candidates.admission().clone(),
-            current: members.iter().map(|_| 0).collect(),
+            currents: Currents::new(weights()),
             effective: Vec::new(),
-            tournament: large.then(|| Tournament::new(members.iter().map(|member| member.weight))),
+            tournament: large.then(|| Tournament::new(weights())),
             runs: false,
             parked: Box::default(),
             members,
@@ -80,9 +82,9 @@ impl SmoothWeighted {
         let mut parked = Vec::new();
         for (index, _) in candidates.iter_in_any_health() {
             match (current(index), new.rank(index)) {
-                (Some(current), Some(rank)) => new.current[rank] = current,
+                (Some(current), Some(rank)) => new.currents.values_mut()[rank] = current,
                 // A pool has fewer than 2^32 endpoints.
-                (Some(current @ (..=-1 | 1..)), None) => parked.push((index as u32, current)),
+                (Some(current), None) if current != 0.0 => parked.push((index as u32, current)),
                 _ => {}
             }
         }
@@ -107,8 +109,8 @@ impl SmoothWeighted {
         self.members.binary_search_by_key(&index, |member| member.index as usize).ok()
     }
 
-    fn currents(&self) -> Box<[i64]> {
-        let mut currents = self.current.clone();
+    fn currents(&self) -> Box<[f64]> {
+        let mut currents: Box<[f64]> = self.currents.values().into();
         if let Some(tournament) = self.tournament.as_ref().filter(|_| self.runs) {
             tournament.write_currents(&mut currents);
         }
@@ -120,25 +122,27 @@ impl Sequence for SmoothWeighted {
     #[inline]
     fn next(&mut self, pick: &mut Pick<'_>) -> Result<Choice, Unavailable> {
         let admits_all = self.admission.admits_all(pick);
-        let Self { admission, members, current, effective, tournament, runs, .. } = self;
-        if let Some(tournament) = tournament {
-            let usual = admits_all && effective.is_empty();
-            if usual {
+        let Self { admission, members, currents, effective, tournament, runs, .. } = self;
+        let usual = admits_all && effective.is_empty();
+        let chosen = match tournament {
+            Some(tournament) if usual => {
                 if !*runs {
-                    tournament.restart(current);
+                    tournament.restart(currents.values());
                     *runs = true;
                 }
-                return Ok(Choice::new(members[tournament.next()].index as usize, Reason::WeightedRoundRobin));
+                Some(tournament.next())
             }
-            if *runs {
-                tournament.write_currents(current);
-                *runs = false;
+            _ => {
+                if let Some(tournament) = tournament.as_ref().filter(|_| *runs) {
+                    tournament.write_currents(currents.values_mut());
+                    *runs = false;
+                }
+                if usual {
+                    currents.next()
+                } else {
+                    scan(members, currents, effective, |index| admits_all || admission.admits(pick, index))
+                }
             }
-        }
-        let chosen = if admits_all && effective.is_empty() {
-            scan_all(members, current)
-        } else {
-            scan(members, current, effective, |index| admits_all || admission.admits(pick, index))
         };
         match chosen {
             Some(rank) => Ok(Choice::new(members[rank].index as usize, Reason::WeightedRoundRobin)),
@@ -147,51 +151,26 @@ impl Sequence for SmoothWeighted {
     }
 }
 
-/// nginx's own way: all currents grow, the greatest is chosen.
-#[inline]
-fn scan_all(members: &[Candidate], currents: &mut [i64]) -> Option<usize> {
-    let mut sum = 0_i64;
-    let mut best = (0, i64::MIN);
-    for (rank, (member, current)) in members.iter().zip(&mut *currents).enumerate() {
-        *current = current.saturating_add(member.weight.into());
-        sum = sum.saturating_add(member.weight.into());
-        if *current > best.1 {
-            best = (rank, *current);
-        }
-    }
-    let chosen = currents.get_mut(best.0)?;
-    *chosen = chosen.saturating_sub(sum);
-    Some(best.0)
-}
-
-/// The same among those admitted, with weights that recover from failures.
+/// A pick among those admitted, with weights that recover from failures.
 fn scan(
     members: &[Candidate],
-    currents: &mut [i64],
+    currents: &mut Currents,
     effective: &mut Vec<u32>,
-    mut admits: impl FnMut(usize) -> bool,
+    admits: impl Fn(usize) -> bool,
 ) -> Option<usize> {
-    let mut sum = 0_i64;
-    let mut best: Option<usize> = None;
-    for (rank, member) in members.iter().enumerate() {
-        if !admits(member.index as usize) {
-            continue;
-        }
-        let mut weight = member.weight;
-        if let Some(effective) = effective.get_mut(rank) {
-            weight = *effective;
-            *effective += u32::from(*effective < member.weight);
-        }
-        currents[rank] = currents[rank].saturating_add(weight.into());
-        sum = sum.saturating_add(weight.into());
-        if best.is_none_or(|best| currents[rank] > currents[best]) {
-            best = Some(rank);
-        }
-    }
-    let best = best?;
-    currents[best] = currents[best].saturating_sub(sum);
+    let chosen = currents.next_among(|rank| {
+        let member = members[rank];
+        admits(member.index as usize).then(|| match effective.get_mut(rank) {
+            Some(effective) => {
+                let weight = *effective;
+                *effective += u32::from(weight < member.weight);
+                weight
+            }
+            None => member.weight,
+        })
+    });
     if effective.iter().zip(members).all(|(effective, member)| *effective == member.weight) {
         effective.clear();
     }
-    Some(best)
+    chosen
 }

@@ -68,12 +68,12 @@ impl Tournament {
     }
 
     /// Starts anew from these currents, in place.
-    pub(crate) fn restart(&mut self, currents: &[i64]) {
+    pub(crate) fn restart(&mut self, currents: &[f64]) {
         self.time = 0;
         for class in &mut self.classes {
             let mut waiting = core::mem::take(&mut class.waiting).into_vec();
             for member in &mut waiting {
-                member.base = currents[member.rank as usize];
+                member.base = currents[member.rank as usize] as i64; // a whole number
             }
             class.waiting = waiting.into();
         }
@@ -165,10 +165,10 @@ impl Tournament {
     }
 
     /// Where everyone stands.
-    pub(crate) fn write_currents(&self, currents: &mut [i64]) {
+    pub(crate) fn write_currents(&self, currents: &mut [f64]) {
         for class in &self.classes {
             for waiting in &class.waiting {
-                currents[waiting.rank as usize] = waiting.base.wrapping_add(at(class.weight, self.time));
+                currents[waiting.rank as usize] = waiting.base.wrapping_add(at(class.weight, self.time)) as f64;
             }
         }
     }

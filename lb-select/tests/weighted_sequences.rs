@@ -56,7 +56,7 @@ impl Nginx {
 #[test]
 fn smooth_weighting_is_nginxs_at_a_size_where_a_tournament_decides() {
     let mut words = splitmix(1);
-    for n in [64, 65, 100, 1000] {
+    for n in [1, 8, 63, 100, 128, 129, 1000] {
         let weights: Vec<u32> = (0..n).map(|_| 1 + (words() % 100) as u32).collect();
         let (mut smooth, mut nginx) = (SmoothWeighted::new(&pool(&weights)), Nginx::new(&weights));
         for _ in 0..20_000 {

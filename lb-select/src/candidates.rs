@@ -232,12 +232,17 @@ impl Admission {
     }
 
     /// Whether the endpoint at this index of the pool is admitted.
-    #[inline]
     pub(crate) fn admits(&self, pick: &Pick<'_>, index: usize) -> bool {
-        let load = self.members.load(index);
-        (self.in_any_health || !load.is_closed())
-            && (!self.members.is_limited() || load.active() < self.members.traits(index).max_active)
+        (self.in_any_health || !self.members.is_closed(index))
+            && (!self.members.is_limited() || self.load(index).active() < self.members.traits(index).max_active)
             && !pick.excluded().contains(&index)
+    }
+
+    /// Whether the endpoint is admitted by what can be seen at once; if not, it may still be. Always in place: a call costs
+    /// more than the look.
+    #[inline(always)]
+    pub(crate) fn admits_at_once(&self, pick: &Pick<'_>, index: usize) -> bool {
+        pick.excluded().is_empty() && !self.members.is_limited() && !self.members.is_closed(index)
     }
 
     /// Why none of these endpoints is admitted: the cause nearest to being lifted.
@@ -245,10 +250,9 @@ impl Admission {
     pub(crate) fn refusal(&self, pick: &Pick<'_>, eligible: impl Iterator<Item = usize>) -> Unavailable {
         eligible
             .map(|index| {
-                let load = self.members.load(index);
                 if pick.excluded().contains(&index) {
                     (0, Unavailable::AllExcluded)
-                } else if load.is_closed() && !self.in_any_health {
+                } else if self.members.is_closed(index) && !self.in_any_health {
                     (1, Unavailable::NoneHealthy)
                 } else {
                     (2, Unavailable::Overloaded)
@@ -289,9 +293,11 @@ enum List {
     Some(Box<[u32]>),
 }
 
-/// How many more words are tried before the admitted endpoints are counted. With half of them closed, one pick in 256 comes
-/// to that.
-const REDRAWS: usize = 7;
+/// How many more words are tried before the admitted ones of `n` endpoints are counted. With half of them closed, one pick in
+/// 256 comes to that for a few endpoints; the more there are, the fewer picks, so that on average they cost the same.
+pub(crate) fn redraws(n: usize) -> usize {
+    7 + n / 64
+}
 
 impl Eligible {
     pub(crate) fn new(candidates: &impl ToCandidates) -> Self {
@@ -322,6 +328,16 @@ impl Eligible {
             List::First(_) => rank,
             List::Some(list) => list[rank] as usize,
         }
+    }
+
+    /// The eligible endpoint number `word mod n`.
+    ///
+    /// # Errors
+    /// Fails if there is none.
+    #[inline]
+    pub(crate) fn number(&self, word: u64) -> Result<usize, Unavailable> {
+        let rank = word.checked_rem(self.len() as u64).ok_or_else(|| self.empty())?;
+        Ok(self.at(rank as usize))
     }
 
     #[inline]
@@ -357,30 +373,29 @@ impl Eligible {
     }
 
     /// One of the admitted endpoints with equal chance, where not all are: words are drawn until one falls on such an
-    /// endpoint, or after a few, the admitted ones are counted.
-    #[inline]
+    /// endpoint or, after some, the admitted ones are counted.
+    #[inline(always)] // for the sake of the look
     pub(crate) fn draw(&self, pick: &mut Pick<'_>) -> Result<usize, Unavailable> {
-        let n = self.len() as u64;
-        if n > 1 {
-            let index = self.at((pick.word() % n) as usize);
-            if self.admission.admits(pick, index) {
-                return Ok(index);
-            }
-        }
-        self.redraw(pick)
+        let word = if self.len() > 1 { pick.word() } else { 0 };
+        let index = self.number(word)?;
+        if self.admission.admits_at_once(pick, index) { Ok(index) } else { self.redraw(pick, index) }
     }
 
-    #[cold]
-    fn redraw(&self, pick: &mut Pick<'_>) -> Result<usize, Unavailable> {
-        let n = self.len() as u64;
-        for _ in 0..REDRAWS {
-            let word = if n > 1 { pick.word() } else { 0 };
-            let index = self.at(word.checked_rem(n).ok_or_else(|| self.empty())? as usize);
-            if self.admission.admits(pick, index) {
+    #[inline(never)]
+    fn redraw(&self, pick: &mut Pick<'_>, first: usize) -> Result<usize, Unavailable> {
+        let n = self.len();
+        let (mut index, mut word) = (first, 0);
+        for _ in 0..=redraws(n) {
+            if self.admission.admits_at_once(pick, index) || self.admission.admits(pick, index) {
                 return Ok(index);
             }
+            if n == 1 {
+                return Err(self.refusal(pick));
+            }
+            word = pick.word();
+            index = self.number(word)?;
         }
-        let word = pick.word();
+        // The last word is for those that are counted.
         let admitted = || self.iter().filter(|&index| self.admission.admits(pick, index));
         let rank = word.checked_rem(admitted().count() as u64).ok_or_else(|| self.refusal(pick))?;
         // The count holds unless another thread has opened or closed an endpoint in between.

@@ -176,6 +176,7 @@ mod currents;
 #[cfg(feature = "std")]
 mod destination;
 mod edf;
+mod gate;
 mod ipvs_wrr;
 mod key;
 #[cfg(feature = "std")]

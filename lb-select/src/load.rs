@@ -1,10 +1,11 @@
 //! How busy is an endpoint, and may it be used right now? What is known about it from moment to moment.
 
+use crate::gate::Gate;
 #[cfg(feature = "std")]
 use crate::{Ewma, EwmaSettings, latency::LatencyCell};
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 #[cfg(feature = "std")]
 use core::time::Duration;
 
@@ -19,25 +20,12 @@ pub struct Load {
     counted: AtomicU64,
     /// What the caller reports, in the same form.
     reported: AtomicU64,
-    closed: AtomicBool,
     /// When it came up, in nanoseconds; 0 for before all times.
     #[cfg(feature = "std")]
     since: AtomicU64,
     #[cfg(feature = "std")]
     latency: LatencyCell,
-    gate: Arc<Gate>,
-}
-
-/// How many endpoints of a line of pools are closed: one word that tells the usual pick that it need not look at each.
-#[derive(Debug, Default)]
-pub(crate) struct Gate(AtomicU32);
-
-impl Gate {
-    /// Whether no endpoint is closed.
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
-    }
+    gate: Gate,
 }
 
 /// One request in flight, and one connection that closes. 2^32 guards cannot be alive at once on a machine that has to
@@ -46,11 +34,10 @@ const ACTIVE: u64 = 1;
 const INACTIVE: u64 = 1 << 32;
 
 impl Load {
-    pub(crate) fn new(gate: Arc<Gate>) -> Self {
+    pub(crate) fn new(gate: Gate) -> Self {
         Self {
             counted: AtomicU64::new(0),
             reported: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
             #[cfg(feature = "std")]
             since: AtomicU64::new(0),
             #[cfg(feature = "std")]
@@ -85,22 +72,22 @@ impl Load {
     /// A pool can also be rebuilt with another [`Health`](crate::Health), which layers need for their shares; this is
     /// what takes effect at once.
     pub fn close(&self) {
-        if !self.closed.swap(true, Ordering::Relaxed) {
-            self.gate.0.fetch_add(1, Ordering::Relaxed);
-        }
+        self.gate.close();
     }
 
     /// Lets a [closed](Self::close) endpoint be picked again.
     pub fn open(&self) {
-        if self.closed.swap(false, Ordering::Relaxed) {
-            self.gate.0.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.gate.open();
     }
 
     /// Whether the endpoint is [closed](Self::close).
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.gate.is_closed()
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Counts one request as in flight until the guard is dropped. [`Pool::start`](crate::Pool::start) does this by index.
@@ -151,12 +138,6 @@ impl Load {
     pub fn up_for(&self, now: Duration) -> Option<Duration> {
         let since = self.since.load(Ordering::Relaxed);
         (since > 0).then(|| now.saturating_sub(Duration::from_nanos(since)))
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.open();
     }
 }
 

@@ -150,13 +150,8 @@ impl Policy for ChoiceOfSome {
     #[inline]
     fn pick(&self, pick: &mut Pick<'_>) -> Result<Choice, Unavailable> {
         let admits_all = self.eligible.admission.admits_all(pick);
-        let n = self.eligible.len() as u64;
         let draw = |pick: &mut Pick<'_>| {
-            if !admits_all {
-                return self.eligible.draw(pick);
-            }
-            let rank = pick.word().checked_rem(n).ok_or_else(|| self.eligible.empty())?;
-            Ok(self.eligible.at(rank as usize))
+            if admits_all { self.eligible.number(pick.word()) } else { self.eligible.draw(pick) }
         };
         let active = |index| self.eligible.admission.load(index).active();
         let mut best = draw(pick)?;

@@ -1,7 +1,8 @@
 //! Which endpoints are there, in which order, under which names and with which weights?
 
 use crate::Key;
-use crate::load::{Gate, InFlight, Load};
+use crate::gate::{GateMaker, Gates};
+use crate::load::{InFlight, Load};
 use crate::member::{Health, Locality, Member, Traits};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -88,9 +89,9 @@ impl<E> Pool<E> {
         for (endpoint, traits) in self.iter().zip(&mut traits) {
             change(endpoint, traits);
         }
-        let Members { keys, by_key, loads, gate, limited, .. } = &*self.members;
-        let (keys, by_key, loads, gate) = (Arc::clone(keys), Arc::clone(by_key), loads.clone(), Arc::clone(gate));
-        let members = Members { keys, traits, by_key, loads, gate, limited: *limited };
+        let Members { keys, by_key, loads, gates, limited, .. } = &*self.members;
+        let (keys, by_key, loads, gates) = (Arc::clone(keys), Arc::clone(by_key), loads.clone(), gates.clone());
+        let members = Members { keys, traits, by_key, loads, gates, limited: *limited };
         Self { values: self.values.clone(), members: Arc::new(members) }
     }
 
@@ -272,7 +273,7 @@ pub(crate) struct Members {
     /// The indices in the order of their keys.
     by_key: Arc<[u32]>,
     loads: Box<[Arc<Load>]>,
-    gate: Arc<Gate>,
+    gates: Gates,
     /// Whether any endpoint has a limit of requests in flight.
     limited: bool,
 }
@@ -287,14 +288,15 @@ impl Members {
         if let Some(pair) = by_key.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
             return Err(PoolError::DuplicateKey(key(pair[0]).clone()));
         }
-        let gate = before.map_or_else(Arc::default, |before| Arc::clone(&before.gate));
+        let mut maker = GateMaker::after(before.map(|before| &before.gates));
         let load = |key| match before.and_then(|before| Some(&before.loads[before.position(key)?])) {
             Some(load) => Arc::clone(load),
-            None => Arc::new(Load::new(Arc::clone(&gate))),
+            None => Arc::new(Load::new(maker.gate())),
         };
-        let loads = keys.iter().map(load).collect();
+        let loads: Box<[Arc<Load>]> = keys.iter().map(load).collect();
+        let gates = Gates::of(maker, loads.iter().map(|load| load.gate()));
         let limited = traits.iter().any(|traits| traits.max_active < u32::MAX);
-        Ok(Self { keys, traits, by_key, loads, gate, limited })
+        Ok(Self { keys, traits, by_key, loads, gates, limited })
     }
 
     pub(crate) fn position(&self, key: &Key) -> Option<usize> {
@@ -332,7 +334,18 @@ impl Members {
     /// Whether no endpoint is closed, and none can be at a limit.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        !self.limited && self.gate.is_open()
+        !self.limited && self.gates.are_open()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
+    /// Whether the endpoint at this index is closed.
+    #[inline]
+    pub(crate) fn is_closed(&self, index: usize) -> bool {
+        self.gates.is_closed(index)
     }
 
     /// Whether any endpoint has a limit.

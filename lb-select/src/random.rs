@@ -6,7 +6,8 @@ use crate::{Choice, Pick, Policy, Reason, Unavailable};
 /// Any endpoint with equal chance, weights ignored except 0.
 ///
 /// Takes one random word, or none if there is only one eligible endpoint. O(1). Where the endpoint a word falls on may not
-/// be used, up to seven more words are taken, and after that one for all that may, which is O(n).
+/// be used, up to seven more words are taken, and one more for each 64 endpoints; after that one for all that may, which is
+/// O(n).
 #[derive(Debug, Clone)]
 pub struct Random {
     eligible: Eligible,
@@ -25,8 +26,7 @@ impl Random {
     /// Fails if there is no endpoint with a weight above 0.
     #[inline]
     pub fn index(&self, word: u64) -> Result<usize, Unavailable> {
-        let rank = word.checked_rem(self.eligible.len() as u64).ok_or_else(|| self.eligible.empty())?;
-        Ok(self.eligible.at(rank as usize))
+        self.eligible.number(word)
     }
 }
 

@@ -48,11 +48,8 @@ impl RoundRobin {
     /// Fails if there is no endpoint with a weight above 0.
     #[inline]
     pub fn next_index(&self) -> Result<usize, Unavailable> {
-        let n = self.eligible.len() as u64;
         // Relaxed: nothing is published by the counter, only the turns themselves are counted.
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let rank = turn.checked_rem(n).ok_or_else(|| self.eligible.empty())?;
-        Ok(self.eligible.at(rank as usize))
+        self.eligible.number(self.turn.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whom does chance name, if weights load the dice?
 
-use crate::candidates::{Admission, Candidate, ToCandidates};
+use crate::candidates::{Admission, Candidate, ToCandidates, redraws};
 use crate::{Choice, Pick, Policy, Reason, Unavailable};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 ///
 /// Takes one random word, `word mod sum`, and goes through the endpoints in order, subtracting weights; or none if there is
 /// only one. The walk is cut short by an index, so it is O(1) on average and O(log n) at worst, in 12 to 20 bytes an
-/// endpoint. Where the endpoint a word falls on may not be used, up to seven more words are taken, and after that one for
-/// all that may, which is O(n).
+/// endpoint. Where the endpoint a word falls on may not be used, up to seven more words are taken, and one more for each 64
+/// endpoints; after that one for all that may, which is O(n).
 #[derive(Debug, Clone)]
 pub struct WeightedRandom {
     pub(crate) draw: WeightedDraw,
@@ -44,9 +44,6 @@ pub(crate) struct WeightedDraw {
     starts: Box<[u32]>,
     shift: u32,
 }
-
-/// How many more words are tried before the weights of the admitted endpoints are summed.
-const REDRAWS: usize = 7;
 
 impl WeightedDraw {
     pub(crate) fn new(candidates: &impl ToCandidates) -> Self {
@@ -104,7 +101,7 @@ impl WeightedDraw {
 
     /// One of the admitted members, where not all are.
     pub(crate) fn admitted(&self, pick: &mut Pick<'_>) -> Result<usize, Unavailable> {
-        for _ in 0..=REDRAWS {
+        for _ in 0..=redraws(self.members.len()) {
             let index = self.any(pick)?;
             if self.admission.admits(pick, index) {
                 return Ok(index);

@@ -1,34 +1,74 @@
-//! What does sharing cost? Picks of 1 and 2 threads, for policies that share nothing, a counter, or a lock.
+//! What does sharing cost? Picks of one and of two threads at once, for policies that share nothing, a counter, or a lock.
 //!
-//! `cargo run --release -p lb-select --example threads` prints nanoseconds of processor time a pick, with one thread and with two
-//! at once: what shares nothing costs the same. (Elapsed time would also count whoever else uses the machine; it is taken
-//! where there is no `/proc`.) The tests let threads at everything that is shared and then count.
+//! `cargo run --release -p lb-select --example threads` prints nanoseconds of processor time a pick and the scaling: how many
+//! picks two threads make in the time in which one makes one. How far that can be above 1 is up to the machine (two threads of
+//! one core, or a neighbour, take from each other what no program can give), so each line has a control in the same run: the same
+//! policy, but each thread with a pool and a policy of its own. Sharing costs what the scaling is below the control's.
+//!
+//! (Elapsed time would also count whoever else uses the machine; it is taken where there is no `/proc`.) The tests let threads
+//! at everything that is shared and then count.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::disallowed_types, reason = "a program")]
 
-use lb_select::{P2c, Pick, Policy, Pool, Random, Rotation, RoundRobin, SmoothWeighted};
+use lb_select::hash::Maglev;
+use lb_select::{P2c, Pick, Policy, Pool, Random, Rotation, RoundRobin, SmoothWeighted, WeightedRandom};
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::{Barrier, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-const PICKS: u64 = 3_000_000;
+/// Picks of one measurement: long enough for the kernel's accounts, which are as fine as its ticks.
+const PICKS: u64 = 4_000_000;
+/// Measurements of each kind, in turns, so that a neighbour's load falls on all of them. Odd, for the sake of the median.
+const ROUNDS: usize = 9;
 
 fn main() {
-    let pool = Pool::of((0..1000).map(|i| i.to_string())).expect("the keys are different");
-    let (round_robin, random, p2c) = (RoundRobin::new(&pool), Random::new(&pool), P2c::new(&pool));
-    let smooth = Mutex::new(SmoothWeighted::new(&pool));
-    report("a rotation for each worker", || RefCell::new(Rotation::new(&pool)));
-    report("smooth weights for each worker", || RefCell::new(SmoothWeighted::new(&pool)));
-    report("random, shared", || &random);
-    report("two choices, shared", || &p2c);
-    report("round robin, one counter shared", || &round_robin);
-    report("smooth weights, one lock shared", || &smooth);
+    let pool = &pool_of(1000);
+    let own = || pool_of(1000);
+    println!("{:<32} ns alone  ns of two  scaling  control  share of it", "");
+    report("rotation for each worker", || RefCell::new(Rotation::new(pool)), || RefCell::new(Rotation::new(&own())));
+    report(
+        "smooth weights for each worker",
+        || RefCell::new(SmoothWeighted::new(pool)),
+        || RefCell::new(SmoothWeighted::new(&own())),
+    );
+    let random = Random::new(pool);
+    report("random, shared", || &random, || Random::new(&own()));
+    let weighted = WeightedRandom::new(pool);
+    report("weighted random, shared", || &weighted, || WeightedRandom::new(&own()));
+    let p2c = P2c::new(pool);
+    report("two choices, shared", || &p2c, || P2c::new(&own()));
+    let maglev = |pool: &Pool<String>| Maglev::new(pool, Maglev::TABLE_SIZE).expect("the size is a prime number");
+    let table = maglev(pool);
+    report("Maglev, shared", || &table, || maglev(&own()));
+    println!("What is written by all:");
+    let round_robin = RoundRobin::new(pool);
+    report("round robin, one counter", || &round_robin, || RoundRobin::new(&own()));
+    let smooth = Mutex::new(SmoothWeighted::new(pool));
+    report("smooth weights, one lock", || &smooth, || Mutex::new(SmoothWeighted::new(&own())));
 }
 
-fn report<P: Policy>(name: &str, policy: impl Fn() -> P + Sync) {
-    let best = |threads| (0..5).map(|_| seconds(threads, &policy)).fold(f64::INFINITY, f64::min);
-    let [one, two] = [1, 2].map(|threads| best(threads) * 1e9 / PICKS as f64);
-    println!("{name:<34} {one:6.1} ns alone, {two:6.1} ns beside another thread");
+fn pool_of(n: usize) -> Pool<String> {
+    Pool::of((0..n).map(|i| i.to_string())).expect("the keys are different")
+}
+
+/// Measures a policy next to its control, both as each thread gets them.
+fn report<S: Policy, P: Policy>(name: &str, shared: impl Fn() -> S + Sync, private: impl Fn() -> P + Sync) {
+    let nanos = |threads, policy: &dyn Fn(usize) -> f64| policy(threads) * 1e9 / PICKS as f64;
+    let (shared, private) = (|threads| seconds(threads, &shared), |threads| seconds(threads, &private));
+    let rounds: Vec<[f64; 4]> =
+        (0..ROUNDS).map(|_| [nanos(1, &shared), nanos(1, &private), nanos(2, &shared), nanos(2, &private)]).collect();
+    let median = |of: fn(&[f64; 4]) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[ROUNDS / 2]
+    };
+    let (scaling, control) = (median(|ns| 2.0 * ns[0] / ns[2]), median(|ns| 2.0 * ns[1] / ns[3]));
+    println!(
+        "{name:<32} {:8.1}  {:9.1}  {scaling:6.2}x  {control:6.2}x  {:11.2}",
+        median(|ns| ns[0]),
+        median(|ns| ns[2]),
+        scaling / control,
+    );
 }
 
 /// The processor time of this thread in seconds, from any start.
@@ -39,7 +79,7 @@ fn time() -> f64 {
     nanos.map_or_else(|| START.elapsed().as_secs_f64(), |nanos: f64| nanos / 1e9)
 }
 
-/// The time that each of so many threads takes for its picks, at most.
+/// The time that each of so many threads takes for its picks, on average.
 fn seconds<P: Policy>(threads: usize, policy: &(impl Fn() -> P + Sync)) -> f64 {
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
@@ -51,13 +91,15 @@ fn seconds<P: Policy>(threads: usize, policy: &(impl Fn() -> P + Sync)) -> f64 {
                 barrier.wait();
                 let start = time();
                 for _ in 0..PICKS {
-                    black_box(policy.pick(&mut Pick::new(Duration::ZERO, &mut words))).ok();
+                    let choice = policy.pick(&mut Pick::new(Duration::ZERO, &mut words));
+                    _ = black_box(choice.map(|choice| choice.index));
                 }
                 time() - start
             }
         };
         let threads: Vec<_> = (0..threads).map(|i| scope.spawn(picker(i as u64))).collect();
-        threads.into_iter().filter_map(|thread| thread.join().ok()).fold(0.0, f64::max)
+        let count = threads.len() as f64;
+        threads.into_iter().filter_map(|thread| thread.join().ok()).sum::<f64>() / count
     })
 }
 

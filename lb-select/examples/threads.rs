@@ -24,7 +24,7 @@ const ROUNDS: usize = 9;
 fn main() {
     let pool = &pool_of(1000);
     let own = || pool_of(1000);
-    println!("{:<32} ns alone  ns of two  scaling  control  share of it", "");
+    println!("{:<32} ns alone  ns of two  scaling  control  share of it  at once", "");
     report("rotation for each worker", || RefCell::new(Rotation::new(pool)), || RefCell::new(Rotation::new(&own())));
     report(
         "smooth weights for each worker",
@@ -53,22 +53,30 @@ fn pool_of(n: usize) -> Pool<String> {
 
 /// Measures a policy next to its control, both as each thread gets them.
 fn report<S: Policy, P: Policy>(name: &str, shared: impl Fn() -> S + Sync, private: impl Fn() -> P + Sync) {
-    let nanos = |threads, policy: &dyn Fn(usize) -> f64| policy(threads) * 1e9 / PICKS as f64;
-    let (shared, private) = (|threads| seconds(threads, &shared), |threads| seconds(threads, &private));
-    let rounds: Vec<[f64; 4]> =
-        (0..ROUNDS).map(|_| [nanos(1, &shared), nanos(1, &private), nanos(2, &shared), nanos(2, &private)]).collect();
-    let median = |of: fn(&[f64; 4]) -> f64| {
+    let rounds: Vec<[Measured; 4]> = (0..ROUNDS)
+        .map(|_| [measure(1, &shared), measure(1, &private), measure(2, &shared), measure(2, &private)])
+        .collect();
+    let median = |of: fn(&[Measured; 4]) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
         values[ROUNDS / 2]
     };
-    let (scaling, control) = (median(|ns| 2.0 * ns[0] / ns[2]), median(|ns| 2.0 * ns[1] / ns[3]));
+    let scaling = median(|[one, _, two, _]| 2.0 * one.nanos / two.nanos);
+    let control = median(|[_, one, _, two]| 2.0 * one.nanos / two.nanos);
     println!(
-        "{name:<32} {:8.1}  {:9.1}  {scaling:6.2}x  {control:6.2}x  {:11.2}",
-        median(|ns| ns[0]),
-        median(|ns| ns[2]),
+        "{name:<32} {:8.1}  {:9.1}  {scaling:6.2}x  {control:6.2}x  {:11.2}  {:7.1}",
+        median(|[one, ..]| one.nanos),
+        median(|[_, _, two, _]| two.nanos),
         scaling / control,
+        median(|[_, _, two, _]| two.at_once),
     );
+}
+
+struct Measured {
+    /// Processor time of a pick.
+    nanos: f64,
+    /// How many threads ran at the same time on average. With two and far less than 2 here, nothing is learnt about sharing.
+    at_once: f64,
 }
 
 /// The processor time of this thread in seconds, from any start.
@@ -79,8 +87,8 @@ fn time() -> f64 {
     nanos.map_or_else(|| START.elapsed().as_secs_f64(), |nanos: f64| nanos / 1e9)
 }
 
-/// The time that each of so many threads takes for its picks, on average.
-fn seconds<P: Policy>(threads: usize, policy: &(impl Fn() -> P + Sync)) -> f64 {
+/// Picks of so many threads, on average.
+fn measure<P: Policy>(threads: usize, policy: &(impl Fn() -> P + Sync)) -> Measured {
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
         let picker = |seed: u64| {
@@ -89,17 +97,19 @@ fn seconds<P: Policy>(threads: usize, policy: &(impl Fn() -> P + Sync)) -> f64 {
                 let policy = policy();
                 let mut words = splitmix(seed);
                 barrier.wait();
-                let start = time();
+                let (start, elapsed) = (time(), Instant::now());
                 for _ in 0..PICKS {
                     let choice = policy.pick(&mut Pick::new(Duration::ZERO, &mut words));
                     _ = black_box(choice.map(|choice| choice.index));
                 }
-                time() - start
+                [time() - start, elapsed.elapsed().as_secs_f64()]
             }
         };
         let threads: Vec<_> = (0..threads).map(|i| scope.spawn(picker(i as u64))).collect();
-        let count = threads.len() as f64;
-        threads.into_iter().filter_map(|thread| thread.join().ok()).sum::<f64>() / count
+        let times: Vec<[f64; 2]> = threads.into_iter().filter_map(|thread| thread.join().ok()).collect();
+        let busy: f64 = times.iter().map(|[busy, _]| busy).sum();
+        let elapsed = times.iter().map(|[_, elapsed]| *elapsed).fold(0.0, f64::max);
+        Measured { nanos: busy * 1e9 / (PICKS as f64 * times.len() as f64), at_once: busy / elapsed }
     })
 }
 

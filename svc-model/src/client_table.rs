@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::addr::IpFamily;
-use crate::kind::NamespacedName;
-use crate::protocol::Protocol;
-use crate::view::{AffinityTable, Client, Delta, Destination, ServicePort, ServicePortId};
+use crate::view::{AffinityTable, Client, Delta, Destination, ServicePort, ServicePortId, ServicePortKey};
 
 /// A memory of clients, for [`NodeView::pick`](crate::NodeView::pick): where each went and when, for each Service port apart.
 ///
@@ -36,37 +33,10 @@ const ENDPOINTS: usize = 16;
 
 #[derive(Clone, Debug)]
 struct Memory {
-    port: OwnedPort,
+    port: ServicePortKey,
     /// The latest last.
     endpoints: Vec<(SocketAddr, Duration)>,
     turn: Turn,
-}
-
-/// A [`ServicePortId`] to keep.
-#[derive(Clone, Debug)]
-struct OwnedPort {
-    service: NamespacedName,
-    name: Box<str>,
-    protocol: Protocol,
-    family: IpFamily,
-    duplicate: u16,
-}
-
-impl OwnedPort {
-    fn is(&self, id: &ServicePortId<'_>) -> bool {
-        *self.name == *id.name
-            && self.protocol == id.protocol
-            && self.family == id.family
-            && self.duplicate == id.duplicate
-            && self.service == *id.service
-    }
-}
-
-impl From<ServicePortId<'_>> for OwnedPort {
-    fn from(id: ServicePortId<'_>) -> OwnedPort {
-        let ServicePortId { service, name, protocol, family, duplicate } = id;
-        OwnedPort { service: service.clone(), name: name.into(), protocol, family, duplicate }
-    }
 }
 
 impl ClientTable {
@@ -90,16 +60,22 @@ impl ClientTable {
     /// of a Service port that is gone. O(clients) for each port that loses an endpoint.
     pub fn follow(&mut self, delta: &Delta) {
         for change in &delta.ports {
-            let reached = |port: &ServicePort| -> Vec<SocketAddr> {
-                let both = port.cluster.endpoints.iter().chain(&*port.local.endpoints);
-                both.map(|candidate| candidate.addr).collect()
-            };
-            let after = change.after().map(|port| reached(port)).unwrap_or_default();
-            let mut gone = change.before().map(|port| reached(port)).unwrap_or_default();
-            gone.retain(|addr| !after.contains(addr));
-            if !gone.is_empty() {
-                self.forget(&change.id(), &gone);
-            }
+            self.follow_port(change.before().map(|port| &**port), change.after().map(|port| &**port));
+        }
+    }
+
+    /// Forgets the endpoints that a change of one Service port takes away.
+    pub(crate) fn follow_port(&mut self, before: Option<&ServicePort>, after: Option<&ServicePort>) {
+        let reached = |port: &ServicePort| -> Vec<SocketAddr> {
+            let both = port.cluster.endpoints.iter().chain(&*port.local.endpoints);
+            both.map(|candidate| candidate.addr).collect()
+        };
+        let Some(before) = before else { return };
+        let kept = after.map(reached).unwrap_or_default();
+        let mut gone = reached(before);
+        gone.retain(|addr| !kept.contains(addr));
+        if !gone.is_empty() {
+            self.forget(&before.id(), &gone);
         }
     }
 
@@ -108,7 +84,7 @@ impl ClientTable {
         let order = &mut self.order;
         self.clients.retain(|_, memories| {
             memories.retain_mut(|memory| {
-                if memory.port.is(port) {
+                if memory.port.id() == *port {
                     memory.endpoints.retain(|(addr, _)| !endpoints.contains(addr));
                 }
                 let keep = !memory.endpoints.is_empty();
@@ -136,7 +112,7 @@ impl ClientTable {
 impl AffinityTable for ClientTable {
     fn recall(&self, client: &Client<'_>, visit: &mut dyn FnMut(SocketAddr, Duration)) {
         let memories = self.clients.get(&(client.addr, client.frontend)).into_iter().flatten();
-        if let Some(memory) = memories.into_iter().find(|memory| memory.port.is(&client.port)) {
+        if let Some(memory) = memories.into_iter().find(|memory| memory.port.id() == client.port) {
             memory.endpoints.iter().for_each(|(addr, seen)| visit(*addr, *seen));
         }
     }
@@ -151,7 +127,7 @@ impl AffinityTable for ClientTable {
         self.turns += 1;
         let turn = (latest, self.turns);
         let memories = self.clients.entry(source).or_default();
-        match memories.iter_mut().find(|memory| memory.port.is(&client.port)) {
+        match memories.iter_mut().find(|memory| memory.port.id() == client.port) {
             Some(memory) => {
                 memory.endpoints.retain(|(addr, _)| *addr != endpoint);
                 if memory.endpoints.len() == ENDPOINTS {

@@ -82,7 +82,7 @@
 //! a way to ask what the driver's rules do with a packet, and twenty lines: the page of `testkit` has them.
 //!
 //! To balance otherwise than kube-proxy, build a pool from [`Endpoints::candidates`] and give its policy the affinity of
-//! [`Decision::affinity_seconds`]; what must outlive a change (counters, client memory) belongs to the [`ServicePortId`]. Mirrors are tolerant:
+//! [`Decision::affinity_seconds`]; what must outlive a change (counters, client memory) belongs to the [`ServicePortKey`]. Mirrors are tolerant:
 //! whoever reads objects from strangers asks [`check::object`] about them too.
 //!
 //! # Precedence
@@ -166,6 +166,6 @@ pub use touched::{Change, ChangeKind, Touched};
 pub use view::{
     AffinityTable, AmbiguousNode, Aspects, Candidate, Candidates, Choice, Client, Conflict, Decision, Delta,
     Destination, Endpoints, Explanation, Flow, Frontend, FrontendKind, HostPort, HostPortChange, Mode, NodeSettings,
-    NodeView, Packet, Picked, PortChange, Reason, ServicePort, ServicePortId, StaleFlow, TrafficPolicy,
+    NodeView, Packet, Picked, PortChange, Reason, ServicePort, ServicePortId, ServicePortKey, StaleFlow, TrafficPolicy,
     UnknownFrontendKind, UnknownMode, Verdict, Work,
 };

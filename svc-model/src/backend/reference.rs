@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use super::plan::{Generation, Plan, PlanMode};
 use super::{ApplyError, Backend, Capabilities, Observed, Report};
-use crate::addr::IpFamily;
 use crate::client_table::ClientTable;
-use crate::kind::NamespacedName;
 use crate::protocol::Protocol;
 use crate::view::{
     AffinityTable, Candidate, Client, Destination, Flow, FrontendKind, HostPort, Mode, NodeSettings, Packet,
-    ServicePort, ServicePortId, TrafficPolicy, Verdict,
+    ServicePort, ServicePortKey, TrafficPolicy, Verdict,
 };
 
 /// A backend in memory. It holds the Service ports of its plans and goes through them one by one for each packet, by the
@@ -53,7 +51,7 @@ pub struct ReferenceBackend {
 struct Installed {
     generation: Option<Generation>,
     settings: Option<NodeSettings>,
-    ports: BTreeMap<Name, Arc<ServicePort>>,
+    ports: BTreeMap<ServicePortKey, Arc<ServicePort>>,
     host_ports: Vec<Arc<HostPort>>,
     clients: ClientTable,
     /// Flows of datagrams, by their source.
@@ -83,13 +81,6 @@ pub struct ReferenceArtifact {
     pub ports: Vec<Arc<ServicePort>>,
     /// The host ports, by Pod.
     pub host_ports: Vec<Arc<HostPort>>,
-}
-
-/// A Service port by what does not change of it, in the order of [`ServicePortId`].
-type Name = (NamespacedName, Box<str>, Protocol, IpFamily, u16);
-
-fn name(id: ServicePortId<'_>) -> Name {
-    (id.service.clone(), id.name.into(), id.protocol, id.family, id.duplicate)
 }
 
 /// What a packet meets.
@@ -139,17 +130,17 @@ impl Backend for ReferenceBackend {
     /// A batch is one Service port, replaced as a whole; the settings come first and the generation last. One that is gone goes
     /// before any that comes, so that an address which moves leads nowhere for a moment and never to both.
     fn apply(&mut self, plan: &Plan<'_>) -> Result<Report, ApplyError<ReferenceError>> {
-        let wanted: BTreeMap<Name, Option<Arc<ServicePort>>> = match plan.mode {
+        let wanted: BTreeMap<ServicePortKey, Option<Arc<ServicePort>>> = match plan.mode {
             PlanMode::Delta { base } if [self.generation, self.installed.generation] != [Some(base); 2] => {
                 return Err(ApplyError::NeedFull);
             }
             PlanMode::Delta { .. } => {
-                plan.changes().map(|change| (name(change.id()), change.after().cloned())).collect()
+                plan.changes().map(|change| (change.id().into(), change.after().cloned())).collect()
             }
             // What is there and not in the plan goes; what is in it comes.
             _ => {
-                let gone = self.installed.ports.keys().map(|name| (name.clone(), None));
-                gone.chain(plan.ports().map(|port| (name(port.id()), Some(port.clone())))).collect()
+                let gone = self.installed.ports.keys().map(|key| (key.clone(), None));
+                gone.chain(plan.ports().map(|port| (port.id().into(), Some(port.clone())))).collect()
             }
         };
         let mut report = Report::default();
@@ -158,14 +149,15 @@ impl Backend for ReferenceBackend {
             self.installed.settings = Some(plan.view.settings().clone());
         }
         let (coming, going): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, port)| port.is_some());
-        for (name, port) in going.into_iter().chain(coming) {
-            if self.installed.ports.get(&name) != port.as_ref() {
+        for (key, port) in going.into_iter().chain(coming) {
+            if self.installed.ports.get(&key) != port.as_ref() {
                 self.batch(&mut report)?;
                 let before = match port.clone() {
-                    Some(port) => self.installed.ports.insert(name, port),
-                    None => self.installed.ports.remove(&name),
+                    Some(port) => self.installed.ports.insert(key, port),
+                    None => self.installed.ports.remove(&key),
                 };
-                self.forget_clients(before.as_deref(), port.as_deref());
+                // An endpoint that is gone takes its clients with it.
+                self.installed.clients.follow_port(before.as_deref(), port.as_deref());
             }
         }
         let host_ports: Vec<Arc<HostPort>> = plan.host_ports().cloned().collect();
@@ -220,20 +212,6 @@ impl ReferenceBackend {
     /// The flows of datagrams that are being kept.
     pub fn flows(&self) -> impl Iterator<Item = &Flow> {
         self.installed.flows.iter().map(|(_, flow)| flow)
-    }
-
-    /// An endpoint that is gone takes its clients with it.
-    fn forget_clients(&mut self, before: Option<&ServicePort>, after: Option<&ServicePort>) {
-        let reached = |port: &ServicePort| -> Vec<SocketAddr> {
-            let both = port.cluster.endpoints.iter().chain(&*port.local.endpoints);
-            both.map(|candidate| candidate.addr).collect()
-        };
-        let Some(before) = before else { return };
-        let kept = after.map(reached).unwrap_or_default();
-        let gone: Vec<SocketAddr> = reached(before).into_iter().filter(|addr| !kept.contains(addr)).collect();
-        if !gone.is_empty() {
-            self.installed.clients.forget(&before.id(), &gone);
-        }
     }
 
     /// Counts one more batch, or stops there.
@@ -316,10 +294,10 @@ impl ReferenceBackend {
         let any = met.endpoints.get(at).map(|(candidate, _)| candidate.addr);
         let chosen = self.remembered(&met, packet, now).or(any);
         let goes_on = met.verdict == Verdict::Accept;
-        let port = met.port.filter(|port| port.affinity_seconds.is_some()).map(|port| name(port.id()));
-        if let (Some(name), Some(chosen)) = (port, chosen) {
+        let port = met.port.filter(|port| port.affinity_seconds.is_some()).map(|port| ServicePortKey::from(port.id()));
+        if let (Some(key), Some(chosen)) = (port, chosen) {
             let frontend = self.frontend(packet);
-            if let Some(port) = self.installed.ports.get(&name) {
+            if let Some(port) = self.installed.ports.get(&key) {
                 let client = Client { port: port.id(), frontend, addr: packet.src };
                 self.installed.clients.remember(&client, chosen, now);
             }

@@ -27,7 +27,7 @@ pub use flows::{Flow, StaleFlow};
 pub use host_ports::HostPort;
 pub use pick::{AffinityTable, Client, Picked};
 pub use reason::{Explanation, Reason};
-pub use service_port::{ServicePort, ServicePortId, TrafficPolicy};
+pub use service_port::{ServicePort, ServicePortId, ServicePortKey, TrafficPolicy};
 pub use settings::{AmbiguousNode, Mode, NodeSettings, UnknownMode};
 
 use crate::cluster::Cluster;

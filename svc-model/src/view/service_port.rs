@@ -107,6 +107,53 @@ impl fmt::Display for ServicePortId<'_> {
     }
 }
 
+/// A [`ServicePortId`] to keep, such as the key of a map. Ordered alike.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use svc_model::{Cluster, NodeSettings, NodeView, ServicePortKey};
+///
+/// let service = serde_json::from_str::<svc_model::api::Service>(
+///     r#"{"metadata": {"name": "cart"}, "spec": {"clusterIP": "10.96.0.41", "ports": [{"port": 80}]}}"#,
+/// )?;
+/// let cluster = Cluster::from_iter([service]);
+/// let view = NodeView::new(&cluster, NodeSettings::of(&cluster, None)?);
+/// let counters: BTreeMap<ServicePortKey, u64> = view.service_ports().map(|port| (port.id().into(), 0)).collect();
+/// let key = counters.keys().next().ok_or("one port")?;
+/// assert_eq!(key.to_string(), "default/cart TCP IPv4");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServicePortKey {
+    service: NamespacedName,
+    name: Box<str>,
+    protocol: Protocol,
+    family: IpFamily,
+    duplicate: u16,
+}
+
+impl ServicePortKey {
+    /// The same, borrowed.
+    pub fn id(&self) -> ServicePortId<'_> {
+        let ServicePortKey { ref service, ref name, protocol, family, duplicate } = *self;
+        ServicePortId { service, name, protocol, family, duplicate }
+    }
+}
+
+impl From<ServicePortId<'_>> for ServicePortKey {
+    fn from(id: ServicePortId<'_>) -> ServicePortKey {
+        let ServicePortId { service, name, protocol, family, duplicate } = id;
+        ServicePortKey { service: service.clone(), name: name.into(), protocol, family, duplicate }
+    }
+}
+
+/// As the [`ServicePortId`].
+impl fmt::Display for ServicePortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id().fmt(f)
+    }
+}
+
 impl ServicePort {
     /// Whether anything but the cluster IP leads here.
     pub fn is_externally_accessible(&self) -> bool {

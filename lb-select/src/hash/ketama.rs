@@ -65,12 +65,10 @@ impl Ketama {
     /// Fails if the weights ask for more than [`MAX_POINTS`] points.
     pub fn with_points(candidates: &impl ToCandidates, points_per_weight: u32) -> Result<Self, TooManyPoints> {
         let candidates = candidates.to_candidates();
-        let mut points = reserve(&candidates, points_per_weight)?;
-        for (owner, endpoint) in candidates.iter() {
-            let (host, port) = host_and_port(endpoint.key.as_bytes());
-            let base = crc32_update(crc32_update(crc32_update(!0, host), b"\0"), port);
-            add(&mut points, base, u64::from(endpoint.weight) * u64::from(points_per_weight), owner);
-        }
+        let mut points = chains(&candidates, points_per_weight, |key| {
+            let (host, port) = host_and_port(key);
+            crc32_update(crc32_update(crc32_update(!0, host), b"\0"), port)
+        })?;
         // Both in one number, which compares faster than a pair.
         points.sort_unstable_by_key(|point| point.hash() << 32 | u64::from(point.owner()));
         points.dedup_by_key(|point| point.hash());
@@ -121,23 +119,27 @@ impl Ketama {
     }
 }
 
-/// Room for all points of a ring.
-pub(crate) fn reserve(candidates: &Candidates, points_per_weight: u32) -> Result<Vec<Point32>, TooManyPoints> {
+/// So many points for each unit of weight of each endpoint: each is the CRC-32 of the one before, on top of the running value
+/// that `base` gives for a key.
+pub(crate) fn chains(
+    candidates: &Candidates,
+    points_per_weight: u32,
+    base: impl Fn(&[u8]) -> u32,
+) -> Result<Vec<Point32>, TooManyPoints> {
     let sum: u128 = candidates.eligible().map(|c| u128::from(c.weight)).sum();
-    let points = sum * u128::from(points_per_weight);
-    if points > u128::from(MAX_POINTS) {
-        return Err(TooManyPoints { points });
+    let count = sum * u128::from(points_per_weight);
+    if count > u128::from(MAX_POINTS) {
+        return Err(TooManyPoints { points: count });
     }
-    Ok(Vec::with_capacity(points as usize))
-}
-
-/// The points of an endpoint: each is the CRC-32 of the one before, on top of the running value `base`.
-pub(crate) fn add(points: &mut Vec<Point32>, base: u32, count: u64, owner: usize) {
-    let mut last = 0_u32;
-    for _ in 0..count {
-        last = !crc32_update(base, &last.to_le_bytes());
-        points.push(Point32::new(last.into(), owner as u32));
+    let mut points = Vec::with_capacity(count as usize);
+    for (owner, endpoint) in candidates.iter() {
+        let (base, mut last) = (base(endpoint.key.as_bytes()), 0_u32);
+        for _ in 0..u64::from(endpoint.weight) * u64::from(points_per_weight) {
+            last = !crc32_update(base, &last.to_le_bytes());
+            points.push(Point32::new(last.into(), owner as u32));
+        }
     }
+    Ok(points)
 }
 
 /// `unix:` goes, and digits after the last colon are a port (`ngx_http_upstream_init_chash`).

@@ -1,7 +1,7 @@
 //! lua-resty-balancer's ring, which ingress-nginx uses for `upstream-hash-by`.
 
 use super::function::crc32;
-use super::ketama::{POINTS_PER_WEIGHT, TooManyPoints, add, reserve};
+use super::ketama::{POINTS_PER_WEIGHT, TooManyPoints, chains};
 use super::points::{self, Point as _, Point32, Points};
 use super::{HashTable, policy_by_hash, ranks};
 use crate::ToCandidates;
@@ -47,12 +47,8 @@ impl RestyChash {
     /// Fails if the weights ask for more than [`MAX_POINTS`](super::MAX_POINTS) points.
     pub fn new(candidates: &impl ToCandidates) -> Result<Self, TooManyPoints> {
         let candidates = candidates.to_candidates();
-        let mut points = reserve(&candidates, POINTS_PER_WEIGHT)?;
-        for (owner, endpoint) in candidates.iter() {
-            // The peer takes the finished checksum for a running value. That is its ring now.
-            let base = crc32(endpoint.key.as_bytes());
-            add(&mut points, base, u64::from(endpoint.weight) * u64::from(POINTS_PER_WEIGHT), owner);
-        }
+        // The peer takes the finished checksum for a running value. That is its ring now.
+        let mut points = chains(&candidates, POINTS_PER_WEIGHT, crc32)?;
         points::sort(&mut points, &ranks(&candidates));
         Ok(Self { points: Points::new(points), eligible: Eligible::of(candidates) })
     }

@@ -296,20 +296,25 @@ impl OutlierDetector {
             let present = self.hosts.iter().enumerate().filter(|(_, host)| host.ejected.is_none());
             present.filter_map(|(index, host)| Some((index, interval(host).rate(volume)?))).unzip()
         };
-        let (hosts, by_success) = rates(self.settings.success_rate_volume);
-        let failing = rates(self.settings.failure_percentage_volume);
-        if hosts.len() >= self.settings.success_rate_min_hosts as usize
-            && let Some(statistics) = success_rates(&by_success, self.settings.success_rate_stdev_factor)
+        let settings = &self.settings;
+        let mut outliers = Vec::new();
+        let mut find = |(hosts, rates): (Vec<usize>, Vec<f64>), cause, is_outlier: &dyn Fn(f64) -> bool| {
+            let found = hosts.into_iter().zip(rates).filter(|&(_, rate)| is_outlier(rate));
+            outliers.extend(found.map(|(index, _)| (index, cause)));
+        };
+        let compared = rates(settings.success_rate_volume);
+        if compared.0.len() >= settings.success_rate_min_hosts as usize
+            && let Some(statistics) = success_rates(&compared.1, settings.success_rate_stdev_factor)
         {
-            for (&index, _) in hosts.iter().zip(&by_success).filter(|(_, rate)| **rate < statistics.threshold) {
-                self.outlier(index, OutlierCause::SuccessRate, now, words, event);
-            }
+            find(compared, OutlierCause::SuccessRate, &|rate| rate < statistics.threshold);
         }
-        if failing.0.len() >= self.settings.failure_percentage_min_hosts as usize {
-            let limit = f64::from(self.settings.failure_percentage_threshold);
-            for (&index, _) in failing.0.iter().zip(&failing.1).filter(|(_, rate)| 100.0 - **rate >= limit) {
-                self.outlier(index, OutlierCause::FailurePercentage, now, words, event);
-            }
+        let limited = rates(settings.failure_percentage_volume);
+        if limited.0.len() >= settings.failure_percentage_min_hosts as usize {
+            let limit = f64::from(settings.failure_percentage_threshold);
+            find(limited, OutlierCause::FailurePercentage, &|rate| 100.0 - rate >= limit);
+        }
+        for (index, cause) in outliers {
+            self.outlier(index, cause, now, words, event);
         }
     }
 

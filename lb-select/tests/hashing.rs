@@ -98,6 +98,9 @@ fn few_keys_move(n: usize, points: u32, asked: usize, names: &[&str]) {
         let mut heavier = members.clone();
         heavier[middle].1 = weight + 1;
         let before = all(&members);
+        if n == 10_000 {
+            failures.extend(uneven(name, &members, &before));
+        }
         let bound = if n < 100 { few } else { many };
         for (change, after) in [("leaves", all(&without)), ("changes", all(&heavier))] {
             let moved = moved_needlessly(&before, &after, changed);
@@ -107,6 +110,17 @@ fn few_keys_move(n: usize, points: u32, asked: usize, names: &[&str]) {
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Whether ten groups of many weighted endpoints get other shares than theirs: by groups, so that few keys tell.
+fn uneven(name: &str, members: &[(usize, u32)], owners: &[usize]) -> Option<String> {
+    let group = |number: usize| (number - 1) * 10 / members.len();
+    let sum: u32 = members.iter().map(|(_, weight)| weight).sum();
+    let (mut fair, mut counts) = ([0.0; 10], [0.0; 10]);
+    members.iter().for_each(|&(number, w)| fair[group(number)] += f64::from(w) / f64::from(sum) * owners.len() as f64);
+    owners.iter().for_each(|&number| counts[group(number)] += 1.0);
+    let chi: f64 = counts.iter().zip(fair).map(|(count, fair): (&f64, f64)| (count - fair).powi(2) / fair).sum();
+    (chi >= NINE_DEGREES).then(|| format!("{name}: {chi}, {counts:?}"))
 }
 
 const ALL: [&str; 7] = ["ring", "maglev", "katran", "ketama", "resty", "rendezvous", "traefik"];
@@ -157,6 +171,22 @@ fn every_weighted_endpoint_gets_its_share() {
         }
     }
     assert!(failures.is_empty(), "{} {:#?}", failures.len(), &failures[..failures.len().min(5)]);
+}
+
+/// Each endpoint's own share of the table, which is what it gets in the long run.
+#[test]
+fn each_of_10_000_weighted_endpoints_has_its_share_of_a_table() {
+    let members = weighted(10_000);
+    let pool = pool(members.iter().copied());
+    let sum: u32 = members.iter().map(|(_, weight)| weight).sum();
+    let maglev = Maglev::new(&pool, 1_000_003).unwrap();
+    let mut counts = vec![0.0; members.len()];
+    maglev.slots().for_each(|owner| counts[owner] += 1.0);
+    for (count, (number, weight)) in counts.into_iter().zip(members) {
+        let fair = 1_000_003.0 * f64::from(weight) / f64::from(sum);
+        let off: f64 = count - fair;
+        assert!(off.abs() <= 2.0, "{number} has {count} slots, not {fair}");
+    }
 }
 
 #[test]

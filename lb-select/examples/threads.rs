@@ -1,30 +1,35 @@
 //! What does sharing cost? Picks of one and of two threads at once, for policies that share nothing, a counter, or a lock.
 //!
-//! `cargo run --release -p lb-select --example threads` prints nanoseconds of processor time a pick and the scaling: how many
-//! picks two threads make in the time in which one makes one. How far that can be above 1 is up to the machine (two threads of
-//! one core, or a neighbour, take from each other what no program can give), so each line has a control in the same run: the same
-//! policy, but each thread with a pool and a policy of its own. Sharing costs what the scaling is below the control's.
+//! `cargo run --release -p lb-select --example threads` prints nanoseconds a pick and the scaling: how many picks two threads make
+//! in the time in which one makes one. How far that can be above 1 is up to the machine (two threads of one core, or a neighbour,
+//! take from each other what no program can give), so each line has a control in the same run: the same policy, but each thread
+//! with a pool and a policy of its own. Sharing costs what the scaling is below the control's.
 //!
-//! (Elapsed time would also count whoever else uses the machine; it is taken where there is no `/proc`.) The tests let threads
-//! at everything that is shared and then count.
+//! A neighbour also makes threads wait. So picks are timed in short slices, and only those count in which the other thread
+//! moved on as well; how many that were is printed. The tests let threads at everything that is shared and then count.
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::disallowed_types, reason = "a program")]
 
 use lb_select::hash::Maglev;
 use lb_select::{P2c, Pick, Policy, Pool, Random, Rotation, RoundRobin, SmoothWeighted, WeightedRandom};
 use std::cell::RefCell;
 use std::hint::black_box;
-use std::sync::{Barrier, LazyLock, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
 
-/// Picks of one measurement: long enough for the kernel's accounts, which are as fine as its ticks.
-const PICKS: u64 = 4_000_000;
+/// Picks of a slice, some tens of microseconds: far less than the time for which the kernel lets a thread run.
+const PICKS: u32 = 4096;
+/// Slices that count, of each measurement.
+const SLICES: usize = 300;
+/// How long is waited for them: on a busy machine it takes the kernel a while to let both threads run.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Measurements of each kind, in turns, so that a neighbour's load falls on all of them. Odd, for the sake of the median.
 const ROUNDS: usize = 9;
 
 fn main() {
     let pool = &pool_of(1000);
     let own = || pool_of(1000);
-    println!("{:<32} ns alone  ns of two  scaling  control  share of it  at once", "");
+    println!("{:<32} ns alone  ns of two  scaling  control  share of it  slices", "");
     report("rotation for each worker", || RefCell::new(Rotation::new(pool)), || RefCell::new(Rotation::new(&own())));
     report(
         "smooth weights for each worker",
@@ -64,53 +69,64 @@ fn report<S: Policy, P: Policy>(name: &str, shared: impl Fn() -> S + Sync, priva
     let scaling = median(|[one, _, two, _]| 2.0 * one.nanos / two.nanos);
     let control = median(|[_, one, _, two]| 2.0 * one.nanos / two.nanos);
     println!(
-        "{name:<32} {:8.1}  {:9.1}  {scaling:6.2}x  {control:6.2}x  {:11.2}  {:7.1}",
+        "{name:<32} {:8.1}  {:9.1}  {scaling:6.2}x  {control:6.2}x  {:11.2}  {:6.0}",
         median(|[one, ..]| one.nanos),
         median(|[_, _, two, _]| two.nanos),
         scaling / control,
-        median(|[_, _, two, _]| two.at_once),
+        median(|[_, _, two, _]| two.slices),
     );
 }
 
 struct Measured {
-    /// Processor time of a pick.
+    /// Time of a pick: the median of slices.
     nanos: f64,
-    /// How many threads ran at the same time on average. With two and far less than 2 here, nothing is learnt about sharing.
-    at_once: f64,
+    /// How many slices there are that count.
+    slices: f64,
 }
 
-/// The processor time of this thread in seconds, from any start.
-fn time() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanos = stat.and_then(|stat| stat.split_whitespace().next()?.parse().ok());
-    nanos.map_or_else(|| START.elapsed().as_secs_f64(), |nanos: f64| nanos / 1e9)
-}
+/// How many slices a thread has done, in a place of its own that is written once a slice.
+#[derive(Default)]
+#[repr(align(128))]
+struct Progress(AtomicU32);
 
-/// Picks of so many threads, on average.
+/// Picks of one thread, or of two.
 fn measure<P: Policy>(threads: usize, policy: &(impl Fn() -> P + Sync)) -> Measured {
-    let barrier = Barrier::new(threads);
-    std::thread::scope(|scope| {
-        let picker = |seed: u64| {
-            let (barrier, policy) = (&barrier, &policy);
+    let (barrier, done) = (Barrier::new(threads), AtomicBool::new(false));
+    let progress = [Progress::default(), Progress::default()];
+    let mut slices: Vec<f64> = std::thread::scope(|scope| {
+        let picker = |thread: usize| {
+            let (barrier, done, policy) = (&barrier, &done, &policy);
+            let [mine, other] = [&progress[thread], &progress[1 - thread]];
             move || {
                 let policy = policy();
-                let mut words = splitmix(seed);
+                let mut words = splitmix(thread as u64);
                 barrier.wait();
-                let (start, elapsed) = (time(), Instant::now());
-                for _ in 0..PICKS {
-                    let choice = policy.pick(&mut Pick::new(Duration::ZERO, &mut words));
-                    _ = black_box(choice.map(|choice| choice.index));
+                let (mut slices, begin) = (Vec::with_capacity(SLICES), Instant::now());
+                while !done.load(Ordering::Relaxed) && begin.elapsed() < PATIENCE {
+                    let (before, start) = (other.0.load(Ordering::Relaxed), Instant::now());
+                    for _ in 0..PICKS {
+                        let choice = policy.pick(&mut Pick::new(Duration::ZERO, &mut words));
+                        _ = black_box(choice.map(|choice| choice.index));
+                    }
+                    let nanos = start.elapsed().as_nanos() as f64 / f64::from(PICKS);
+                    mine.0.fetch_add(1, Ordering::Relaxed);
+                    // Far more than one slice of the other's means that this one waited meanwhile.
+                    let moved_on = (1..=4).contains(&(other.0.load(Ordering::Relaxed) - before));
+                    if threads == 1 || moved_on {
+                        slices.push(nanos);
+                    }
+                    if slices.len() == SLICES {
+                        done.store(true, Ordering::Relaxed);
+                    }
                 }
-                [time() - start, elapsed.elapsed().as_secs_f64()]
+                slices
             }
         };
-        let threads: Vec<_> = (0..threads).map(|i| scope.spawn(picker(i as u64))).collect();
-        let times: Vec<[f64; 2]> = threads.into_iter().filter_map(|thread| thread.join().ok()).collect();
-        let busy: f64 = times.iter().map(|[busy, _]| busy).sum();
-        let elapsed = times.iter().map(|[_, elapsed]| *elapsed).fold(0.0, f64::max);
-        Measured { nanos: busy * 1e9 / (PICKS as f64 * times.len() as f64), at_once: busy / elapsed }
-    })
+        let threads: Vec<_> = (0..threads).map(|thread| scope.spawn(picker(thread))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
+    });
+    slices.sort_by(f64::total_cmp);
+    Measured { nanos: slices.get(slices.len() / 2).copied().unwrap_or(f64::NAN), slices: slices.len() as f64 }
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014).

@@ -78,6 +78,8 @@ pub mod kubernetes;
 mod name;
 mod record;
 pub mod resolv;
+#[cfg(feature = "rewrite")]
+pub mod rewrite;
 pub mod search;
 
 pub use answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};

@@ -372,6 +372,7 @@ fn check_reads_the_plugins() {
         ),
         (" hosts {\n fallthrough_unsupported\n}", "error: line 2: `fallthrough_unsupported` needs `fallthrough`"),
         (" hosts\n hosts", "error: line 3: `hosts` once more in its server block"),
+        (" kubernetes x", "error: line 3: `kubernetes` once more in its server block"),
         (" autopath", "error: line 2: `autopath` needs a search list"),
         (
             " autopath my-resolv.conf",

@@ -193,6 +193,9 @@ impl ZoneSettings {
         for word in &kubernetes.block {
             self.read_word(word, complaints);
         }
+        if let Some(second) = server.plugins.iter().filter(|plugin| plugin.name == "kubernetes").nth(1) {
+            complaints.error(format!("line {}: `kubernetes` once more in its server block", second.line));
+        }
         let plugins = Plugins::read(corefile, at, keys, complaints);
         self.transfer = plugins.transfer.is_some();
         self.autopath = plugins.autopath.is_some() && self.pods == PodMode::Verified;

@@ -30,7 +30,7 @@ impl Zone {
 
     /// The name without the first search path, and the zone at the end of that path.
     fn below_first_path<'a>(&self, name: NameRef<'a>, client: Option<IpAddr>) -> Option<(Name, NameRef<'a>)> {
-        let namespace = self.live_pods.get(&client?)?;
+        let namespace = self.live_pod_namespace(client?)?;
         let origin = self.origins.iter().find(|origin| name.is_within(origin.name.as_ref()))?;
         let labels: Vec<_> = name.labels().collect();
         let base = labels.len().checked_sub(origin.labels + 2).filter(|base| *base > 0)?;

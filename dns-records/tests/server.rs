@@ -312,6 +312,12 @@ fn a_server_follows_its_cluster_and_its_corefile() {
 }
 
 #[test]
+fn a_server_that_loads_fails_and_denies_nothing() {
+    let server = Server::loading();
+    assert!(serve(&server, "web.shop.svc.cluster.local", "A", None).starts_with("SERVFAIL: | | ;"));
+}
+
+#[test]
 fn a_question_that_no_plugin_takes_costs_no_allocation() {
     let rules = " rewrite name a.example b.example\n rewrite name regex ^x(.*)$ y{1}\n hosts {\n 192.0.2.1 printer.corp\n fallthrough\n }\n autopath @kubernetes";
     let (plain, plugged) = (server(""), server(rules));

@@ -13,8 +13,9 @@ use dns_records::search::ResolverKind;
 use dns_records::{Answer, JoinedName, Name, Question, Rcode, RecordData, RecordRef, RecordType, Section};
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde::de::DeserializeSeed;
 use serde_json::json;
-use svc_model::Cluster;
+use svc_model::{Cluster, Kind};
 
 fn cluster(config: &str) -> Cluster {
     world::cluster([
@@ -141,6 +142,42 @@ proptest! {
         let name: Name = NAMES[at].parse().unwrap();
         let question = Question::new(&name, record_type);
         prop_assert_eq!(show(&server.answer(question, None)), show(&server.zone().answer(question)));
+    }
+
+    /// A server that follows answers as one made anew, and a clone as it did.
+    #[test]
+    fn a_server_that_follows_is_one_made_anew(changes in prop::collection::vec((0..8usize, any::<bool>()), 1..12), at in 0..NAMES.len(), record_type in record_type()) {
+        let corefile = |plugins: &str| world::corefile(&format!(".:53 {{\n{plugins}\n kubernetes cluster.local in-addr.arpa {{\n  pods verified\n }}\n}}"));
+        let objects = [
+            world::service("a/s", &["10.0.0.1"], json!([{"name": "p", "port": 1}])),
+            world::service("b/t", &["None"], json!([])),
+            world::slice("b/t", "IPv4", json!([]), json!([{"addresses": ["10.1.0.1"], "hostname": "h"}])),
+            world::alias("a/away", "s.a.svc.cluster.local"),
+            world::pod("a/p", "10.1.0.9", json!({})),
+            corefile(" autopath @kubernetes"),
+            corefile(" rewrite name x.example s.a.svc.cluster.local"),
+            corefile(" hosts {\n 192.0.2.1 x.example nobody.a.svc.cluster.local\n fallthrough\n }"),
+        ];
+        let name: Name = NAMES[at].parse().unwrap();
+        let below: Name = format!("{}.a.svc.cluster.local", NAMES[at].trim_end_matches(".svc.cluster.local")).parse().unwrap();
+        let ask = |server: &Server| {
+            [&name, &below].map(|name| {
+                let answer = server.answer(Question::new(name, record_type), Some(IpAddr::from([10, 1, 0, 9])));
+                (show(&answer), answer.reason.to_string())
+            })
+        };
+        let mut cluster = Cluster::new();
+        let mut server = Server::of(&cluster);
+        for (object, apply) in changes {
+            let kind: Kind = objects[object]["kind"].as_str().unwrap().parse().unwrap();
+            let object = kind.deserialize(&objects[object]).unwrap();
+            let (before, answered) = (server.clone(), ask(&server));
+            let change = if apply { cluster.apply(object) } else { cluster.remove(&object.reference()) };
+            let differs = server.update(&cluster, &change.touched);
+            prop_assert_eq!(ask(&server), ask(&Server::of(&cluster)));
+            prop_assert!(differs || ask(&server) == answered);
+            prop_assert_eq!(ask(&before), answered);
+        }
     }
 
     /// Whatever the rule, a question is answered as its other name is, and what comes back names the one that was asked.

@@ -114,6 +114,11 @@ impl HostsRecords {
 
     /// Answers a question into a sink.
     pub fn answer_into(&self, question: Question<'_>, sink: &mut dyn Sink) -> Told {
+        self.answer_rotated(question, 0, sink)
+    }
+
+    /// As [`answer_into`](HostsRecords::answer_into), where of `n` addresses the one at `rotation % n` comes first.
+    pub fn answer_rotated(&self, question: Question<'_>, rotation: u32, sink: &mut dyn Sink) -> Told {
         let Question { name, record_type } = question;
         let is_pointer = record_type == RecordType::PTR;
         if !is_pointer && !is_within(name, &self.settings.zones) {
@@ -126,8 +131,10 @@ impl HostsRecords {
             sink.record(Section::Answer, &Record { owner: name.into(), ttl: self.settings.ttl, data });
         };
         match (record_type, entry) {
-            (RecordType::A, Some(entry)) => entry.v4.iter().for_each(|addr| record(RecordData::A(*addr))),
-            (RecordType::AAAA, Some(entry)) => entry.v6.iter().for_each(|addr| record(RecordData::Aaaa(*addr))),
+            (RecordType::A, Some(entry)) => rotated(&entry.v4, rotation).for_each(|addr| record(RecordData::A(*addr))),
+            (RecordType::AAAA, Some(entry)) => {
+                rotated(&entry.v6, rotation).for_each(|addr| record(RecordData::Aaaa(*addr)))
+            }
             (RecordType::PTR, Some(entry)) => {
                 entry.pointers.iter().for_each(|target| record(RecordData::Ptr(target.into())));
             }
@@ -160,6 +167,11 @@ impl HostsRecords {
         lower[at..at + 2].copy_from_slice(b"\x01*");
         self.names.get(&lower[at..])
     }
+}
+
+fn rotated<T>(list: &[T], rotation: u32) -> impl Iterator<Item = &T> {
+    let (before, after) = list.split_at((rotation as usize).checked_rem(list.len()).unwrap_or_default());
+    after.iter().chain(before)
 }
 
 fn is_wildcard(name: NameRef<'_>) -> bool {
@@ -208,6 +220,20 @@ mod tests {
         assert_eq!(ask(&hosts, "a.example", RecordType::AAAA), "Records 2001:db8::1");
         assert_eq!(ask(&hosts, "b.example", RecordType::AAAA), "NoData ");
         assert_eq!(ask(&hosts, "b.example", RecordType::MX), "NoData ");
+    }
+
+    #[test]
+    fn addresses_are_rotated_on_demand() {
+        let (hosts, name) = (hosts(|_| {}), name("a.example"));
+        let first = |rotation| {
+            let mut first = None;
+            let mut sink = |_: Section, record: &RecordRef<'_>| {
+                first.get_or_insert(record.data.to_string());
+            };
+            hosts.answer_rotated(Question::new(&name, RecordType::A), rotation, &mut sink);
+            first.unwrap()
+        };
+        assert_eq!([0, 1, 7].map(first), ["192.0.2.1", "192.0.2.2", "192.0.2.2"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use svc_model::{Cluster, Touched};
 use super::plugins::Plugins;
 use super::reason::Reason;
 use super::server_reason::{By, PluginReason, ServerReason};
-use super::settings::{ZoneSettings, cluster_dns, cluster_domain, corefile_text};
+use super::settings::{ZoneSettings, corefile_text};
 use super::zone::Zone;
 use crate::answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};
 use crate::hosts::Told;
@@ -21,8 +21,7 @@ use crate::record::RecordRef;
 /// There is one name a question, that which `rewrite` and `autopath` have made: zones, exposed namespaces and leave to transfer
 /// are judged by it ([`ServerReason::name`] tells it to those who add rules of their own).
 ///
-/// Without such plugins a question costs what it costs the zone. Cloning is cheap in the plugins, and as cheap as the zone's in
-/// the zone.
+/// Without such plugins a question costs what it costs the zone. A clone shares everything, as the zone's do.
 ///
 /// ```
 /// use dns_records::kubernetes::Server;
@@ -58,8 +57,8 @@ pub struct Server {
     /// `None` where they could change nothing.
     pub(super) plugins: Option<Arc<Plugins>>,
     pub(super) options: Arc<ServerOptions>,
-    /// What the settings were read from.
-    source: Arc<Source>,
+    /// What the plugins were read from.
+    corefile: Option<Arc<str>>,
 }
 
 /// What a server is told besides what the cluster holds.
@@ -73,23 +72,6 @@ pub struct ServerOptions {
     pub hash_seed: u64,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Source {
-    corefile: Option<String>,
-    domain: String,
-    addresses: Vec<IpAddr>,
-}
-
-impl Source {
-    fn of(cluster: &Cluster) -> Self {
-        Self {
-            corefile: corefile_text(cluster).map(str::to_owned),
-            domain: cluster_domain(cluster).to_owned(),
-            addresses: cluster_dns(cluster),
-        }
-    }
-}
-
 impl Server {
     /// The server of a cluster, as its Corefile and its kubelet's configuration say.
     pub fn of(cluster: &Cluster) -> Self {
@@ -98,32 +80,41 @@ impl Server {
 
     /// The same with options.
     pub fn new(cluster: &Cluster, options: ServerOptions) -> Self {
-        let (mut settings, plugins, _) = ZoneSettings::read(cluster);
-        settings.hash_seed = options.hash_seed;
-        Self {
-            zone: Zone::new(cluster, settings),
-            plugins: (!plugins.are_idle()).then(|| Arc::new(plugins)),
-            options: Arc::new(options),
-            source: Arc::new(Source::of(cluster)),
-        }
+        let zone = Zone::seeded(cluster, options.hash_seed);
+        let mut server = Self { zone, plugins: None, options: Arc::new(options), corefile: None };
+        server.follow_corefile(cluster);
+        server
     }
 
-    /// Follows its cluster: call it after changes, with what they touched. Whether an answer can differ now; then move the
-    /// serial. A new Corefile, or another domain or address of the DNS service, builds the server anew.
+    /// A server before the first load of the world: it answers `SERVFAIL` within the zones of a cluster that is told nothing,
+    /// for nothing is known to be missing. Put that of the cluster in its place when the objects are there.
+    pub fn loading() -> Self {
+        let zone = Zone::loading(ZoneSettings::default());
+        Self { zone, plugins: None, options: Arc::default(), corefile: None }
+    }
+
+    /// Follows its cluster: call it after changes, with what they touched. Whether an answer can differ now: then the serial has
+    /// to move ([`set_serial`](Server::set_serial)). Costs what it costs the zone ([`Zone::update`]), and a comparison of the
+    /// Corefile; clones made before keep their answers.
     pub fn update(&mut self, cluster: &Cluster, touched: &Touched) -> bool {
-        let source = Source::of(cluster);
-        if source == *self.source && touched.is_empty() {
+        self.zone.update(cluster, touched) | self.follow_corefile(cluster)
+    }
+
+    /// Reads the plugins again if the Corefile is another; whether it is.
+    fn follow_corefile(&mut self, cluster: &Cluster) -> bool {
+        let corefile = corefile_text(cluster);
+        if corefile == self.corefile.as_deref() {
             return false;
         }
-        let serial = self.zone.settings().serial;
-        *self = Self::new(cluster, ServerOptions::clone(&self.options));
-        self.set_serial(serial);
+        let (_, plugins, _) = ZoneSettings::read(cluster);
+        self.plugins = (!plugins.are_idle()).then(|| Arc::new(plugins));
+        self.corefile = corefile.map(Into::into);
         true
     }
 
     /// Sets the serial of the zones' SOA records.
     pub fn set_serial(&mut self, serial: u32) {
-        self.zone.settings.serial = serial;
+        self.zone.set_serial(serial);
     }
 
     /// The zone behind the plugins.
@@ -149,14 +140,27 @@ impl Server {
         upstream: &mut dyn Upstream,
         sink: &mut dyn Sink,
     ) -> Verdict<ServerReason<'a>> {
+        self.answer_rotated(question, client, 0, upstream, sink)
+    }
+
+    /// As [`answer_into`](Server::answer_into), with the addresses of each name starting at another one
+    /// ([`Zone::answer_rotated`]).
+    pub fn answer_rotated<'a>(
+        &'a self,
+        question: Question<'a>,
+        client: Option<IpAddr>,
+        rotation: u32,
+        upstream: &mut dyn Upstream,
+        sink: &mut dyn Sink,
+    ) -> Verdict<ServerReason<'a>> {
         let Some(plugins) = self.plugins.as_deref() else {
-            return self.zone.answer_into(question, upstream, sink).map(ServerReason::of_zone);
+            return self.zone.answer_rotated(question, rotation, upstream, sink).map(ServerReason::of_zone);
         };
         let refused = |rcode, reason| Verdict { rcode, authoritative: false, reason: ServerReason::of_plugin(reason) };
         if let Some(line) = plugins.elsewhere(question.name) {
             return refused(Rcode::Refused, PluginReason::Elsewhere { line });
         }
-        let chain = Chain { server: self, plugins, client };
+        let chain = Chain { server: self, plugins, client, rotation };
         match plugins.rewrite.apply(question.name) {
             Ok(None) => {
                 let (verdict, completed) = chain.complete(question, upstream, sink);
@@ -183,6 +187,7 @@ pub(super) struct Chain<'s> {
     pub(super) server: &'s Server,
     pub(super) plugins: &'s Plugins,
     pub(super) client: Option<IpAddr>,
+    rotation: u32,
 }
 
 impl<'s> Chain<'s> {
@@ -205,13 +210,13 @@ impl<'s> Chain<'s> {
         }
         if let Some(hosts) = &self.plugins.hosts {
             let reason = |told| PluginReason::Hosts { line: hosts.line, told };
-            match hosts.records.answer_into(question, sink) {
+            match hosts.records.answer_rotated(question, self.rotation, sink) {
                 Told::Nothing => {}
                 told @ Told::Missing => return plugin(Rcode::ServFail, false, reason(told)),
                 told => return plugin(Rcode::NoError, true, reason(told)),
             }
         }
-        self.server.zone.answer_into(question, upstream, sink).map(By::Zone)
+        self.server.zone.answer_rotated(question, self.rotation, upstream, sink).map(By::Zone)
     }
 
     /// What comes of a name, without its records.

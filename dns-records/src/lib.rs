@@ -32,11 +32,39 @@
 //!   record by record into a [`Sink`] with a [`Verdict`] at the end. Answers come in the order of the objects;
 //!   [`Answer::shuffle`] spreads clients, an [`Upstream`] continues aliases that leave the zones.
 //! * [`resolv`], [`hosts`] and [`search`] are the asker's side: the files of a machine, and the names that the resolvers of
-//!   glibc, musl and Go make of one name.
-//! * `kubernetes` reads a cluster: `Zone` answers as CoreDNS does, `resolv_conf` and `hosts_file` write what the kubelet
-//!   writes, `lookup` joins both sides, `check` tells what will not work.
+//!   glibc, musl and Go make of one name. [`hosts::HostsRecords`] serves such a file, as CoreDNS's `hosts` does.
+//! * `rewrite` answers a question under another name and puts its own back in the reply.
+//! * `kubernetes` reads a cluster: `Server` answers as its CoreDNS does, with the plugins of its Corefile, and `Zone` as the
+//!   `kubernetes` plugin alone; `resolv_conf` and `hosts_file` write what the kubelet writes, `Resolver` joins both sides and
+//!   knows what a look-up costs, `check` tells what will not work.
+//!
+//! # What does a Pod ask?
+//!
+//! A name goes through the search list before it reaches anybody. Each try is two questions, and with `ndots:5` a host elsewhere
+//! is the last of them:
+//!
+//! ```
+//! # #[cfg(feature = "kubernetes")] {
+//! use dns_records::kubernetes::{Resolver, Server, hosts_file, resolv_conf};
+//! use dns_records::search::ResolverKind;
+//! use svc_model::{Cluster, api::Pod};
+//!
+//! let (cluster, pod) = (Cluster::new(), Pod::default());
+//! let server = Server::of(&cluster);
+//! let conf = resolv_conf(&cluster, &pod, &Default::default());
+//! let hosts = hosts_file(&cluster, &pod);
+//! let resolver = Resolver::new(&server, &conf).with_hosts(&hosts).with_kind(ResolverKind::Musl);
+//! assert_eq!(resolver.lookup("www.example.com")?.queries(), 8);
+//! let cheaper = resolver.cheaper("www.example.com")?.expect("a final dot");
+//! assert_eq!((cheaper.name.as_str(), cheaper.queries), ("www.example.com.", 2));
+//! # }
+//! # Ok::<(), dns_records::NameError>(())
+//! ```
 //!
 //! # Which rule decides
+//!
+//! In a `Server` the plugins of the Corefile come first, in CoreDNS's order and not in the file's: `rewrite` renames the question,
+//! `autopath` completes it for a Pod, `transfer` may refuse it, `hosts` may answer it; what they leave is the zone's:
 //!
 //! 1. The longest zone that the name lies in; in none, the question is not ours (`REFUSED`, or a forwarder's).
 //! 2. The name: it exists if it, or a name below it, has records, and otherwise is `NXDOMAIN`, whatever the type.
@@ -58,13 +86,15 @@
 //!
 //! | feature | default | brings |
 //! | --- | --- | --- |
-//! | `kubernetes` | yes | the module `kubernetes` and the dependency on `svc-model` |
+//! | `kubernetes` | yes | the module `kubernetes` and the dependency on `svc-model`; implies `rewrite` |
+//! | `rewrite` | yes | the module `rewrite` and the dependency on `regex` |
 //!
 //! # Not here
 //!
-//! Sockets, files, clocks and caches: the caller has them. The wire format and the `rewrite` and `hosts` plugins of CoreDNS are
-//! not here yet (`check` warns of the plugins); `labels`, `namespace_labels` and `multicluster` of the `kubernetes` plugin are not
-//! followed. DNSSEC and recursion are not planned.
+//! Sockets, files, clocks and caches: the caller has them. The wire format is not here yet. Of the Corefile, `rewrite` of other
+//! fields than the name, files of `hosts`, search lists of `autopath` other than `@kubernetes`, and `labels`, `namespace_labels`,
+//! `multicluster` and `zonal` of `kubernetes` are not followed (`check` warns of them); `acl`, `template` and other plugins that
+//! refuse or invent answers are passed over. DNSSEC and recursion are not planned.
 //!
 //! [Kubernetes DNS specification]: https://github.com/kubernetes/dns/blob/master/docs/specification.md
 #![forbid(unsafe_code)]
@@ -78,6 +108,8 @@ pub mod kubernetes;
 mod name;
 mod record;
 pub mod resolv;
+#[cfg(feature = "rewrite")]
+pub mod rewrite;
 pub mod search;
 
 pub use answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};

@@ -151,6 +151,45 @@ fn json_output_is_the_object_of_batch() {
 }
 
 #[test]
+fn dns_takes_its_words_as_dig_does_and_says_what_is_wrong_with_them() {
+    let shop = format!("{MANIFESTS}/shop");
+    let dns = |words: &[&str]| run(&[&["-f", &shop, "dns"], words].concat(), "");
+    let name = "web.shop.svc.cluster.local";
+    let lower = |words: &[&str]| text(&dns(words).stdout).to_lowercase();
+    let plain = lower(&[name]);
+    for words in [&[name, "A"][..], &["a", name], &["WEB.shop.svc.cluster.local.", "a"]] {
+        assert_eq!(lower(words), plain);
+    }
+    // What is a type and nothing else beside a name that reads like one: the name comes first.
+    assert!(text(&dns(&["mx", "a"]).stdout).contains(";mx. IN A"));
+    for (words, error) in [
+        (&[name, "SVR"][..], "svctrace: type: unknown record type `SVR`; did you mean SRV?"),
+        (&["-x", "10.96.0"], "svctrace: -x: \"10.96.0\" is no IP address"),
+        (&[name, "@10.96.0.10"], "svctrace: @10.96.0.10: no server is asked, the manifests answer"),
+        (&["a..b"], "svctrace: name: empty label at octet 2 of `a..b`"),
+        (&[name, "--from", "shop/crat"], "svctrace: no Pod or workload shop/crat; did you mean shop/cart"),
+    ] {
+        let output = dns(words);
+        let said = text(&output.stderr).lines().any(|line| line.starts_with(error));
+        assert!(said && output.status.code() == Some(2), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_lookup_follows_the_resolver_asked_for() {
+    let shop = format!("{MANIFESTS}/shop");
+    let question = |resolver: &str| {
+        format!("{{\"kind\":\"lookup\",\"pod\":\"shop/debug\",\"name\":\"x.onion\",\"resolver\":\"{resolver}\"}}\n")
+    };
+    let lines = ["glibc", "musl", "go", "bind"].map(question).concat();
+    let output = run(&["-f", &shop, "batch"], &lines);
+    let answers: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let queries: Vec<_> = answers.iter().map(|answer| answer["queries"].clone()).collect();
+    assert_eq!(queries[..3], [json!(8), json!(8), json!(6)]);
+    assert_eq!(answers[3], json!({"error": "resolver: `bind` is none of glibc, musl, go"}));
+}
+
+#[test]
 fn what_was_passed_over_is_told_to_those_who_ask() {
     let shop = format!("{MANIFESTS}/shop");
     let http = |flag: &[&str]| {

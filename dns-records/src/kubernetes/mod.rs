@@ -1,7 +1,7 @@
 //! What does the DNS of a Kubernetes cluster answer, and what do its Pods ask?
 //!
 //! [`ZoneSettings::of`] reads the Corefile and the kubelet's configuration, [`Zone::new`] compiles a
-//! [`Cluster`](svc_model::Cluster) into an immutable table, [`Zone::answer`] asks it. [`resolv_conf`] and [`hosts_file`]
+//! [`Cluster`](svc_model::Cluster) into tables, [`Zone::answer`] asks them, [`Zone::update`] follows the cluster. [`resolv_conf`] and [`hosts_file`]
 //! are what the kubelet writes into a Pod, [`lookup`] walks a whole look-up of a program in that Pod, [`check`] tells
 //! what is wrong.
 

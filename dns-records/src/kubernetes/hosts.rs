@@ -7,6 +7,7 @@ use std::ops::Range;
 use svc_model::endpoints::{Endpoint, EndpointPort, EndpointSet};
 
 use super::build::Unserved;
+use super::fold::digest;
 use super::pointers::AddressLabel;
 use super::service::{Addresses, Endpoints, Host, HostId, Numbers, PortId, Profile, weight};
 
@@ -74,13 +75,13 @@ pub(super) fn hosts(
     });
     let mut in_order: Vec<usize> = (0..groups.len()).collect();
     in_order.sort_unstable_by_key(|group| groups[*group][0]);
-    let mut by_label = vec![0; groups.len()];
+    let mut by_label: Vec<(u32, HostId)> = groups.iter().map(|group| (digest(label(&group[0])), 0)).collect();
 
     let mut profiles = Profiles { numbers, list: Vec::new(), known: HashMap::new(), of_set: vec![None; numbers.len()] };
     let mut hosts = Vec::with_capacity(groups.len());
     let (mut labels, mut v4, mut v6) = (Vec::with_capacity(found.labels.len() + groups.len()), Vec::new(), Vec::new());
     for group in in_order {
-        by_label[group] = hosts.len() as HostId;
+        by_label[group].1 = hosts.len() as HostId;
         let members = || groups[group].iter().map(|endpoint| &found.ready[*endpoint]);
         hosts.push(Host {
             label: labels.len() as u32,
@@ -104,6 +105,8 @@ pub(super) fn hosts(
             }
         }
     }
+    // The groups stand in the order of the labels, which those with one digest keep.
+    by_label.sort_by_key(|(digest, _)| *digest);
     Endpoints {
         hosts: hosts.into(),
         by_label: by_label.into(),

@@ -1,8 +1,9 @@
 //! What does the DNS of a Kubernetes cluster answer, and what do its Pods ask?
 //!
 //! [`Server::of`] reads a [`Cluster`](svc_model::Cluster): the Corefile of its CoreDNS, the kubelet's configuration, and the
-//! objects that have names. [`Server::answer`] asks it. Behind the plugins of the Corefile lies a [`Zone`], an immutable table
-//! which can be had alone ([`Zone::new`]) by those who have no Corefile.
+//! objects that have names. [`Server::answer`] asks it. [`Server::update`] follows the cluster, at the
+//! cost of what changed. Behind the plugins of the Corefile lies a [`Zone`], which can be had alone ([`Zone::new`]) by those who have
+//! no Corefile.
 //!
 //! [`resolv_conf`] and [`hosts_file`] are what the kubelet writes into a Pod; a [`Resolver`] walks whole look-ups of a program in
 //! that Pod, and knows what would be cheaper. [`check`] tells what is wrong.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use svc_model::{ObjectRef, Protocol};
 
-use super::fold::cmp_ignoring_case;
+use super::fold::{cmp_ignoring_case, digest};
 use super::pointers::Pointer;
 use super::reason::ServiceKind;
 use super::table::Named;
@@ -125,8 +125,9 @@ pub(super) type HostId = u32;
 pub(super) struct Endpoints {
     /// In the order of the objects.
     pub(super) hosts: Box<[Host]>,
-    /// In the order of the labels in lower case.
-    pub(super) by_label: Box<[HostId]>,
+    /// By the digest of the label, and then by the label in lower case: whoever asks for a label that is not there
+    /// reads no labels.
+    pub(super) by_label: Box<[(u32, HostId)]>,
     /// The labels of the hosts in wire form, one after the other; likewise their addresses.
     pub(super) labels: Box<[u8]>,
     pub(super) addresses: Addresses,
@@ -347,8 +348,11 @@ fn distinct<A: Copy + Eq + std::hash::Hash>(mut addrs: Vec<A>) -> Vec<A> {
 impl Endpoints {
     /// The host of a label, without regard to case.
     pub(super) fn find(&self, label: &[u8]) -> Option<HostId> {
-        let at = self.by_label.binary_search_by(|host| cmp_ignoring_case(&self.label(*host)[1..], label));
-        at.ok().map(|at| self.by_label[at])
+        let digest = digest(label);
+        let order = |&(other, host): &(u32, HostId)| {
+            other.cmp(&digest).then_with(|| cmp_ignoring_case(&self.label(host)[1..], label))
+        };
+        self.by_label.binary_search_by(order).ok().map(|at| self.by_label[at].1)
     }
 
     pub(super) fn ids(&self) -> Range<HostId> {

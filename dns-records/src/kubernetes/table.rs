@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use super::fold::{same_name, words};
+use super::fold::{same_name, word, word_count};
 use super::trie::{Ranked, Trie};
 
 /// What stands in a [`Table`]. Names that differ in case only are one; of several entries with it the first by rank counts.
@@ -33,8 +33,10 @@ impl<V: Named> Table<V> {
     }
 
     /// The first entry with a name.
+    #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<&V> {
-        self.all(name).next()
+        let mut same_hash = self.entries.get(self.key(name)).iter();
+        same_hash.find(|entry| same_name(entry.name(), name))
     }
 
     /// Every entry with a name, by rank.
@@ -55,7 +57,7 @@ impl<V: Named> Table<V> {
 
     fn key(&self, name: &[u8]) -> u32 {
         let mut hasher = self.hash.build_hasher();
-        words(name).for_each(|word| hasher.write_u64(word));
+        (0..word_count(name)).for_each(|i| hasher.write_u64(word(name, i)));
         hasher.finish() as u32
     }
 }

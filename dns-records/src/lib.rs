@@ -59,6 +59,7 @@
 //! | feature | default | brings |
 //! | --- | --- | --- |
 //! | `kubernetes` | yes | the module `kubernetes` and the dependency on `svc-model` |
+//! | `wire` | no | the module `wire`: messages as octets; no dependency |
 //!
 //! # Not here
 //!
@@ -79,6 +80,8 @@ mod name;
 mod record;
 pub mod resolv;
 pub mod search;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};
 pub use joined::JoinedName;

@@ -1,0 +1,216 @@
+//! Where in the message does a name, or its end, stand already?
+//!
+//! Three places are looked at, so that the work for a name is bounded: the question, of which every ending serves; the owner
+//! before; and the last names of targets, which come back as the owners of additional records in the order in which they
+//! were written.
+
+use super::envelope::HEADER;
+use crate::joined::JoinedName;
+use crate::name::NameRef;
+
+/// The first octet that a pointer cannot reach (RFC 1035 section 4.1.4).
+const REACH: usize = 0x4000;
+/// How many names are remembered. 128 targets make a message of about 8 KiB.
+const REMEMBERED: usize = 128;
+/// How many of them are looked at for one name.
+const TRIED: usize = 4;
+
+/// Which octets of a name begin a label: one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LabelStarts([u64; 4]);
+
+impl LabelStarts {
+    /// Marks an octet; names have no more than 255.
+    #[inline]
+    pub(super) fn insert(&mut self, at: usize) {
+        self.0[at >> 6 & 3] |= 1 << (at & 63);
+    }
+
+    #[inline]
+    fn contains(&self, at: usize) -> bool {
+        self.0[at >> 6 & 3] >> (at & 63) & 1 == 1
+    }
+}
+
+/// The names of a message so far. All places are offsets in it; names are equal only if they are spelled alike, save an
+/// owner that is the question.
+#[derive(Debug)]
+pub(super) struct Names<'q> {
+    question: NameRef<'q>,
+    starts: LabelStarts,
+    /// Where the owner of the last record stands.
+    owner: usize,
+    /// Where the tail of the last name stands that was written out.
+    tail: Option<u16>,
+    targets: Option<Targets>,
+}
+
+/// Where names of targets stand, the oldest overwritten by the newest.
+#[derive(Debug)]
+struct Targets {
+    places: [u16; REMEMBERED],
+    /// How many were remembered in all.
+    written: usize,
+    /// The one that was found or written last.
+    last: usize,
+}
+
+/// How a name is written: its first octets, then a pointer if there is one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spelling {
+    pub(super) octets: usize,
+    pub(super) pointer: Option<u16>,
+}
+
+impl<'q> Names<'q> {
+    pub(super) fn new(question: NameRef<'q>, starts: LabelStarts) -> Self {
+        Self { question, starts, owner: HEADER, tail: None, targets: None }
+    }
+
+    /// Where the owner of the last record stands: equal for records of one set.
+    pub(super) fn last_owner(&self) -> usize {
+        self.owner
+    }
+
+    /// How an owner is written at `at`.
+    #[inline]
+    pub(super) fn owner(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
+        let (head, tail) = name.as_wire();
+        if head.is_empty() && std::ptr::eq(tail, self.question.as_wire()) {
+            self.owner = HEADER;
+            return Spelling { octets: 0, pointer: Some(HEADER as u16) };
+        }
+        self.other_owner(message, at, name)
+    }
+
+    fn other_owner(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
+        let place = if self.is_question(name) {
+            Some(HEADER)
+        } else if self.owner != HEADER && stands_at(message, self.owner, name) {
+            Some(self.owner)
+        } else {
+            self.targets.as_mut().and_then(|targets| targets.find(message, name))
+        };
+        self.owner = place.unwrap_or(at);
+        match place.and_then(reachable) {
+            Some(pointer) => Spelling { octets: 0, pointer: Some(pointer) },
+            None => self.ending(message, at, name),
+        }
+    }
+
+    /// How the target of a record is written at `at`; `compress` is whether its type allows pointers.
+    pub(super) fn target(&mut self, message: &[u8], at: usize, name: JoinedName<'_>, compress: bool) -> Spelling {
+        let known = self.targets.get_or_insert_with(Targets::default).find(message, name);
+        let spelling = match known.and_then(reachable) {
+            Some(pointer) if compress => Spelling { octets: 0, pointer: Some(pointer) },
+            _ if compress => self.ending(message, at, name),
+            _ => Spelling { octets: length(name), pointer: None },
+        };
+        if known.is_none()
+            && let (Some(place), Some(targets)) = (reachable(at), &mut self.targets)
+        {
+            targets.remember(place);
+        }
+        spelling
+    }
+
+    /// Without regard to case: the reply then has the spelling of the question.
+    fn is_question(&self, name: JoinedName<'_>) -> bool {
+        let (head, tail) = name.as_wire();
+        let question = self.question.as_wire();
+        question.len() == length(name) && {
+            let (front, back) = question.split_at(head.len());
+            front.eq_ignore_ascii_case(head) && back.eq_ignore_ascii_case(tail)
+        }
+    }
+
+    /// How a name is written of which only the ending can stand somewhere: that of the question, or the tail that was written
+    /// last.
+    pub(super) fn ending(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
+        let (head, tail) = name.as_wire();
+        let (question, total) = (self.question.as_wire(), length(name));
+        let mut octets = 0;
+        // The root alone is shorter than a pointer to it.
+        while octets + 1 < total {
+            let (in_head, in_tail) =
+                if octets < head.len() { (&head[octets..], tail) } else { (&head[..0], &tail[octets - head.len()..]) };
+            if let Some(start) = question.len().checked_sub(total - octets)
+                && self.starts.contains(start)
+            {
+                let (front, back) = question[start..].split_at(in_head.len());
+                if front == in_head && back == in_tail {
+                    return Spelling { octets, pointer: Some((HEADER + start) as u16) };
+                }
+            }
+            if octets == head.len()
+                && let Some(place) = self.tail
+                && stands_at(message, usize::from(place), NameRef::vouched(tail).into())
+            {
+                return Spelling { octets, pointer: Some(place) };
+            }
+            octets += 1 + usize::from(*in_head.first().unwrap_or(&in_tail[0]));
+        }
+        if tail.len() > 1 {
+            self.tail = reachable(at + head.len()).or(self.tail);
+        }
+        Spelling { octets: total, pointer: None }
+    }
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self { places: [0; REMEMBERED], written: 0, last: 0 }
+    }
+}
+
+impl Targets {
+    fn remember(&mut self, place: u16) {
+        self.last = self.written % REMEMBERED;
+        self.places[self.last] = place;
+        self.written += 1;
+    }
+
+    /// Looks at the place that was used last, and at the next few.
+    fn find(&mut self, message: &[u8], name: JoinedName<'_>) -> Option<usize> {
+        let count = self.written.min(REMEMBERED);
+        for step in 0..TRIED.min(count) {
+            let at = (self.last + step) % count;
+            let place = usize::from(self.places[at]);
+            if stands_at(message, place, name) {
+                self.last = at;
+                return Some(place);
+            }
+        }
+        None
+    }
+}
+
+fn length(name: JoinedName<'_>) -> usize {
+    let (head, tail) = name.as_wire();
+    head.len() + tail.len()
+}
+
+fn reachable(place: usize) -> Option<u16> {
+    (place < REACH).then_some(place as u16)
+}
+
+/// Whether this name stands at a place of the message, spelled alike. The message is our own: its pointers lead backwards.
+fn stands_at(message: &[u8], mut at: usize, name: JoinedName<'_>) -> bool {
+    for label in name.labels() {
+        at = landed(message, at);
+        let found = message.get(at).zip(message.get(at + 1..at + 1 + label.0.len()));
+        if found.is_none_or(|(length, octets)| usize::from(*length) != label.0.len() || octets != label.0) {
+            return false;
+        }
+        at += 1 + label.0.len();
+    }
+    message.get(landed(message, at)) == Some(&0)
+}
+
+/// Where the name goes on if there is a pointer at `at`. None of ours leads to another pointer.
+fn landed(message: &[u8], at: usize) -> usize {
+    match (message.get(at), message.get(at + 1)) {
+        (Some(high @ 0xc0..), Some(low)) => usize::from(u16::from_be_bytes([high & 0x3f, *low])),
+        _ => at,
+    }
+}

@@ -15,29 +15,11 @@ const REMEMBERED: usize = 128;
 /// How many of them are looked at for one name.
 const TRIED: usize = 4;
 
-/// Which octets of a name begin a label: one bit each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LabelStarts([u64; 4]);
-
-impl LabelStarts {
-    /// Marks an octet; names have no more than 255.
-    #[inline]
-    pub(super) fn insert(&mut self, at: usize) {
-        self.0[at >> 6 & 3] |= 1 << (at & 63);
-    }
-
-    #[inline]
-    fn contains(&self, at: usize) -> bool {
-        self.0[at >> 6 & 3] >> (at & 63) & 1 == 1
-    }
-}
-
 /// The names of a message so far. All places are offsets in it; names are equal only if they are spelled alike, save an
 /// owner that is the question.
 #[derive(Debug)]
 pub(super) struct Names<'q> {
     question: NameRef<'q>,
-    starts: LabelStarts,
     /// Where the owner of the last record stands.
     owner: usize,
     /// Where the tail of the last name stands that was written out.
@@ -63,8 +45,9 @@ pub(super) struct Spelling {
 }
 
 impl<'q> Names<'q> {
-    pub(super) fn new(question: NameRef<'q>, starts: LabelStarts) -> Self {
-        Self { question, starts, owner: HEADER, tail: None, targets: None }
+    #[inline]
+    pub(super) fn new(question: NameRef<'q>) -> Self {
+        Self { question, owner: HEADER, tail: None, targets: None }
     }
 
     /// Where the owner of the last record stands: equal for records of one set.
@@ -72,19 +55,16 @@ impl<'q> Names<'q> {
         self.owner
     }
 
-    /// How an owner is written at `at`.
+    /// Whether this is the name of the question, handed back; quick, and `false` for an equal one from elsewhere.
     #[inline]
-    pub(super) fn owner(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
+    pub(super) fn is_asked(&self, name: JoinedName<'_>) -> bool {
         let (head, tail) = name.as_wire();
-        if head.is_empty() && std::ptr::eq(tail, self.question.as_wire()) {
-            self.owner = HEADER;
-            return Spelling { octets: 0, pointer: Some(HEADER as u16) };
-        }
-        self.other_owner(message, at, name)
+        head.is_empty() && std::ptr::eq(tail, self.question.as_wire())
     }
 
-    fn other_owner(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
-        let place = if self.is_question(name) {
+    /// How an owner is written at `at`.
+    pub(super) fn owner(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
+        let place = if self.is_asked(name) || self.is_question(name) {
             Some(HEADER)
         } else if self.owner != HEADER && stands_at(message, self.owner, name) {
             Some(self.owner)
@@ -128,29 +108,25 @@ impl<'q> Names<'q> {
     /// last.
     pub(super) fn ending(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
         let (head, tail) = name.as_wire();
-        let (question, total) = (self.question.as_wire(), length(name));
-        let mut octets = 0;
+        let question = self.question.as_wire();
+        let common = match question.strip_suffix(tail) {
+            Some(front) => tail.len() + common_end(front, head),
+            None => common_end(question, tail),
+        };
+        let (mut octets, total) = (0, length(name));
+        while total - octets > common {
+            octets += 1 + usize::from(*head.get(octets).unwrap_or_else(|| &tail[octets - head.len()]));
+        }
         // The root alone is shorter than a pointer to it.
-        while octets + 1 < total {
-            let (in_head, in_tail) =
-                if octets < head.len() { (&head[octets..], tail) } else { (&head[..0], &tail[octets - head.len()..]) };
-            if let Some(start) = question.len().checked_sub(total - octets)
-                && self.starts.contains(start)
-            {
-                let (front, back) = question[start..].split_at(in_head.len());
-                if front == in_head && back == in_tail {
-                    return Spelling { octets, pointer: Some((HEADER + start) as u16) };
-                }
-            }
-            if octets == head.len()
-                && let Some(place) = self.tail
-                && stands_at(message, usize::from(place), NameRef::vouched(tail).into())
-            {
-                return Spelling { octets, pointer: Some(place) };
-            }
-            octets += 1 + usize::from(*in_head.first().unwrap_or(&in_tail[0]));
+        if total - octets > 1 {
+            return Spelling { octets, pointer: Some((HEADER + question.len() - (total - octets)) as u16) };
         }
         if tail.len() > 1 {
+            if let Some(place) = self.tail
+                && stands_at(message, usize::from(place), NameRef::vouched(tail).into())
+            {
+                return Spelling { octets: head.len(), pointer: Some(place) };
+            }
             self.tail = reachable(at + head.len()).or(self.tail);
         }
         Spelling { octets: total, pointer: None }
@@ -183,6 +159,11 @@ impl Targets {
         }
         None
     }
+}
+
+/// How many octets at the end are the same.
+fn common_end(one: &[u8], other: &[u8]) -> usize {
+    one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count()
 }
 
 fn length(name: JoinedName<'_>) -> usize {

@@ -9,13 +9,13 @@ pub(super) const HEADER: usize = 12;
 /// Length of an OPT record without options.
 const OPT: usize = 11;
 
-pub(super) const QR: u8 = 0x80;
-const AA: u8 = 0x04;
-const TC: u8 = 0x02;
-const RD: u8 = 0x01;
-const RA: u8 = 0x80;
-const CD: u8 = 0x10;
-const OPCODE: u8 = 0x78;
+pub(super) const QR: u16 = 0x8000;
+pub(super) const OPCODE: u16 = 0x7800;
+const AA: u16 = 0x0400;
+const TC: u16 = 0x0200;
+const RD: u16 = 0x0100;
+const RA: u16 = 0x0080;
+const CD: u16 = 0x0010;
 /// The DO bit in the upper octet of EDNS flags.
 pub(super) const DO: u8 = 0x80;
 
@@ -43,12 +43,17 @@ impl Envelope<'_> {
         u16::from_be_bytes([self.header[0], self.header[1]])
     }
 
+    /// The second word of the header.
+    pub(super) fn flags(&self) -> u16 {
+        u16::from_be_bytes([self.header[2], self.header[3]])
+    }
+
     pub(super) fn recursion_desired(&self) -> bool {
-        self.header[2] & RD != 0
+        self.flags() & RD != 0
     }
 
     pub(super) fn checking_disabled(&self) -> bool {
-        self.header[3] & CD != 0
+        self.flags() & CD != 0
     }
 
     /// How long the reply may be.
@@ -83,24 +88,18 @@ impl Envelope<'_> {
             at += OPT;
             additional += 1;
         }
-        let bit = |on: bool, bit: u8| if on { bit } else { 0 };
-        let [id_high, id_low, flags_high, flags_low, ..] = *self.header;
-        let counts = [u16::from(!self.question.is_empty()), answer, authority, additional].map(u16::to_be_bytes);
-        let [question, answer, authority, additional] = counts;
-        out[..HEADER].copy_from_slice(&[
-            id_high,
-            id_low,
-            QR | (flags_high & (OPCODE | RD)) | bit(outcome.authoritative, AA) | bit(outcome.truncated, TC),
-            (flags_low & CD) | bit(settings.recursion_available, RA) | (rcode & 0x0f),
-            question[0],
-            question[1],
-            answer[0],
-            answer[1],
-            authority[0],
-            authority[1],
-            additional[0],
-            additional[1],
-        ]);
+        let bit = |on: bool, bit: u16| if on { bit } else { 0 };
+        let flags = QR
+            | (self.flags() & (OPCODE | RD | CD))
+            | bit(outcome.authoritative, AA)
+            | bit(outcome.truncated, TC)
+            | bit(settings.recursion_available, RA)
+            | u16::from(rcode & 0x0f);
+        let questions = u16::from(!self.question.is_empty());
+        let words = [self.id(), flags, questions, answer, authority, additional];
+        for (octets, word) in out.as_chunks_mut().0.iter_mut().zip(words) {
+            *octets = word.to_be_bytes();
+        }
         at
     }
 }

@@ -1,7 +1,6 @@
 //! What does a message ask?
 
-use super::compress::LabelStarts;
-use super::envelope::{DO, Envelope, HEADER, QR};
+use super::envelope::{DO, Envelope, HEADER, OPCODE, QR};
 use super::fault::{Fault, NameFault, Refusal};
 use super::{Settings, Transport};
 use crate::answer::Question;
@@ -28,7 +27,6 @@ pub struct Edns {
 pub struct Query<'a> {
     pub(super) envelope: Envelope<'a>,
     pub(super) name: NameRef<'a>,
-    pub(super) starts: LabelStarts,
     record_type: RecordType,
 }
 
@@ -52,7 +50,8 @@ impl<'a> Query<'a> {
         };
         let mut envelope = Envelope { header, question: &[], edns: None, transport };
         let refuse = |fault, envelope| Err(Refusal { fault, envelope: Some(envelope) });
-        if header[2] & QR != 0 {
+        let flags = envelope.flags();
+        if flags & QR != 0 {
             return refuse(Fault::IsReply, envelope);
         }
         let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
@@ -63,11 +62,10 @@ impl<'a> Query<'a> {
         if let Ok(question) = &question {
             envelope.question = question.octets;
         }
-        let opcode = header[2] >> 3 & 0x0f;
-        if opcode != 0 {
-            return refuse(Fault::Opcode(opcode), envelope);
+        if flags & OPCODE != 0 {
+            return refuse(Fault::Opcode((flags >> 11 & 0x0f) as u8), envelope);
         }
-        let RawQuestion { octets, name, starts, record_type, class } = match question {
+        let RawQuestion { octets, name, record_type, class } = match question {
             Ok(question) => question,
             Err(fault) => return refuse(fault, envelope),
         };
@@ -92,7 +90,7 @@ impl<'a> Query<'a> {
             OPT => refuse(Fault::OptQuestion, envelope),
             _ if class != CLASS_IN => refuse(Fault::Class(class), envelope),
             _ if record_type.is_transfer() && transport == Transport::Udp => refuse(Fault::TransferOverUdp, envelope),
-            _ => Ok(Self { envelope, name, starts, record_type }),
+            _ => Ok(Self { envelope, name, record_type }),
         }
     }
 
@@ -136,7 +134,6 @@ impl<'a> Query<'a> {
 struct RawQuestion<'a> {
     octets: &'a [u8],
     name: NameRef<'a>,
-    starts: LabelStarts,
     record_type: RecordType,
     class: u16,
 }
@@ -144,13 +141,11 @@ struct RawQuestion<'a> {
 impl<'a> RawQuestion<'a> {
     /// Reads the question that `rest` begins with. Nothing stands before it that a pointer could lead to.
     fn read(rest: &'a [u8]) -> Result<Self, NameFault> {
-        let mut starts = LabelStarts::default();
         let mut at = 0;
         loop {
             match *rest.get(at).ok_or(NameFault::CutShort)? {
                 0 => break,
                 length @ 1..=63 => {
-                    starts.insert(at);
                     at += 1 + usize::from(length);
                     if at >= MAX_WIRE {
                         return Err(NameFault::TooLong);
@@ -165,7 +160,6 @@ impl<'a> RawQuestion<'a> {
         Ok(Self {
             octets: &rest[..name.len() + 4],
             name: NameRef::vouched(name),
-            starts,
             record_type: RecordType(u16::from_be_bytes([t1, t0])),
             class: u16::from_be_bytes([c1, c0]),
         })

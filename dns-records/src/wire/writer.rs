@@ -8,7 +8,9 @@ use crate::answer::{Rcode, Section, Sink};
 use crate::joined::JoinedName;
 use crate::record::{RecordData, RecordRef, RecordType};
 
-const CLASS_IN: [u8; 2] = [0, 1];
+const CLASS_IN: u64 = 1;
+/// An A record of class IN that is owned by the question, without TTL (32 bits from bit 48) and address (the last 32).
+const A_OF_QUESTION: u128 = 0xc00c_0001_0001_0000_0000_0004_0000_0000;
 /// Longest TTL in seconds (RFC 2181 section 8).
 const MAX_TTL: u32 = i32::MAX as u32;
 /// Longest string of a TXT record in octets.
@@ -44,13 +46,14 @@ struct Set {
 }
 
 impl<'a> Writer<'a> {
+    #[inline]
     pub(super) fn open(query: &Query<'a>, settings: &Settings, out: &'a mut [u8]) -> Result<Self, BufferTooSmall> {
         let (at, end) = query.envelope.open(settings, out)?;
         Ok(Self {
             out,
             at,
             end,
-            names: Names::new(query.name, query.starts),
+            names: Names::new(query.name),
             section: Section::Answer,
             counts: [0; 3],
             set: Set { owner: 0, record_type: RecordType(0), start: at, count: 0 },
@@ -83,7 +86,7 @@ impl<'a> Writer<'a> {
     /// Goes back to the end of the question, for the next message of a transfer.
     pub(super) fn start_over(&mut self, query: &Query<'a>) {
         self.at = HEADER + query.envelope.question.len();
-        self.names = Names::new(query.name, query.starts);
+        self.names = Names::new(query.name);
         self.section = Section::Answer;
         self.counts = [0; 3];
     }
@@ -96,26 +99,15 @@ impl<'a> Writer<'a> {
         let start = self.at;
         let mut room = Room { octets: &mut self.out[..self.end], at: start };
         let record_type = record.data.record_type();
-        let ttl = record.ttl.min(MAX_TTL).to_be_bytes();
         let owner = self.names.owner(room.octets, start, record.owner);
-        match (&record.data, owner) {
-            // What nearly all answers are, in one piece.
-            (RecordData::A(addr), Spelling { octets: 0, pointer: Some(pointer) }) => {
-                let ([p1, p0], [t3, t2, t1, t0], [a, b, c, d]) = (in_name(pointer), ttl, addr.octets());
-                room.put([p1, p0, 0, 1, 0, 1, t3, t2, t1, t0, 0, 4, a, b, c, d])?;
-            }
-            (data, owner) => {
-                room.name(record.owner, owner)?;
-                room.put(record_type.0.to_be_bytes())?;
-                room.put(CLASS_IN)?;
-                room.put(ttl)?;
-                let length_at = room.at;
-                room.put([0, 0])?;
-                room.data(&mut self.names, data)?;
-                let length = u16::try_from(room.at - length_at - 2).ok()?;
-                room.octets[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
-            }
-        }
+        room.name(record.owner, owner)?;
+        let ttl = record.ttl.min(MAX_TTL);
+        room.put((u64::from(record_type.0) << 48 | CLASS_IN << 32 | u64::from(ttl)).to_be_bytes())?;
+        let length_at = room.at;
+        room.put([0, 0])?;
+        room.data(&mut self.names, &record.data, Owner { name: record.owner, spelling: owner })?;
+        let length = u16::try_from(room.at - length_at - 2).ok()?;
+        room.octets[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
         self.at = room.at;
         self.section = section;
         self.counts[section as usize] += 1;
@@ -123,6 +115,24 @@ impl<'a> Writer<'a> {
             self.set.follow(self.names.last_owner(), record_type, start);
         }
         Some(())
+    }
+
+    /// Writes an IPv4 address of the name asked for into the answer section: what nearly all replies are made of, in one
+    /// piece. `None` for all else, and where it does not fit.
+    #[inline]
+    fn push_address(&mut self, section: Section, record: &RecordRef<'_>) -> Option<()> {
+        match record.data {
+            RecordData::A(addr) if section == Section::Answer && self.section == section && !self.is_full => {
+                self.names.is_asked(record.owner).then_some(())?;
+                let ttl = u128::from(record.ttl.min(MAX_TTL));
+                let octets = (A_OF_QUESTION | ttl << 48 | u128::from(addr.to_bits())).to_be_bytes();
+                *self.out[..self.end].get_mut(self.at..)?.first_chunk_mut()? = octets;
+                self.at += octets.len();
+                self.counts[section as usize] += 1;
+                Some(())
+            }
+            _ => None,
+        }
     }
 
     /// Leaves out a record that did not fit, and with an additional one what was written of its set.
@@ -139,7 +149,7 @@ impl<'a> Writer<'a> {
 
 impl Sink for Writer<'_> {
     fn record(&mut self, section: Section, record: &RecordRef<'_>) {
-        if !self.is_full && self.push(section, record).is_none() {
+        if self.push_address(section, record).is_none() && !self.is_full && self.push(section, record).is_none() {
             self.cut(section, record.data.record_type());
         }
     }
@@ -164,6 +174,22 @@ impl Set {
     }
 }
 
+/// The owner of an SOA record, and how it was written.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    name: JoinedName<'a>,
+    spelling: Spelling,
+}
+
+impl Owner<'_> {
+    /// How a name below the owner is written, if it was made with this very owner: nothing has to be looked for then.
+    fn below(self, name: JoinedName<'_>) -> Option<Spelling> {
+        let ((front, own), (head, tail)) = (self.name.as_wire(), name.as_wire());
+        let is_below = self.spelling.octets == 0 && front.is_empty() && std::ptr::eq(own, tail);
+        is_below.then_some(Spelling { octets: head.len(), ..self.spelling })
+    }
+}
+
 fn in_name(pointer: u16) -> [u8; 2] {
     (0xc000 | pointer).to_be_bytes()
 }
@@ -175,14 +201,22 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    #[inline]
-    fn put<const N: usize>(&mut self, octets: [u8; N]) -> Option<()> {
-        *self.octets.get_mut(self.at..)?.first_chunk_mut()? = octets;
+    /// The next octets, to be filled.
+    fn next<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        let next = self.octets.get_mut(self.at..)?.first_chunk_mut()?;
         self.at += N;
+        Some(next)
+    }
+
+    fn put<const N: usize>(&mut self, octets: [u8; N]) -> Option<()> {
+        *self.next()? = octets;
         Some(())
     }
 
     fn slice(&mut self, octets: &[u8]) -> Option<()> {
+        if octets.is_empty() {
+            return Some(());
+        }
         self.octets.get_mut(self.at..self.at + octets.len())?.copy_from_slice(octets);
         self.at += octets.len();
         Some(())
@@ -195,13 +229,14 @@ impl Room<'_> {
         spelling.pointer.map_or(Some(()), |pointer| self.put(in_name(pointer)))
     }
 
-    fn data(&mut self, names: &mut Names<'_>, data: &RecordData<JoinedName<'_>>) -> Option<()> {
+    fn data(&mut self, names: &mut Names<'_>, data: &RecordData<JoinedName<'_>>, owner: Owner<'_>) -> Option<()> {
         match data {
             RecordData::A(addr) => self.put(addr.octets()),
             RecordData::Aaaa(addr) => self.put(addr.octets()),
             RecordData::Srv { priority, weight, port, target } => {
-                for number in [priority, weight, port] {
-                    self.put(number.to_be_bytes())?;
+                let numbers = self.next::<6>()?.as_chunks_mut().0;
+                for (octets, number) in numbers.iter_mut().zip([priority, weight, port]) {
+                    *octets = number.to_be_bytes();
                 }
                 let spelling = names.target(self.octets, self.at, *target, false);
                 self.name(*target, spelling)
@@ -211,12 +246,13 @@ impl Room<'_> {
                 self.name(*target, spelling)
             }
             RecordData::Soa { primary, mailbox, serial, refresh, retry, expire, minimum } => {
-                for name in [primary, mailbox] {
-                    let spelling = names.ending(self.octets, self.at, *name);
-                    self.name(*name, spelling)?;
+                for name in [*primary, *mailbox] {
+                    let spelling = owner.below(name).unwrap_or_else(|| names.ending(self.octets, self.at, name));
+                    self.name(name, spelling)?;
                 }
-                for number in [serial, refresh, retry, expire, minimum] {
-                    self.put(number.to_be_bytes())?;
+                let numbers = self.next::<20>()?.as_chunks_mut().0;
+                for (octets, number) in numbers.iter_mut().zip([serial, refresh, retry, expire, minimum]) {
+                    *octets = number.to_be_bytes();
                 }
                 Some(())
             }

@@ -148,8 +148,8 @@ fn names_in_ns_cname_ptr_and_soa_are_compressed() {
 }
 
 #[test]
-fn a_name_that_only_looks_like_the_end_of_the_question_is_written_out() {
-    // The octets `\x01b\x00` end the question, but within a label.
+fn a_name_that_only_looks_like_the_end_of_the_question_is_read_as_it_is() {
+    // The octets `\x01b\x00` end the question, but from within a label.
     let message = query(r"a\001b", RecordType::CNAME);
     let records = [(Section::Answer, alias(r"a\001b", "b"))];
     let reply = decode(&udp(&message, &records));

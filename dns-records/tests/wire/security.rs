@@ -1,6 +1,6 @@
 //! Failures of others, by their numbers.
 
-use dns_records::wire::{Fault, NameFault, Query, Settings, Transport};
+use dns_records::wire::{Fault, NameFault, Query, Transport};
 use dns_records::{Record, RecordData, RecordType, Section};
 
 use super::decode::decode;
@@ -145,7 +145,7 @@ mod zone {
     use super::super::world;
     use super::*;
     use dns_records::kubernetes::Zone;
-    use dns_records::wire::{Response, reply};
+    use dns_records::wire::{Response, Settings, reply};
     use dns_records::{NoUpstream, RecordRef, Sink};
     use serde_json::json;
 

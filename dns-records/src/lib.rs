@@ -33,6 +33,7 @@
 //!   [`Answer::shuffle`] spreads clients, an [`Upstream`] continues aliases that leave the zones.
 //! * [`resolv`], [`hosts`] and [`search`] are the asker's side: the files of a machine, and the names that the resolvers of
 //!   glibc, musl and Go make of one name.
+//! * `wire` (a feature) reads queries and writes replies as octets: its writer is such a sink.
 //! * `kubernetes` reads a cluster: `Zone` answers as CoreDNS does, `resolv_conf` and `hosts_file` write what the kubelet
 //!   writes, `lookup` joins both sides, `check` tells what will not work.
 //!
@@ -63,7 +64,7 @@
 //!
 //! # Not here
 //!
-//! Sockets, files, clocks and caches: the caller has them. The wire format and the `rewrite` and `hosts` plugins of CoreDNS are
+//! Sockets, files, clocks and caches: the caller has them. The `rewrite` and `hosts` plugins of CoreDNS are
 //! not here yet (`check` warns of the plugins); `labels`, `namespace_labels` and `multicluster` of the `kubernetes` plugin are not
 //! followed. DNSSEC and recursion are not planned.
 //!

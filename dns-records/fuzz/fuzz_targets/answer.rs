@@ -52,7 +52,7 @@ fn zone() -> Zone {
     {
         let mut alias = service(name, "");
         alias.spec.cluster_ips.clear();
-        alias.spec.r#type = "ExternalName".into();
+        alias.spec.type_ = "ExternalName".into();
         alias.spec.external_name = target.into();
         cluster.apply(alias);
     }

@@ -1,8 +1,8 @@
 //! Where in the message does a name, or its end, stand already?
 //!
-//! Three places are looked at, so that the work for a name is bounded: the question, of which every ending serves; the owner
-//! before; and the last names of targets, which come back as the owners of additional records in the order in which they
-//! were written.
+//! Few places are looked at, so that the work for a name is bounded: the question, of which every ending serves; the owner
+//! before; the tail before; and the last names of targets, which come back as the owners of additional records in the order in
+//! which they were written.
 
 use super::envelope::HEADER;
 use crate::joined::JoinedName;
@@ -44,6 +44,13 @@ pub(super) struct Spelling {
     pub(super) pointer: Option<u16>,
 }
 
+impl Spelling {
+    /// Where the name stands when it is written at `at`; no pointer leads to a pointer.
+    fn place(self, at: usize) -> usize {
+        self.pointer.filter(|_| self.octets == 0).map_or(at, usize::from)
+    }
+}
+
 impl<'q> Names<'q> {
     #[inline]
     pub(super) fn new(question: NameRef<'q>) -> Self {
@@ -71,11 +78,12 @@ impl<'q> Names<'q> {
         } else {
             self.targets.as_mut().and_then(|targets| targets.find(message, name))
         };
-        self.owner = place.unwrap_or(at);
-        match place.and_then(reachable) {
+        let spelling = match place.and_then(reachable) {
             Some(pointer) => Spelling { octets: 0, pointer: Some(pointer) },
             None => self.ending(message, at, name),
-        }
+        };
+        self.owner = place.unwrap_or(spelling.place(at));
+        spelling
     }
 
     /// How the target of a record is written at `at`; `compress` is whether its type allows pointers.
@@ -87,7 +95,7 @@ impl<'q> Names<'q> {
             _ => Spelling { octets: length(name), pointer: None },
         };
         if known.is_none()
-            && let (Some(place), Some(targets)) = (reachable(at), &mut self.targets)
+            && let (Some(place), Some(targets)) = (reachable(spelling.place(at)), &mut self.targets)
         {
             targets.remember(place);
         }
@@ -188,7 +196,7 @@ fn stands_at(message: &[u8], mut at: usize, name: JoinedName<'_>) -> bool {
     message.get(landed(message, at)) == Some(&0)
 }
 
-/// Where the name goes on if there is a pointer at `at`. None of ours leads to another pointer.
+/// Where the name goes on if there is a pointer at `at`.
 fn landed(message: &[u8], at: usize) -> usize {
     match (message.get(at), message.get(at + 1)) {
         (Some(high @ 0xc0..), Some(low)) => usize::from(u16::from_be_bytes([high & 0x3f, *low])),

@@ -31,7 +31,8 @@ pub struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Reads a message. Costs no more than its length; names are never followed where that is not needed.
+    /// Reads a message, in time that its length bounds. Records are stepped over, save the OPT record; what follows the last is
+    /// ignored.
     ///
     /// ```
     /// use dns_records::wire::{Fault, Query, Transport};

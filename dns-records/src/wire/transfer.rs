@@ -19,7 +19,7 @@ pub struct Transfer<R> {
 
 /// Writes the reply to an AXFR or IXFR query: each time a message in `out` is full, and at the end, `send` gets it.
 ///
-/// Every message has the question and, if the query had one, an OPT record; none is longer than 65535 octets or `out`. Where
+/// An IXFR query may be answered with a whole zone (RFC 1995 section 4). Every message has the question and, if the query had one, an OPT record; none is longer than 65535 octets or `out`. Where
 /// the closure refuses, that is the one message. Allocates nothing.
 ///
 /// ```

@@ -148,6 +148,24 @@ fn names_in_ns_cname_ptr_and_soa_are_compressed() {
 }
 
 #[test]
+fn no_pointer_leads_to_a_pointer() {
+    let ns = |target: &str| Record { owner: name("example"), ttl: 5, data: RecordData::Ns(name(target)) };
+    let records = [
+        (Section::Answer, alias("a.example", "example")),
+        (Section::Answer, a("example", 1)),
+        (Section::Authority, ns("example")),
+        (Section::Authority, ns("b.example")),
+        (Section::Additional, a("example", 2)),
+        (Section::Additional, a("example", 3)),
+    ];
+    let octets = udp(&query("a.example", RecordType::A), &records);
+    // Six owners but the first, two targets and the end of a third are the `example` of the question.
+    assert_eq!(octets.windows(2).filter(|pair| *pair == b"\xc0\x0e").count(), 8);
+    let lines: Vec<_> = records.iter().map(|(_, record)| record.to_string()).collect();
+    assert_eq!(decode(&octets).sections.concat(), lines);
+}
+
+#[test]
 fn a_name_that_only_looks_like_the_end_of_the_question_is_read_as_it_is() {
     // The octets `\x01b\x00` end the question, but from within a label.
     let message = query(r"a\001b", RecordType::CNAME);

@@ -27,7 +27,7 @@ impl fmt::Display for Question<'_> {
     }
 }
 
-/// The outcome of a question (RFC 1035 section 4.1.1).
+/// The outcome of a question (RFC 1035 section 4.1.1, RFC 6891 section 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -44,6 +44,8 @@ pub enum Rcode {
     NotImp = 4,
     /// The question is not for this server.
     Refused = 5,
+    /// The server does not know that version of EDNS.
+    BadVers = 16,
 }
 
 impl fmt::Display for Rcode {
@@ -55,6 +57,7 @@ impl fmt::Display for Rcode {
             Self::NxDomain => "NXDOMAIN",
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
+            Self::BadVers => "BADVERS",
         })
     }
 }
@@ -76,6 +79,11 @@ pub enum Section {
 pub trait Sink {
     /// Takes one record.
     fn record(&mut self, section: Section, record: &RecordRef<'_>);
+
+    /// Whether all further records are lost on it, so that whoever has many can stop.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 impl<F: FnMut(Section, &RecordRef<'_>)> Sink for F {

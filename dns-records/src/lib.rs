@@ -33,6 +33,7 @@
 //!   and [`Answer::shuffle`] spread clients, an [`Upstream`] continues aliases that leave the zones.
 //! * [`resolv`], [`hosts`] and [`search`] are the asker's side: the files of a machine, and the names that the resolvers of
 //!   glibc, musl and Go make of one name. [`hosts::HostsRecords`] serves such a file, as CoreDNS's `hosts` does.
+//! * `wire` (a feature) reads queries and writes replies as octets: its writer is such a sink.
 //! * `rewrite` answers a question under another name and puts its own back in the reply.
 //! * `kubernetes` reads a cluster: `Server` answers as its CoreDNS does, with the plugins of its Corefile, and `Zone` as the
 //!   `kubernetes` plugin alone; `resolv_conf` and `hosts_file` write what the kubelet writes, `Resolver` joins both sides and
@@ -114,10 +115,11 @@
 //! | --- | --- | --- |
 //! | `kubernetes` | yes | the module `kubernetes` and the dependency on `svc-model`; implies `rewrite` |
 //! | `rewrite` | yes | the module `rewrite` and the dependency on `regex` |
+//! | `wire` | no | the module `wire`: messages as octets; no dependency |
 //!
 //! # Not here
 //!
-//! Sockets, files, clocks and caches: the caller has them. The wire format is not here yet. Of the Corefile, `rewrite` of other
+//! Sockets, files, clocks and caches: the caller has them. Of the Corefile, `rewrite` of other
 //! fields than the name, files of `hosts`, search lists of `autopath` other than `@kubernetes`, and `labels`, `namespace_labels`,
 //! `multicluster` and `zonal` of `kubernetes` are not followed (`check` warns of them); `acl`, `template` and other plugins that
 //! refuse or invent answers are passed over. DNSSEC and recursion are not planned.
@@ -137,6 +139,8 @@ pub mod resolv;
 #[cfg(feature = "rewrite")]
 pub mod rewrite;
 pub mod search;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};
 pub use joined::JoinedName;

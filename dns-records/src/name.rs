@@ -269,6 +269,12 @@ impl<'a> NameRef<'a> {
         }
     }
 
+    /// Takes octets that the caller vouches for: exactly one uncompressed name.
+    #[cfg(feature = "wire")]
+    pub(crate) fn vouched(wire: &'a [u8]) -> Self {
+        Self { wire }
+    }
+
     /// The wire form, final zero octet included.
     pub fn as_wire(self) -> &'a [u8] {
         self.wire

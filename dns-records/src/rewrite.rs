@@ -149,11 +149,24 @@ impl<'r> Rewritten<'r> {
 
     /// A sink before `sink` that shows the asker its own names, in all sections.
     pub fn sink<'s>(&'s self, sink: &'s mut dyn Sink) -> impl Sink + 's {
-        move |section: Section, record: &RecordRef<'_>| {
-            let data = record.data.clone().map(|name| self.put_back_value(name));
-            let record = Record { owner: self.put_back_owner(record.owner), ttl: record.ttl, data };
-            sink.record(section, &record.as_ref());
-        }
+        PutBack { rewritten: self, sink }
+    }
+}
+
+struct PutBack<'s, 'r> {
+    rewritten: &'s Rewritten<'r>,
+    sink: &'s mut dyn Sink,
+}
+
+impl Sink for PutBack<'_, '_> {
+    fn record(&mut self, section: Section, record: &RecordRef<'_>) {
+        let data = record.data.clone().map(|name| self.rewritten.put_back_value(name));
+        let record = Record { owner: self.rewritten.put_back_owner(record.owner), ttl: record.ttl, data };
+        self.sink.record(section, &record.as_ref());
+    }
+
+    fn is_full(&self) -> bool {
+        self.sink.is_full()
     }
 }
 

@@ -216,6 +216,9 @@ impl Zone {
             if let Some(target) = target {
                 out.record(owner, RecordData::Ptr(target));
             }
+            if out.sink.is_full() {
+                break;
+            }
         }
     }
 
@@ -354,6 +357,9 @@ impl Srv {
         if let Some(endpoints) = self.endpoints(service, records) {
             let mut names = NamesBelow::new(service.head.as_wire());
             for host in self.hosts(records, endpoints, 0) {
+                if out.sink.is_full() {
+                    break;
+                }
                 if let Some(target) = names.name(&[endpoints.label(host)], zone) {
                     for port in endpoints.profile(host).numbers.select(self.port) {
                         out.srv(owner, self.weight, port, target);
@@ -374,6 +380,9 @@ impl Srv {
         if let Some(endpoints) = self.endpoints(service, records) {
             let mut names = NamesBelow::new(service.head.as_wire());
             for host in self.hosts(records, endpoints, out.rotation) {
+                if out.sink.is_full() {
+                    break;
+                }
                 if let Some(target) = names.name(&[endpoints.label(host)], zone)
                     && endpoints.profile(host).numbers.select(self.port).next().is_some()
                 {
@@ -497,13 +506,27 @@ impl<'s> Out<'s> {
     }
 
     fn v4(&mut self, owner: JoinedName<'_>, addrs: &[Ipv4Addr]) {
-        let (first, last) = rotated(addrs, self.rotation);
-        first.iter().chain(last).for_each(|addr| self.record(owner, RecordData::A(*addr)));
+        self.all(owner, addrs, RecordData::A);
     }
 
     fn v6(&mut self, owner: JoinedName<'_>, addrs: &[Ipv6Addr]) {
+        self.all(owner, addrs, RecordData::Aaaa);
+    }
+
+    /// As many as the sink takes, which may be a small part.
+    fn all<T: Copy>(
+        &mut self,
+        owner: JoinedName<'_>,
+        addrs: &[T],
+        data: impl Fn(T) -> RecordData<JoinedName<'static>>,
+    ) {
         let (first, last) = rotated(addrs, self.rotation);
-        first.iter().chain(last).for_each(|addr| self.record(owner, RecordData::Aaaa(*addr)));
+        for addr in first.iter().chain(last) {
+            self.record(owner, data(*addr));
+            if self.sink.is_full() {
+                break;
+            }
+        }
     }
 }
 

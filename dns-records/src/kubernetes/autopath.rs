@@ -99,4 +99,8 @@ impl Sink for Alias<'_> {
         }
         self.sink.record(section, record);
     }
+
+    fn is_full(&self) -> bool {
+        self.sink.is_full()
+    }
 }

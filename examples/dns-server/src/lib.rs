@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod batch;
 mod counters;
 mod forward;
 mod log;

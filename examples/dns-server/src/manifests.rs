@@ -147,3 +147,46 @@ pub(crate) fn follow(mut manifests: Manifests, shared: Arc<Shared>) {
         thread::park_timeout(shared.settings.poll);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_serial_is_the_time_but_never_goes_back() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(serial(at(1_700_000_000), None), 1_700_000_000);
+        assert_eq!(serial(at(1_700_000_000), Some(5)), 1_700_000_000);
+        assert_eq!(serial(at(1_700_000_000), Some(1_700_000_000)), 1_700_000_001);
+        assert_eq!(serial(at(1_700_000_000), Some(1_700_000_009)), 1_700_000_010);
+        assert_eq!(serial(at(5), Some(u32::MAX)), 5);
+    }
+
+    #[test]
+    fn a_file_is_read_when_nobody_writes_it_any_more() {
+        let path = env::temp_dir().join(format!("dns-server-manifests-{}.yaml", std::process::id()));
+        let write = |names: &[&str]| {
+            let service = |name| format!("---\n{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}}}\n");
+            fs::write(&path, names.iter().map(service).collect::<String>()).unwrap();
+        };
+        let mut manifests = Manifests::new(std::slice::from_ref(&path), 0);
+        let mut look = || match manifests.look(UNIX_EPOCH) {
+            None => None,
+            Some(News::Changed { objects, changes, .. }) => Some((objects, changes)),
+            Some(News::Broken(faults)) => panic!("{faults:?}"),
+        };
+        write(&["a"]);
+        assert_eq!(look(), Some((1, 1)), "at the start at once");
+        assert_eq!(look(), None);
+        write(&["a", "b"]);
+        assert_eq!(look(), None, "may be half a file");
+        write(&["a", "b", "c"]);
+        assert_eq!(look(), None);
+        assert_eq!(look(), Some((3, 2)));
+        assert_eq!(look(), None);
+        fs::remove_file(&path).unwrap();
+    }
+}

@@ -21,7 +21,7 @@ Signals: USR1 prints the counters, INT and TERM end the program when what it has
 
 /// Answers DNS for the Services of a Kubernetes cluster, from manifests
 #[derive(Clone, Debug, Parser)]
-#[command(name = "dns-server", version, after_help = EXAMPLES)]
+#[command(name = "dns-server", version, after_help = EXAMPLES, args_override_self = true)]
 pub struct Settings {
     /// Manifests: a file, or a directory with all below it. They are read again when they change
     #[arg(short, long = "filename", value_name = "FILE|DIR", required = true)]

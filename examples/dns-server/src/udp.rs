@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use dns_records::wire::Transport;
 
 use crate::answer::{Answerer, Outcome};
+use crate::batch::Batch;
 use crate::server::Shared;
 
 /// Longest query that is taken over UDP, in octets: far more than one question and its options take.
@@ -21,14 +22,12 @@ pub(crate) fn serve(socket: UdpSocket, shared: Arc<Shared>) -> io::Result<()> {
     socket.set_read_timeout(Some(LOOK_UP))?;
     let socket = Arc::new(socket);
     let mut answerer = Answerer::new(Arc::clone(&shared));
-    let mut query = [0; MAX_QUERY];
-    let mut reply = vec![0; shared.max_udp_reply()];
+    let mut batch = Batch::new(MAX_QUERY, shared.max_udp_reply());
     let mut last_call = None;
     while last_call.is_none_or(|end| Instant::now() < end) {
-        match socket.recv_from(&mut query) {
-            Ok((length, client)) => {
-                respond(&socket, &shared, &mut answerer, &query[..length], client, &mut reply);
-            }
+        match batch.receive(&socket) {
+            Ok(()) => batch
+                .answer(&socket, |message, client, out| respond(&socket, &shared, &mut answerer, message, client, out)),
             Err(_) if last_call.is_some() => break,
             // Nothing came, or word that somebody is no longer there to take a reply.
             Err(_) => {}
@@ -42,6 +41,7 @@ pub(crate) fn serve(socket: UdpSocket, shared: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
+/// The length of the reply to a message; `None` if there is none, or not yet.
 fn respond(
     socket: &Arc<UdpSocket>,
     shared: &Arc<Shared>,
@@ -49,18 +49,18 @@ fn respond(
     message: &[u8],
     client: SocketAddr,
     out: &mut [u8],
-) {
+) -> Option<usize> {
     answerer.counters().message(Transport::Udp);
     let outcome = match answerer.answer(message, client, Transport::Udp, None, out) {
         Outcome::Wait => match wait(socket, shared, message, client) {
-            Ok(()) => return,
+            Ok(()) => return None,
             Err(why) => answerer.fail(message, client, Transport::Udp, why, out),
         },
         outcome => outcome,
     };
-    if let Outcome::Send(length) = outcome {
-        // Where a reply cannot go, the client asks again or gives up: nothing to be done here.
-        let _ = socket.send_to(&out[..length], client);
+    match outcome {
+        Outcome::Send(length) => Some(length),
+        Outcome::Nothing | Outcome::Wait | Outcome::Transfer => None,
     }
 }
 

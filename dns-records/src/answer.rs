@@ -79,6 +79,11 @@ pub enum Section {
 pub trait Sink {
     /// Takes one record.
     fn record(&mut self, section: Section, record: &RecordRef<'_>);
+
+    /// Whether all further records are lost on it, so that whoever has many can stop.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 impl<F: FnMut(Section, &RecordRef<'_>)> Sink for F {

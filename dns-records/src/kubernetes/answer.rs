@@ -116,8 +116,12 @@ impl Zone {
                 self.srv_records(node, owner.into(), spot.zone, &mut out);
                 out.section = Section::Additional;
                 let targets = node.srv.targets.chunk_by(|a, b| a.0 == b.0);
-                let targets = targets.map(|records| &self.nodes[records[0].0 as usize]);
-                targets.for_each(|target| self.both_families(target, spot.zone, &mut out));
+                for records in targets {
+                    if out.sink.is_full() {
+                        break;
+                    }
+                    self.both_families(&self.nodes[records[0].0 as usize], spot.zone, &mut out);
+                }
             }
             (Place::Node(_, Node { content: Content::Version, .. }), RecordType::TXT) => {
                 out.ttl = VERSION.1;
@@ -133,6 +137,9 @@ impl Zone {
         for &(target, port) in &node.srv.targets {
             if let Some(target) = self.nodes[target as usize].name_in(zone) {
                 out.record(owner, RecordData::Srv { priority: 0, weight, port, target });
+            }
+            if out.sink.is_full() {
+                break;
             }
         }
     }
@@ -284,9 +291,19 @@ impl Out<'_> {
 
     fn node_addresses(&mut self, owner: JoinedName<'_>, addrs: &Addresses, record_type: RecordType) {
         match record_type {
-            RecordType::A => addrs.v4.iter().for_each(|addr| self.record(owner, RecordData::A(*addr))),
-            RecordType::AAAA => addrs.v6.iter().for_each(|addr| self.record(owner, RecordData::Aaaa(*addr))),
+            RecordType::A => self.all(owner, addrs.v4.iter().map(|addr| RecordData::A(*addr))),
+            RecordType::AAAA => self.all(owner, addrs.v6.iter().map(|addr| RecordData::Aaaa(*addr))),
             _ => {}
+        }
+    }
+
+    /// As many as the sink takes, which may be a small part.
+    fn all<'n>(&mut self, owner: JoinedName<'_>, data: impl Iterator<Item = RecordData<JoinedName<'n>>>) {
+        for data in data {
+            self.record(owner, data);
+            if self.sink.is_full() {
+                break;
+            }
         }
     }
 }

@@ -143,6 +143,10 @@ impl Sink for Writer<'_> {
             self.cut(section, record.data.record_type());
         }
     }
+
+    fn is_full(&self) -> bool {
+        self.is_full
+    }
 }
 
 impl Set {

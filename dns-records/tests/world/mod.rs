@@ -11,11 +11,13 @@ use svc_model::{Cluster, Kind};
 /// A cluster of these objects, as they are.
 pub(crate) fn cluster(objects: impl IntoIterator<Item = Value>) -> Cluster {
     let mut cluster = Cluster::new();
-    for object in objects {
-        let kind: Kind = object["kind"].as_str().unwrap().parse().unwrap();
-        cluster.apply(kind.deserialize(object).unwrap());
-    }
+    objects.into_iter().for_each(|object| apply(&mut cluster, object));
     cluster
+}
+
+pub(crate) fn apply(cluster: &mut Cluster, object: Value) {
+    let kind: Kind = object["kind"].as_str().unwrap().parse().unwrap();
+    cluster.apply(kind.deserialize(object).unwrap());
 }
 
 pub(crate) fn corefile(text: &str) -> Value {

@@ -103,6 +103,13 @@ pub struct Verdict<R> {
     pub reason: R,
 }
 
+impl<R> Verdict<R> {
+    /// The same with another reason.
+    pub fn map<S>(self, to: impl FnOnce(R) -> S) -> Verdict<S> {
+        Verdict { rcode: self.rcode, authoritative: self.authoritative, reason: to(self.reason) }
+    }
+}
+
 /// A whole reply with owned records. `R` tells why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<R> {

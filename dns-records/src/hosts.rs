@@ -1,8 +1,14 @@
-//! Which addresses does a hosts file give a name?
+//! Which addresses does a hosts file give a name, and which records does a server make of it?
+
+mod records;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+
+use crate::search::ResolverKind;
+
+pub use records::{HostsRecords, HostsSettings, Told};
 
 /// A hosts file (`hosts(5)`): lines of an address and its names.
 ///
@@ -39,10 +45,18 @@ impl HostsFile {
 
     /// The addresses of every line that has this name, without regard to case; a final dot never matches.
     pub fn addresses(&self, name: &str) -> impl Iterator<Item = IpAddr> {
-        self.lines
-            .iter()
-            .filter(move |line| line.names.iter().any(|own| own.eq_ignore_ascii_case(name) && !own.ends_with('.')))
-            .map(|line| line.addr)
+        self.lookup(name, ResolverKind::Glibc)
+    }
+
+    /// The same by the rules of a resolver: musl minds the case, Go does not mind a final dot.
+    pub fn lookup(&self, name: &str, kind: ResolverKind) -> impl Iterator<Item = IpAddr> {
+        let name = if kind == ResolverKind::Go { name.strip_suffix('.').unwrap_or(name) } else { name };
+        let is_name = move |own: &String| match kind {
+            ResolverKind::Musl => own == name,
+            ResolverKind::Glibc | ResolverKind::Go => own.eq_ignore_ascii_case(name),
+        };
+        let has_name = move |line: &&HostsLine| line.names.iter().any(|own| is_name(own) && !own.ends_with('.'));
+        self.lines.iter().filter(has_name).map(|line| line.addr)
     }
 }
 
@@ -74,6 +88,17 @@ impl fmt::Display for HostsFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resolvers_compare_names_each_in_its_way() {
+        let hosts: HostsFile = "10.1.2.3 Redis\n".parse().unwrap();
+        let found = |name: &str| {
+            [ResolverKind::Glibc, ResolverKind::Musl, ResolverKind::Go].map(|kind| hosts.lookup(name, kind).count())
+        };
+        assert_eq!(found("Redis"), [1, 1, 1]);
+        assert_eq!(found("redis"), [1, 0, 1]);
+        assert_eq!(found("Redis."), [0, 0, 1]);
+    }
 
     #[test]
     fn comments_and_lines_without_an_address_or_name_are_passed_over() {

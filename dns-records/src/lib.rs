@@ -79,6 +79,8 @@ pub mod kubernetes;
 mod name;
 mod record;
 pub mod resolv;
+#[cfg(feature = "rewrite")]
+pub mod rewrite;
 pub mod search;
 #[cfg(feature = "wire")]
 pub mod wire;

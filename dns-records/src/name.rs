@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Longest label in octets (RFC 1035 section 2.3.4).
@@ -97,6 +98,34 @@ impl Name {
         }
         wire.push(0);
         Self::bounded(wire)
+    }
+
+    /// The name under which an address has its PTR record (RFC 1035 section 3.5, RFC 3596 section 2.5).
+    ///
+    /// ```
+    /// # use dns_records::Name;
+    /// assert_eq!(Name::reverse([10, 96, 0, 10].into()).to_string(), "10.0.96.10.in-addr.arpa.");
+    /// ```
+    pub fn reverse(addr: IpAddr) -> Self {
+        let mut wire = Vec::with_capacity(74);
+        let mut label = |label: &[u8]| {
+            wire.push(label.len() as u8);
+            wire.extend_from_slice(label);
+        };
+        match addr {
+            IpAddr::V4(addr) => {
+                addr.octets().iter().rev().for_each(|octet| label(octet.to_string().as_bytes()));
+                label(b"in-addr");
+            }
+            IpAddr::V6(addr) => {
+                let nibbles = addr.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
+                nibbles.for_each(|nibble| label(&[b"0123456789abcdef"[usize::from(nibble)]]));
+                label(b"ip6");
+            }
+        }
+        label(b"arpa");
+        wire.push(0);
+        Self { wire: wire.into_boxed_slice() }
     }
 
     /// The borrowed form.
@@ -481,6 +510,13 @@ mod tests {
             assert!(matches!(broken.parse::<Name>(), Err(NameError::Escape { .. })), "{broken}");
         }
         assert_eq!("a..b".parse::<Name>().unwrap_err().to_string(), "empty label at octet 2 of `a..b`");
+    }
+
+    #[test]
+    fn reverse_names_have_the_last_digit_first() {
+        let reverse = |addr: &str| Name::reverse(addr.parse().unwrap()).to_string();
+        assert_eq!(reverse("192.0.2.255"), "255.2.0.192.in-addr.arpa.");
+        assert_eq!(reverse("2001:db8::7f"), format!("f.7.{}8.b.d.0.1.0.0.2.ip6.arpa.", "0.".repeat(22)));
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl<N> RecordData<N> {
         }
     }
 
-    fn map<M>(self, mut to: impl FnMut(N) -> M) -> RecordData<M> {
+    pub(crate) fn map<M>(self, mut to: impl FnMut(N) -> M) -> RecordData<M> {
         match self {
             Self::A(addr) => RecordData::A(addr),
             Self::Aaaa(addr) => RecordData::Aaaa(addr),
@@ -171,6 +171,32 @@ impl<N> RecordData<N> {
                 RecordData::Soa { primary: to(primary), mailbox: to(mailbox), serial, refresh, retry, expire, minimum }
             }
             Self::Txt(text) => RecordData::Txt(text),
+        }
+    }
+}
+
+impl RecordData {
+    /// The borrowed form.
+    pub fn as_ref(&self) -> RecordData<JoinedName<'_>> {
+        match self {
+            Self::A(addr) => RecordData::A(*addr),
+            Self::Aaaa(addr) => RecordData::Aaaa(*addr),
+            Self::Srv { priority, weight, port, target } => {
+                RecordData::Srv { priority: *priority, weight: *weight, port: *port, target: target.into() }
+            }
+            Self::Cname(name) => RecordData::Cname(name.into()),
+            Self::Ptr(name) => RecordData::Ptr(name.into()),
+            Self::Ns(name) => RecordData::Ns(name.into()),
+            Self::Soa { primary, mailbox, serial, refresh, retry, expire, minimum } => RecordData::Soa {
+                primary: primary.into(),
+                mailbox: mailbox.into(),
+                serial: *serial,
+                refresh: *refresh,
+                retry: *retry,
+                expire: *expire,
+                minimum: *minimum,
+            },
+            Self::Txt(text) => RecordData::Txt(text.clone()),
         }
     }
 }
@@ -221,6 +247,13 @@ pub struct Record<N = Name> {
     pub ttl: u32,
     /// What it says.
     pub data: RecordData<N>,
+}
+
+impl Record {
+    /// The borrowed form, as a [`Sink`](crate::Sink) takes it.
+    pub fn as_ref(&self) -> RecordRef<'_> {
+        Record { owner: (&self.owner).into(), ttl: self.ttl, data: self.data.as_ref() }
+    }
 }
 
 /// A record that borrows its names from the table and the question.

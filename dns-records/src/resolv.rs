@@ -95,6 +95,12 @@ impl ResolvConf {
         digits.fold(0, |number, digit| (number * 10 + u16::from(digit - b'0')).min(MAX_NDOTS.into())) as u8
     }
 
+    /// Sets the option `ndots`.
+    pub fn set_ndots(&mut self, ndots: u8) {
+        self.options.retain(|option| option.name != "ndots");
+        self.options.push(ResolvOption::new("ndots", Some(&ndots.to_string())));
+    }
+
     /// Adds what is not there yet, without regard for the limits, comparing servers and paths as text. An option
     /// replaces the one of its name.
     pub fn merge(&mut self, more: ResolvConf) {

@@ -1,6 +1,7 @@
 //! Which names does a stub resolver ask for, one after the other, when a program looks up a name?
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::name::{Name, NameError};
 use crate::resolv::ResolvConf;
@@ -13,11 +14,46 @@ pub enum ResolverKind {
     #[default]
     Glibc,
     /// musl (checked against 1.2.3): never uses the list for a name of `ndots` dots, stops where a name exists without
-    /// an address, and fails at a search path `.`.
+    /// an address, fails at a search path `.`, and passes over a `search` line of more than 254 characters.
     Musl,
-    /// Go's own resolver: glibc's rules, but names ending in `.onion` are never asked for (RFC 7686).
+    /// Go's own resolver: glibc's rules, but names ending in `.onion` are never asked for (RFC 7686), and a search path `.`
+    /// counts for nothing.
     Go,
 }
+
+/// A text that names no resolver.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is none of glibc, musl, go")]
+pub struct UnknownResolver(pub String);
+
+impl FromStr for ResolverKind {
+    type Err = UnknownResolver;
+
+    fn from_str(text: &str) -> Result<Self, UnknownResolver> {
+        let kinds = [Self::Glibc, Self::Musl, Self::Go];
+        let kind = kinds.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(text));
+        kind.ok_or_else(|| UnknownResolver(text.chars().take(80).collect()))
+    }
+}
+
+impl ResolverKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Glibc => "glibc",
+            Self::Musl => "musl",
+            Self::Go => "go",
+        }
+    }
+}
+
+impl fmt::Display for ResolverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Longest line of a resolv.conf that musl reads, without its end.
+const MUSL_LINE: usize = 254;
 
 /// What the caller learned about a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,11 +112,12 @@ impl<'a> Search<'a> {
         if absolute || enough_dots {
             plan.push(Step::AsIs);
         }
-        if !absolute && (!musl || !enough_dots) {
-            plan.extend(conf.searches.iter().map(|path| match path.as_str() {
+        if !absolute && !(musl && (enough_dots || search_line(conf) > MUSL_LINE)) {
+            plan.extend(conf.searches.iter().filter_map(|path| match (path.as_str(), kind) {
                 // A root in the list stands for the name as it is.
-                "." if !musl => Step::AsIs,
-                path => Step::Below(path),
+                (".", ResolverKind::Glibc) => Some(Step::AsIs),
+                (".", ResolverKind::Go) => None,
+                (path, _) => Some(Step::Below(path)),
             }));
         }
         plan.push(Step::AsIs);
@@ -131,6 +168,11 @@ impl Iterator for Search<'_> {
         }
         None
     }
+}
+
+/// Characters of the line with the search list.
+fn search_line(conf: &ResolvConf) -> usize {
+    "search".len() + conf.searches.iter().map(|path| 1 + path.len()).sum::<usize>()
 }
 
 fn is_onion(name: &Name) -> bool {
@@ -235,6 +277,25 @@ mod tests {
         let conf = conf("search a . b");
         assert_eq!(all("x", &conf, ResolverKind::Glibc), ["x.a.", "x.", "x.b."]);
         assert_eq!(all("x.y", &conf, ResolverKind::Glibc), ["x.y.", "x.y.a.", "x.y.b."]);
+        assert_eq!(all("x", &conf, ResolverKind::Go), ["x.a.", "x.b.", "x."]);
+    }
+
+    #[test]
+    fn musl_passes_over_a_line_that_it_cannot_hold() {
+        let paths = |length: usize| conf(&format!("search a {}", "b".repeat(length)));
+        // `search a ` is nine characters.
+        let (fits, too_long) = (paths(245), paths(246));
+        assert_eq!(Search::new("x", &fits, ResolverKind::Musl).unwrap().count(), 2);
+        assert_eq!(all("x", &too_long, ResolverKind::Musl), ["x."]);
+        assert_eq!(all("x", &too_long, ResolverKind::Glibc), ["x.a.", "x."], "a path that makes no name is left out");
+    }
+
+    #[test]
+    fn resolvers_read_and_print_by_name() {
+        for kind in [ResolverKind::Glibc, ResolverKind::Musl, ResolverKind::Go] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert_eq!("x".parse::<ResolverKind>().unwrap_err().to_string(), "`x` is none of glibc, musl, go");
     }
 
     #[test]

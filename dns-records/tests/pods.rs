@@ -3,14 +3,14 @@
 mod world;
 
 use dns_records::hosts::HostsFile;
-use dns_records::kubernetes::{Lookup, Zone, ZoneSettings, check, hosts_file, lookup, resolv_conf};
+use dns_records::kubernetes::{Capture, Lookup, Resolver, Server, ZoneSettings, check, hosts_file, resolv_conf};
 use dns_records::resolv::ResolvConf;
 use dns_records::search::{Outcome, ResolverKind};
 use serde_json::{Value, json};
 use svc_model::Cluster;
 use svc_model::api::Pod;
 use svc_model::check::{Finding, Level};
-use world::{alias, cluster, kubernetes, pod, service};
+use world::{alias, cluster, kubernetes, pod, service, slice};
 
 fn kubelet(value: Value) -> Value {
     let mut kubelet = json!({"kind": "KubeletConfiguration"});
@@ -105,7 +105,8 @@ fn look(cluster: &Cluster, name: &str, kind: ResolverKind) -> Lookup {
     let pod = cluster.get::<Pod>("shop", "p").unwrap();
     let conf = resolv_conf(cluster, pod, &ResolvConf::default());
     let client = pod.status.pod_ip.parse().ok();
-    lookup(&Zone::of(cluster), &conf, &hosts_file(cluster, pod), name, kind, client).unwrap()
+    let (server, hosts) = (Server::of(cluster), hosts_file(cluster, pod));
+    Resolver::new(&server, &conf).with_hosts(&hosts).with_kind(kind).with_client(client).lookup(name).unwrap()
 }
 
 fn tries(cluster: &Cluster, name: &str, kind: ResolverKind) -> Vec<String> {
@@ -157,21 +158,87 @@ fn a_lookup_ends_where_there_is_an_address_and_musl_where_there_is_a_name() {
 }
 
 #[test]
-fn cve_2022_2835_a_service_in_namespace_com_captures_a_name_and_is_warned_of() {
+fn cve_2022_2837_a_service_in_namespace_com_captures_a_host_and_is_warned_of() {
     let shop = shop();
     let found = look(&shop, "google.com", ResolverKind::Glibc);
     assert_eq!(
         found.tries.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["google.com.shop.svc.cluster.local.", "google.com.svc.cluster.local."]
     );
-    assert_eq!(found.outcome, Outcome::Found);
-    assert_eq!(tries(&shop, "google.com.", ResolverKind::Glibc), ["google.com."]);
+    assert_eq!((found.outcome, found.captured), (Outcome::Found, Some(Capture::Host)));
+    let with_dot = look(&shop, "google.com.", ResolverKind::Glibc);
+    assert_eq!((with_dot.tries[0].to_string().as_str(), with_dot.captured), ("google.com.", None));
+    assert_eq!(look(&shop, "cart.shop.svc", ResolverKind::Glibc).captured, None);
     let warned: Vec<Finding> = check(&shop);
     let [finding] = warned.as_slice() else { panic!("{warned:?}") };
     assert_eq!(
         (finding.level, &*finding.object, &*finding.field),
         (Level::Warning, "Service/com/google", "metadata.name")
     );
+    assert!(finding.message.contains("CVE-2022-2837"), "{}", finding.message);
+}
+
+#[test]
+fn cve_2022_2835_a_namespace_svc_captures_services_and_is_warned_of() {
+    let cluster = cluster([
+        service("shop/api", &["10.0.0.1"], json!([])),
+        service("svc/shop", &["None"], json!([])),
+        slice("svc/shop", "IPv4", json!([]), json!([{"addresses": ["10.9.9.9"], "hostname": "api"}])),
+        pod("shop/p", "10.1.0.9", json!({})),
+    ]);
+    let found = look(&cluster, "api.shop.svc", ResolverKind::Glibc);
+    assert_eq!(found.tries.last().unwrap().to_string(), "api.shop.svc.svc.cluster.local.");
+    assert_eq!(found.captured, Some(Capture::Service));
+    assert_eq!(look(&cluster, "api.shop.svc.cluster.local.", ResolverKind::Glibc).captured, None);
+    let warned: Vec<String> = check(&cluster).iter().map(ToString::to_string).collect();
+    let [finding] = warned.as_slice() else { panic!("{warned:?}") };
+    assert!(finding.starts_with("warning: Service/svc/shop metadata.name: `ENDPOINT.shop.svc`"), "{finding}");
+    assert!(finding.ends_with("(CVE-2022-2835)"), "{finding}");
+}
+
+#[test]
+fn a_lookup_knows_what_it_costs_and_what_would_be_cheaper() {
+    let shop = shop();
+    let pod = shop.get::<Pod>("shop", "p").unwrap();
+    let (server, conf) = (Server::of(&shop), resolv_conf(&shop, pod, &"search corp.example".parse().unwrap()));
+    let cost = |name: &str, kind: ResolverKind| {
+        let resolver = Resolver::new(&server, &conf).with_kind(kind);
+        let cheaper = resolver.cheaper(name).unwrap();
+        let cheaper = cheaper.map(|cheaper| (cheaper.name, cheaper.queries, cheaper.ndots));
+        (resolver.lookup(name).unwrap().queries(), cheaper)
+    };
+    let some = |name: &str, queries, ndots| Some((name.to_owned(), queries, ndots));
+    for kind in [ResolverKind::Glibc, ResolverKind::Musl, ResolverKind::Go] {
+        assert_eq!(cost("web", kind), (2, None));
+        assert_eq!(cost("web.shop.svc.cluster.local.", kind), (2, None));
+        // Every form of a name in the own namespace costs more than its first label.
+        assert_eq!(cost("web.shop", kind), (4, some("web", 2, None)));
+        assert_eq!(cost("web.shop.svc", kind), (6, some("web", 2, None)));
+        assert_eq!(cost("web.shop.svc.cluster.local", kind), (10, some("web", 2, Some(4))));
+        // The list cannot be cut short for other namespaces, and a host elsewhere needs its dot.
+        assert_eq!(cost("google.com", kind), (4, some("google.com.svc.cluster.local.", 2, None)));
+        assert_eq!(cost("www.example.com", kind), (10, some("www.example.com.", 2, Some(2))));
+        assert_eq!(cost("nobody.shop.svc.cluster.local.", kind), (2, None), "nothing is found, so nothing is cheaper");
+    }
+}
+
+#[test]
+fn what_is_cheaper_ends_where_the_name_did() {
+    let shop = cluster([
+        service("shop/web", &["10.0.0.1"], json!([])),
+        service("web/shop", &["10.0.0.2"], json!([])),
+        pod("web/p", "10.1.0.9", json!({})),
+    ]);
+    let pod = shop.get::<Pod>("web", "p").unwrap();
+    let (server, conf) = (Server::of(&shop), resolv_conf(&shop, pod, &ResolvConf::default()));
+    let resolver = Resolver::new(&server, &conf);
+    for name in ["web.shop", "shop.web", "shop", "web.shop.svc", "web.shop.svc.cluster.local", "www.example.com"] {
+        let before = resolver.lookup(name).unwrap();
+        let Some(cheaper) = resolver.cheaper(name).unwrap() else { continue };
+        let after = resolver.lookup(&cheaper.name).unwrap();
+        assert_eq!((after.tries.last(), after.queries()), (before.tries.last(), cheaper.queries), "{name}");
+        assert!(after.queries() < before.queries(), "{name}");
+    }
 }
 
 #[test]
@@ -198,8 +265,8 @@ fn autopath_walks_the_list_on_the_server_for_live_pods_only() {
     assert_eq!(tries(&world("insecure"), "there.other", ResolverKind::Glibc).len(), 2);
     let conf = "search shop.svc.cluster.local svc.cluster.local\noptions ndots:5".parse().unwrap();
     let stranger = "192.0.2.1".parse().ok();
-    let found =
-        lookup(&Zone::of(&verified), &conf, &HostsFile::default(), "there.other", ResolverKind::Glibc, stranger);
+    let server = Server::of(&verified);
+    let found = Resolver::new(&server, &conf).with_client(stranger).lookup("there.other");
     assert_eq!(found.unwrap().tries.len(), 2);
 }
 
@@ -253,7 +320,10 @@ fn check_reports_what_it_does_not_know_in_a_corefile() {
         findings([world::corefile(". {\n kubernetes\n proxy . 8.8.8.8\n}")]),
         [format!("warning: {at}line 3: `proxy` is no plugin of CoreDNS")]
     );
-    assert_eq!(findings([world::corefile(". {\n kubernetes")]), [format!("error: {at}line 1: `{{` without `}}`")]);
+    assert_eq!(
+        findings([world::corefile(". {\n kubernetes")]),
+        [format!("error: {at}line 1, column 3: `{{` without `}}`")]
+    );
     assert_eq!(
         findings([world::corefile(". {\n kubernetes 10.0.0.0/8\n}")]),
         [format!("error: {at}line 2: `kubernetes` needs a zone that is not a reverse one")]

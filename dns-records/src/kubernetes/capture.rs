@@ -1,4 +1,4 @@
-//! Which names of the internet does a namespace capture through the search list? (CVE-2022-2835)
+//! Which names of the internet does a namespace capture through the search list? (CVE-2022-2837)
 
 /// Whether a namespace of this name answers for names below a top-level domain: with the usual search list, `x.com` asked
 /// in a Pod is the Service `x` of namespace `com`.

@@ -19,7 +19,7 @@ use crate::resolv::{MAX_NAMESERVERS, MAX_SEARCH_CHARS, MAX_SEARCHES};
 /// Give it the world as it was written, before [`complete`](svc_model::complete()) derives Pods from templates. By object and
 /// field, as texts.
 pub fn check(cluster: &Cluster) -> Vec<Finding> {
-    let (settings, mut findings) = ZoneSettings::read(cluster);
+    let (settings, _, mut findings) = ZoneSettings::read(cluster);
     findings.extend_from_slice(Zone::new(cluster, settings).findings());
     for pod in cluster.list::<Pod>() {
         check_pod(&pod.reference(), "spec", &pod.spec, &mut findings);
@@ -33,16 +33,28 @@ pub fn check(cluster: &Cluster) -> Vec<Finding> {
         let spec = &job.spec.job_template.spec.template.spec;
         check_pod(&job.reference(), "spec.jobTemplate.spec.template.spec", spec, &mut findings);
     }
-    for service in cluster.list::<Service>().filter(|service| is_top_level_domain(service.namespace())) {
-        let (name, namespace) = (service.name(), service.namespace());
-        let message = format!(
-            "`{name}.{namespace}` looked up in a Pod is this Service, not the host of that name: the search list comes first, \
-             and `{namespace}` is a top-level domain (CVE-2022-2835)"
-        );
-        findings.push(Finding::warning(service.reference(), "metadata.name", message));
+    for service in cluster.list::<Service>() {
+        findings
+            .extend(captured(service).map(|message| Finding::warning(service.reference(), "metadata.name", message)));
     }
     findings.sort_by(|a, b| (&a.object, &a.field).cmp(&(&b.object, &b.field)));
     findings
+}
+
+/// What a Service is found for by those who ask for something else: the search list comes first.
+fn captured(service: &Service) -> Option<String> {
+    let (name, namespace) = (service.name(), service.namespace());
+    match namespace {
+        "svc" => Some(format!(
+            "`ENDPOINT.{name}.svc` looked up in a Pod is an endpoint of this Service, not the Service ENDPOINT of namespace \
+             `{name}`: the search list comes first, and this namespace is called `svc` (CVE-2022-2835)"
+        )),
+        _ if is_top_level_domain(namespace) => Some(format!(
+            "`{name}.{namespace}` looked up in a Pod is this Service, not the host of that name: the search list comes first, \
+             and `{namespace}` is a top-level domain (CVE-2022-2837)"
+        )),
+        _ => None,
+    }
 }
 
 fn check_workloads<T: Resource>(cluster: &Cluster, spec: fn(&T) -> &WorkloadSpec, findings: &mut Vec<Finding>) {

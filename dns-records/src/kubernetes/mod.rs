@@ -1,9 +1,11 @@
 //! What does the DNS of a Kubernetes cluster answer, and what do its Pods ask?
 //!
-//! [`ZoneSettings::of`] reads the Corefile and the kubelet's configuration, [`Zone::new`] compiles a
-//! [`Cluster`](svc_model::Cluster) into an immutable table, [`Zone::answer`] asks it. [`resolv_conf`] and [`hosts_file`]
-//! are what the kubelet writes into a Pod, [`lookup`] walks a whole look-up of a program in that Pod, [`check`] tells
-//! what is wrong.
+//! [`Server::of`] reads a [`Cluster`](svc_model::Cluster): the Corefile of its CoreDNS, the kubelet's configuration, and the
+//! objects that have names. [`Server::answer`] asks it. Behind the plugins of the Corefile lies a [`Zone`], an immutable table
+//! which can be had alone ([`Zone::new`]) by those who have no Corefile.
+//!
+//! [`resolv_conf`] and [`hosts_file`] are what the kubelet writes into a Pod; a [`Resolver`] walks whole look-ups of a program in
+//! that Pod, and knows what would be cheaper. [`check`] tells what is wrong.
 
 mod answer;
 mod autopath;
@@ -13,16 +15,21 @@ mod check;
 mod corefile;
 mod lookup;
 mod place;
+mod plugins;
 mod pod_files;
 mod reason;
 mod reverse;
+mod server;
+mod server_reason;
 mod settings;
 mod zone;
 
 pub use check::check;
-pub use corefile::{Corefile, CorefileError, Plugin, ServerBlock};
-pub use lookup::{Lookup, lookup};
+pub use corefile::{Corefile, CorefileError, Fault, Plugin, ServerBlock};
+pub use lookup::{Capture, Cheaper, Lookup, Resolver};
 pub use pod_files::{hosts_file, resolv_conf};
 pub use reason::{Missing, Owner, Reason, ServiceKind};
+pub use server::{Server, ServerOptions};
+pub use server_reason::{PluginReason, ServerReason};
 pub use settings::{DEFAULT_DOMAIN, PodMode, ZoneSettings, cluster_dns, cluster_domain};
 pub use zone::Zone;

@@ -117,6 +117,9 @@ pub fn hosts_file(cluster: &Cluster, pod: &Pod) -> HostsFile {
     if !pod.spec.host_network {
         hosts.push(Ipv4Addr::LOCALHOST.into(), ["localhost"]);
         hosts.push(Ipv6Addr::LOCALHOST.into(), ["localhost", "ip6-localhost", "ip6-loopback"]);
+        for (last, name) in [(0, "localnet"), (0, "mcastprefix"), (1, "allnodes"), (2, "allrouters")] {
+            hosts.push(Ipv6Addr::new(0xfe00, 0, 0, 0, 0, 0, 0, last).into(), [format!("ip6-{name}")]);
+        }
         let hostname = hostname(pod);
         for addr in pod.written_ips().filter_map(|ip| parse_ip(ip).ok()) {
             let full = (!pod.spec.subdomain.is_empty()).then(|| {

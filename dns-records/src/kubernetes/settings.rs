@@ -8,7 +8,8 @@ use svc_model::api::{ConfigMap, KubeletConfiguration, Service};
 use svc_model::check::Finding;
 use svc_model::{Cluster, Kind, ObjectRef};
 
-use super::corefile::{Corefile, Plugin};
+use super::corefile::{Corefile, Key, Plugin, has_environment};
+use super::plugins::Plugins;
 use super::reverse;
 use crate::name::Name;
 
@@ -130,71 +131,78 @@ impl ZoneSettings {
         Self::read(cluster).0
     }
 
-    /// As [`ZoneSettings::of`], with what is wrong in the Corefile.
-    pub(super) fn read(cluster: &Cluster) -> (Self, Vec<Finding>) {
+    /// As [`ZoneSettings::of`], with the plugins beside `kubernetes`, and what is wrong in the Corefile.
+    pub(super) fn read(cluster: &Cluster) -> (Self, Plugins, Vec<Finding>) {
         let mut settings =
             Self { zones: zones_of(cluster_domain(cluster)), addresses: cluster_dns(cluster), ..Self::default() };
-        let config_map = cluster.get::<ConfigMap>("kube-system", "coredns");
-        let Some(text) = config_map.and_then(|config_map| config_map.data.get("Corefile")) else {
-            return (settings, Vec::new());
-        };
         let mut complaints = Complaints::default();
-        match text.parse::<Corefile>() {
-            Ok(corefile) => settings.read_corefile(&corefile, &mut complaints),
-            Err(error) => complaints.error(error.to_string()),
-        }
-        (settings, complaints.findings)
+        let plugins = match corefile_text(cluster).map(str::parse::<Corefile>) {
+            None => Plugins::default(),
+            Some(Ok(corefile)) => settings.read_corefile(&corefile, &mut complaints),
+            Some(Err(error)) => {
+                complaints.error(error.to_string());
+                Plugins::default()
+            }
+        };
+        (settings, plugins, complaints.findings)
     }
 
-    /// Takes over what the first `kubernetes` block of a Corefile and the plugins beside it say.
+    /// Takes over what the first `kubernetes` block of a Corefile and the plugins `autopath` and `transfer` beside it say.
     pub fn apply(&mut self, corefile: &Corefile) {
         self.read_corefile(corefile, &mut Complaints::default());
     }
 
-    fn read_corefile(&mut self, corefile: &Corefile, complaints: &mut Complaints) {
-        let plugins = || corefile.servers.iter().flat_map(|server| &server.plugins);
-        for plugin in plugins() {
+    fn read_corefile(&mut self, corefile: &Corefile, complaints: &mut Complaints) -> Plugins {
+        for import in &corefile.imports {
+            complaints.warning(import, "names what cannot be read here");
+        }
+        for plugin in corefile.servers.iter().flat_map(|server| &server.plugins) {
             match plugin.name.as_str() {
-                "hosts" | "rewrite" => complaints.warning(plugin, "can change answers and is not followed here"),
                 "import" => complaints.warning(plugin, "names what cannot be read here"),
                 name if !PLUGINS.contains(&name) => complaints.warning(plugin, "is no plugin of CoreDNS"),
                 _ => {}
             }
         }
-        let found = corefile.servers.iter().find_map(|server| {
+        let found = corefile.servers.iter().enumerate().find_map(|(at, server)| {
             let kubernetes = server.plugins.iter().find(|plugin| plugin.name == "kubernetes")?;
-            Some((server, kubernetes))
+            Some((at, server, kubernetes))
         });
-        let Some((server, kubernetes)) = found else {
+        let Some((at, server, kubernetes)) = found else {
             complaints
                 .findings
                 .push(corefile_finding(Finding::warning, "no `kubernetes` block, the defaults of the plugin hold"));
-            return;
+            return Plugins::default();
         };
-        let origins = if kubernetes.args.is_empty() { &server.keys } else { &kubernetes.args };
-        let zones = origins.iter().flat_map(|origin| match reverse::origins(origin) {
-            Ok(names) => names,
-            Err(error) => {
-                complaints.error(format!("line {}: zone `{origin}`: {error}", kubernetes.line));
-                Vec::new()
+        let keys = complaints.zones(&server.keys, server.line);
+        let own = complaints.zones(&kubernetes.args, kubernetes.line);
+        let zones = if kubernetes.args.is_empty() { keys.clone() } else { own };
+        let is_forward = |zone: &Name| !reverse::is_reverse(zone.as_ref());
+        if !zones.iter().any(is_forward) {
+            let words = if kubernetes.args.is_empty() { &server.keys } else { &kubernetes.args };
+            // A variable in the place of the domain is most likely to hold it.
+            let guess = words.iter().any(|word| has_environment(word));
+            self.zones.retain(|zone| guess && is_forward(zone));
+            if !guess {
+                complaints
+                    .error(format!("line {}: `kubernetes` needs a zone that is not a reverse one", kubernetes.line));
             }
-        });
-        self.zones = zones.collect();
-        if !self.zones.iter().any(|zone| !reverse::is_reverse(zone.as_ref())) {
-            complaints.error(format!("line {}: `kubernetes` needs a zone that is not a reverse one", kubernetes.line));
+            self.zones.extend(zones);
+        } else {
+            self.zones = zones;
         }
         for word in &kubernetes.block {
             self.read_word(word, complaints);
         }
-        let beside = |name: &str| server.plugins.iter().find(|plugin| plugin.name == name);
-        self.transfer = beside("transfer").is_some();
-        if let Some(autopath) = beside("autopath") {
-            let mine = autopath.args.iter().any(|arg| arg == "@kubernetes");
-            self.autopath = mine && self.pods == PodMode::Verified;
-            if mine && !self.autopath {
-                complaints.warning(autopath, "has no effect without `pods verified`");
-            }
+        let plugins = Plugins::read(corefile, at, keys, complaints);
+        self.transfer = plugins.transfer.is_some();
+        self.autopath = plugins.autopath.is_some() && self.pods == PodMode::Verified;
+        if let Some(autopath) = &plugins.autopath
+            && !self.autopath
+        {
+            let line = autopath.line;
+            complaints.warn(format!("line {line}: `autopath` has no effect without `pods verified`"));
         }
+        plugins
     }
 
     fn read_word(&mut self, word: &Plugin, complaints: &mut Complaints) {
@@ -213,18 +221,11 @@ impl ZoneSettings {
             }
             ("ignore", ["empty_service"]) => self.ignore_empty_services = true,
             ("fallthrough", []) => self.fallthrough = vec![Name::root()],
-            ("fallthrough", zones) => {
-                for zone in zones {
-                    match reverse::origins(zone) {
-                        Ok(names) => self.fallthrough.extend(names),
-                        Err(error) => complaints.error(format!("line {}: zone `{zone}`: {error}", word.line)),
-                    }
-                }
-            }
+            ("fallthrough", _) => self.fallthrough = complaints.zones(&word.args, word.line),
             ("labels" | "namespace_labels", [_, ..]) => {
                 complaints.warning(word, "can hide Services and is not followed here");
             }
-            ("multicluster", _) => complaints.warning(word, "is not followed here"),
+            ("multicluster", _) | ("zonal", []) => complaints.warning(word, "is not followed here"),
             ("endpoint" | "kubeconfig" | "tls" | "apiserver_qps" | "apiserver_burst" | "apiserver_max_inflight", _)
             | ("startup_timeout", _) => {}
             _ => complaints.error(format!(
@@ -236,23 +237,50 @@ impl ZoneSettings {
     }
 }
 
-fn cut(text: &str) -> String {
+/// The Corefile of a cluster, if it holds one.
+pub(super) fn corefile_text(cluster: &Cluster) -> Option<&str> {
+    let config_map = cluster.get::<ConfigMap>("kube-system", "coredns")?;
+    config_map.data.get("Corefile").map(String::as_str)
+}
+
+/// A text as it may stand in a message.
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
+/// What is found wrong while a Corefile is read.
 #[derive(Default)]
-struct Complaints {
+pub(super) struct Complaints {
     findings: Vec<Finding>,
 }
 
 impl Complaints {
-    fn error(&mut self, message: String) {
+    pub(super) fn error(&mut self, message: String) {
         self.findings.push(corefile_finding(Finding::error, message));
     }
 
-    fn warning(&mut self, plugin: &Plugin, message: &str) {
-        let message = format!("line {}: `{}` {message}", plugin.line, cut(&plugin.name));
+    pub(super) fn warn(&mut self, message: String) {
         self.findings.push(corefile_finding(Finding::warning, message));
+    }
+
+    pub(super) fn warning(&mut self, plugin: &Plugin, message: &str) {
+        self.warn(format!("line {}: `{}` {message}", plugin.line, cut(&plugin.name)));
+    }
+
+    /// The zones that words name. What is no name, or holds an environment variable, is left out and told of.
+    pub(super) fn zones(&mut self, words: &[String], line: usize) -> Vec<Name> {
+        let mut zones = Vec::new();
+        for word in words {
+            if has_environment(word) {
+                self.warn(format!("line {line}: zone `{}`: the environment of CoreDNS is not known here", cut(word)));
+                continue;
+            }
+            match Key::parse(word) {
+                Ok(key) => zones.extend(key.zones),
+                Err(error) => self.error(format!("line {line}: zone `{}`: {error}", cut(word))),
+            }
+        }
+        zones
     }
 }
 
@@ -260,7 +288,7 @@ fn corefile_finding(level: fn(ObjectRef, String, String) -> Finding, message: im
     level(ObjectRef::new(Kind::ConfigMap, "kube-system", "coredns"), "data[Corefile]".into(), message.into())
 }
 
-/// The plugins that CoreDNS is built with (`plugin.cfg`), and the words of its server blocks.
+/// The plugins that CoreDNS is built with (`plugin.cfg`), and `import`.
 const PLUGINS: &[&str] = &[
     "acl",
     "any",
@@ -305,6 +333,7 @@ const PLUGINS: &[&str] = &[
     "on",
     "pprof",
     "prometheus",
+    "proxyproto",
     "quic",
     "ready",
     "reload",
@@ -312,9 +341,8 @@ const PLUGINS: &[&str] = &[
     "root",
     "route53",
     "secondary",
-    "shutdown",
+    "shed",
     "sign",
-    "startup",
     "template",
     "timeouts",
     "tls",

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use dns_records::kubernetes::Zone;
+use dns_records::kubernetes::{Server, Zone};
 use dns_records::{Answer, Name, Question};
 use serde::de::DeserializeSeed;
 use serde_json::{Value, json};
@@ -52,6 +52,13 @@ pub(crate) fn pod(key: &str, ip: &str, spec: Value) -> Value {
     let (namespace, name) = key.split_once('/').unwrap();
     json!({"kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec,
         "status": {"phase": "Running", "podIP": ip, "conditions": [{"type": "Ready", "status": "True"}]}})
+}
+
+/// What the whole server answers a client, as [`show`] writes it.
+pub(crate) fn serve(server: &Server, name: &str, record_type: &str, client: Option<&str>) -> String {
+    let name: Name = name.parse().unwrap();
+    let question = Question::new(&name, record_type.parse().unwrap());
+    show(&server.answer(question, client.map(|client| client.parse().unwrap())))
 }
 
 /// `RCODE: answer | authority | additional`, records in order, and `; reason`.

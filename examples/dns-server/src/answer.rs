@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use arc_swap::cache::Cache;
-use dns_records::kubernetes::{Reason, Zone};
+use dns_records::kubernetes::Server;
 use dns_records::wire::{self, Query, Refusal, Reply, Transport};
-use dns_records::{Question, Rcode, Sink, Upstream, Verdict};
+use dns_records::{NoUpstream, Question, Rcode, Sink, Upstream, Verdict};
 
 use crate::counters::Counters;
 use crate::forward::Slot;
 use crate::server::Shared;
 
-/// Answers messages from the newest snapshot of the zone. Each thread has one.
+/// Answers messages from the newest snapshot of the cluster. Each thread has one.
 pub(crate) struct Answerer {
     shared: Arc<Shared>,
-    zone: Cache<Arc<ArcSwapOption<Zone>>, Option<Arc<Zone>>>,
+    cluster: Cache<Arc<ArcSwapOption<Server>>, Option<Arc<Server>>>,
     counters: Arc<Counters>,
 }
 
@@ -38,9 +38,9 @@ const BUFFER: &str = "a buffer holds the shortest reply";
 
 impl Answerer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let zone = Cache::new(Arc::clone(&shared.zone));
+        let cluster = Cache::new(Arc::clone(&shared.cluster));
         let counters = shared.new_counters();
-        Self { shared, zone, counters }
+        Self { shared, cluster, counters }
     }
 
     /// Writes the reply to a message into `out`. Only with a slot are other servers asked, which takes time.
@@ -57,22 +57,30 @@ impl Answerer {
             Ok(query) => query,
             Err(refusal) => return refuse(shared, counters, &refusal, client, transport, out),
         };
-        let Some(zone) = self.zone.load() else {
+        let Some(cluster) = self.cluster.load() else {
             return fail(shared, counters, &query, client, "no manifests were read yet", out);
         };
         if query.question().record_type.is_transfer() {
             return Outcome::Transfer;
         }
-        let mut beyond = Beyond { slot, asked: false, failed: false };
-        let reply =
-            wire::reply(&query, &shared.wire, out, |question, writer| zone.answer_into(question, &mut beyond, writer));
+        let mut beyond = Beyond { slot, asked: false, heard: None };
+        let reply = wire::reply(&query, &shared.wire, out, |question, writer| {
+            let mut verdict = cluster.answer_into(question, Some(client.ip()), &mut beyond, writer);
+            if verdict.rcode == Rcode::Refused
+                && let Some(heard) = beyond.heard
+            {
+                // Others were asked for the name that the cluster's rules made of this one, and know of no record.
+                verdict.rcode = heard;
+            }
+            verdict
+        });
         let reply = reply.expect(BUFFER);
-        let is_elsewhere = matches!(reply.verdict.reason, Reason::NotOurs | Reason::FallsThrough(_));
+        let is_elsewhere = reply.verdict.rcode == Rcode::Refused;
         match slot {
             _ if !shared.forwards() || !(is_elsewhere || beyond.asked) => {}
             None => return Outcome::Wait,
-            Some(_) if beyond.failed => {
-                return fail(shared, counters, &query, client, "no server answers for the target", out);
+            Some(_) if beyond.asked && beyond.heard.is_none() => {
+                return fail(shared, counters, &query, client, "no other server answers for the target", out);
             }
             Some(slot) if is_elsewhere => return relay(shared, counters, &query, client, slot, out),
             Some(_) => {}
@@ -99,10 +107,11 @@ impl Answerer {
 
     /// Hands a whole zone out over TCP, if the settings of the cluster's DNS allow that.
     pub(crate) fn transfer(&mut self, message: &[u8], client: SocketAddr, out: &mut [u8], send: impl FnMut(&[u8])) {
-        let (Some(zone), Ok(query)) = (self.zone.load(), Query::read(message, Transport::Tcp)) else {
-            return; // `answer` read the same message and found a zone; there is one from then on.
+        let (Some(cluster), Ok(query)) = (self.cluster.load(), Query::read(message, Transport::Tcp)) else {
+            return; // `answer` read the same message, and found a cluster; there is one from then on.
         };
-        let answer = |question, sink: &mut dyn Sink| zone.answer_into(question, &mut dns_records::NoUpstream, sink);
+        let answer =
+            |question, sink: &mut dyn Sink| cluster.answer_into(question, Some(client.ip()), &mut NoUpstream, sink);
         let done = wire::transfer(&query, &self.shared.wire, out, answer, send).expect(BUFFER);
         self.counters.reply(done.verdict.rcode as u16, false);
         if done.verdict.rcode == Rcode::NoError {
@@ -202,14 +211,13 @@ fn log<R: std::fmt::Display>(shared: &Shared, query: &Query<'_>, client: SocketA
 struct Beyond<'a> {
     slot: Option<&'a Slot>,
     asked: bool,
-    failed: bool,
+    /// What a server said, if one did.
+    heard: Option<Rcode>,
 }
 
 impl Upstream for Beyond<'_> {
     fn resolve(&mut self, question: Question<'_>, sink: &mut dyn Sink) {
         self.asked = true;
-        if let Some(slot) = self.slot {
-            self.failed = slot.resolve(question, sink).is_none();
-        }
+        self.heard = self.slot.and_then(|slot| slot.resolve(question, sink));
     }
 }

@@ -86,15 +86,18 @@ impl Slot {
         rewrite(query, settings, &reply, server)
     }
 
-    /// Follows an alias: puts what the question answers elsewhere into the sink. `None` if no server says.
+    /// Follows an alias: puts what the question answers elsewhere into the sink, and says whether there is such a name. `None` if no
+    /// server can tell.
     ///
     /// Records of types that a sink does not know stay away; the asker has the alias and can follow it.
-    pub(crate) fn resolve(&self, question: Question<'_>, sink: &mut dyn Sink) -> Option<()> {
+    pub(crate) fn resolve(&self, question: Question<'_>, sink: &mut dyn Sink) -> Option<dns_records::Rcode> {
         let asked = Asked { question, recursion_desired: true, checking_disabled: false, dnssec_ok: false };
         let (reply, _) = self.exchange(&asked, true)?;
-        if !matches!(reply.header().rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) {
-            return None;
-        }
+        let heard = match reply.header().rcode() {
+            Rcode::NOERROR => dns_records::Rcode::NoError,
+            Rcode::NXDOMAIN => dns_records::Rcode::NxDomain,
+            _ => return None,
+        };
         for record in reply.answer().ok()?.into_records::<AllRecordData<_, _>>() {
             let record = record.ok()?;
             let ttl = record.ttl().as_secs();
@@ -121,7 +124,7 @@ impl Slot {
             };
             sink.record(Section::Answer, &Record { owner, ttl, data });
         }
-        Some(())
+        Some(heard)
     }
 
     /// The first reply of a server. With `whole`, one that was cut is fetched over TCP.

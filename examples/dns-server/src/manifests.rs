@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dns_records::kubernetes::{Zone, ZoneSettings};
+use dns_records::kubernetes::{Server, ServerOptions};
 use svc_model::check::Level;
 use svc_model::{Cluster, Object, ObjectRef, Touched};
 use svctrace::read::{self, Input, Purpose};
 
 use crate::server::Shared;
 
-/// The manifests, and the zone made of them.
+/// The manifests, and what the cluster's DNS answers by them.
 #[derive(Debug)]
 pub(crate) struct Manifests {
     inputs: Vec<Input>,
     cluster: Cluster,
-    zone: Option<Zone>,
+    server: Option<Server>,
     hash_seed: u64,
     /// The files as they were read last, and as they were seen last.
     read: Option<Files>,
@@ -33,7 +33,7 @@ type Files = Vec<(PathBuf, Option<(SystemTime, u64, u64)>)>;
 #[derive(Debug)]
 pub(crate) enum News {
     /// Other objects; whether any answer may differ.
-    Changed { objects: usize, changes: usize, zone: Option<Arc<Zone>> },
+    Changed { objects: usize, changes: usize, server: Option<Arc<Server>> },
     /// Nothing that can be taken: what was there before holds. A line for each fault.
     Broken(Vec<String>),
 }
@@ -41,7 +41,7 @@ pub(crate) enum News {
 impl Manifests {
     pub(crate) fn new(paths: &[PathBuf], hash_seed: u64) -> Self {
         let inputs = paths.iter().cloned().map(Input::Path).collect();
-        Self { inputs, cluster: Cluster::new(), zone: None, hash_seed, read: None, seen: None }
+        Self { inputs, cluster: Cluster::new(), server: None, hash_seed, read: None, seen: None }
     }
 
     /// Looks at the files, and reads them if they have changed and nobody is writing any more: they are as they were at
@@ -75,23 +75,35 @@ impl Manifests {
             faults.push(format!("{place}{}", finding.finding));
         }
         // At the start there is nothing to go on with: then what can be read is better than nothing.
-        if read.unreadable || !faults.is_empty() && self.zone.is_some() {
+        if read.unreadable || !faults.is_empty() && self.server.is_some() {
             return News::Broken(faults);
         }
         let mut cluster: Cluster = read.objects.into_iter().map(|(object, _)| object).collect();
         svc_model::complete(&mut cluster);
         let objects = cluster.objects().count();
         let (changes, touched) = make_equal(&mut self.cluster, &cluster);
-        News::Changed { objects, changes, zone: self.update(&touched, now).map(Arc::new) }
+        News::Changed { objects, changes, server: self.update(&touched, now).map(Arc::new) }
     }
 
-    /// The zone as it is now, if any answer may differ.
-    fn update(&mut self, _touched: &Touched, now: SystemTime) -> Option<Zone> {
-        let mut settings = ZoneSettings::of(&self.cluster);
-        settings.hash_seed = self.hash_seed;
-        settings.serial = serial(now, self.zone.as_ref().map(|zone| zone.settings().serial));
-        self.zone = Some(Zone::new(&self.cluster, settings));
-        self.zone.clone()
+    /// The server as it is now, if any answer may differ.
+    fn update(&mut self, touched: &Touched, now: SystemTime) -> Option<Server> {
+        let last = match &mut self.server {
+            Some(server) => {
+                let last = server.zone().settings().serial;
+                if !server.update(&self.cluster, touched) {
+                    return None;
+                }
+                Some(last)
+            }
+            None => None,
+        };
+        let server = self.server.get_or_insert_with(|| {
+            let mut options = ServerOptions::default();
+            options.hash_seed = self.hash_seed;
+            Server::new(&self.cluster, options)
+        });
+        server.set_serial(serial(now, last));
+        Some(server.clone())
     }
 }
 
@@ -126,19 +138,17 @@ fn make_equal(cluster: &mut Cluster, wanted: &Cluster) -> (usize, Touched) {
 pub(crate) fn follow(mut manifests: Manifests, shared: Arc<Shared>) {
     while !shared.is_stopping() {
         match manifests.look(SystemTime::now()) {
-            Some(News::Changed { objects, changes, zone }) => {
-                let serial = zone.as_ref().map(|zone| zone.settings().serial);
-                if let Some(zone) = zone {
-                    shared.zone.store(Some(zone));
-                }
-                match serial {
-                    Some(serial) => eprintln!("{objects} objects, {changes} changes, serial {serial}"),
-                    None => eprintln!("{objects} objects, {changes} changes, no answer differs"),
-                }
+            Some(News::Changed { objects, changes, server: Some(server) }) => {
+                let serial = server.zone().settings().serial;
+                shared.cluster.store(Some(server));
+                eprintln!("{objects} objects, {changes} changes, serial {serial}");
+            }
+            Some(News::Changed { objects, changes, server: None }) => {
+                eprintln!("{objects} objects, {changes} changes, no answer differs");
             }
             Some(News::Broken(faults)) => {
                 let held =
-                    if manifests.zone.is_some() { "answers stay as they were" } else { "there are no answers yet" };
+                    if manifests.server.is_some() { "answers stay as they were" } else { "there are no answers yet" };
                 faults.iter().for_each(|fault| eprintln!("{fault}"));
                 eprintln!("the manifests cannot be taken; {held}");
             }

@@ -8,8 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use dns_records::kubernetes::Zone;
-use dns_records::wire;
+use dns_records::{kubernetes, wire};
 use socket2::{Domain, Socket, Type};
 
 use crate::counters::{Counters, Counts};
@@ -42,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) wire: wire::Settings,
     /// `None` until manifests were read.
-    pub(crate) zone: Arc<ArcSwapOption<Zone>>,
+    pub(crate) cluster: Arc<ArcSwapOption<kubernetes::Server>>,
     pub(crate) connections: tcp::Connections,
     pub(crate) log: Log,
     forwarder: Option<Arc<Forwarder>>,
@@ -149,7 +148,7 @@ impl Shared {
         };
         Self {
             wire: settings.wire(),
-            zone: Arc::default(),
+            cluster: Arc::default(),
             connections: tcp::Connections::default(),
             log: Log { wanted: settings.log },
             forwarder: (!settings.forward.is_empty()).then(forwarder),

@@ -11,6 +11,8 @@ pub struct Answer {
     pub headline: String,
     /// How it came about, a line each.
     pub steps: Vec<String>,
+    /// What people read in place of the headline and the steps, where the answer has a form of its own.
+    pub text: Option<String>,
     /// What was considered and passed over, a line each, for those who ask.
     pub details: Vec<String>,
 }

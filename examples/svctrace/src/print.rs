@@ -47,6 +47,9 @@ impl Printer {
             Format::Json => json(&Value::Object(answer.json.clone()), out),
             Format::Yaml => yaml(&Value::Object(answer.json.clone()), out),
             Format::Text => {
+                if let Some(text) = answer.text.as_deref().filter(|_| !self.quiet) {
+                    return out.write_all(text.as_bytes());
+                }
                 let bold = Style::new().bold();
                 writeln!(out, "{bold}{}{bold:#}", answer.headline)?;
                 if self.quiet {

@@ -21,7 +21,7 @@ fn curl_walks_from_a_pod_through_the_ingress_controller() {
                3. lookup: shop.example.com.svc.cluster.local. — NXDOMAIN (no Service example in namespace com)
                4. lookup: shop.example.com.cluster.local. — NXDOMAIN (no name of a cluster has this form)
                5. lookup: shop.example.com. — left to the servers the cluster's DNS forwards to
-               6. name: shop.example.com is 203.0.113.10 — --resolve, in place of the servers outside; 4 names, 8 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for shop.example.com. costs 2
+               6. name: shop.example.com is 203.0.113.10 — --resolve, in place of the servers outside; 4 names, 8 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for shop.example.com. costs 2, and so does the name as it is with ndots:2
                7. packet: 10.244.1.200 -> 203.0.113.10:443 TCP: dnat to 2 endpoints (seen from node worker-a) — load balancer address of Service/ingress-nginx/ingress-nginx-controller port https: externalTrafficPolicy is Local, but a Pod of the cluster may use any endpoint; 2 ready endpoints (assumed Pods) (manifests/shop/04-ingress-nginx.yaml:68)
                8. endpoint: 10.244.1.6:443 — each of 2 gets 50% of new connections; this one for example
                9. proxy: Pod/ingress-nginx/ingress-nginx-controller-deployment-0 port 443 runs ingress-nginx for IngressClass/nginx — its container's arguments
@@ -148,13 +148,13 @@ fn lookup_tells_what_it_costs() {
     check(
         &["lookup", "www.example.com", "--from", "shop/debug"],
         expect![[r#"
-        www.example.com in Pod/shop/debug: left to servers elsewhere
-          1. www.example.com.shop.svc.cluster.local. — NXDOMAIN (no Service com in namespace shop)
-          2. www.example.com.svc.cluster.local. — NXDOMAIN (no Service example in namespace com)
-          3. www.example.com.cluster.local. — NXDOMAIN (no name of a cluster has this form)
-          4. www.example.com. — left to the servers the cluster's DNS forwards to
-          5. 4 names, 8 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for www.example.com. costs 2
-    "#]],
+            www.example.com in Pod/shop/debug: left to servers elsewhere
+              1. www.example.com.shop.svc.cluster.local. — NXDOMAIN (no Service com in namespace shop)
+              2. www.example.com.svc.cluster.local. — NXDOMAIN (no Service example in namespace com)
+              3. www.example.com.cluster.local. — NXDOMAIN (no name of a cluster has this form)
+              4. www.example.com. — left to the servers the cluster's DNS forwards to
+              5. 4 names, 8 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for www.example.com. costs 2, and so does the name as it is with ndots:2
+        "#]],
     );
 }
 
@@ -163,27 +163,205 @@ fn resolv_and_dns() {
     check(
         &["resolv", "deploy/web", "-n", "shop"],
         expect![[r#"
-        resolv.conf of Pod/shop/web-deployment-0
-          1. nameserver 10.96.0.10
-          2. search shop.svc.cluster.local svc.cluster.local cluster.local
-          3. options ndots:5
-          4. dnsPolicy is not set, which means ClusterFirst
-    "#]],
+            # Pod/shop/web-deployment-0: dnsPolicy is not set, which means ClusterFirst
+            nameserver 10.96.0.10
+            search shop.svc.cluster.local svc.cluster.local cluster.local
+            options ndots:5
+        "#]],
     );
     check(
         &["dns", "web.shop.svc.cluster.local"],
         expect![[r#"
-            web.shop.svc.cluster.local. A: NOERROR, 1 record
-              1. web.shop.svc.cluster.local. 30 IN A 10.96.1.6
-              2. Service/shop/web has a cluster IP (assumed cluster IP)
+            ;; ->>HEADER<<- opcode: QUERY, status: NOERROR
+            ;; flags: qr aa; QUERY: 1, ANSWER: 1, AUTHORITY: 0, ADDITIONAL: 0
+
+            ;; QUESTION SECTION:
+            ;web.shop.svc.cluster.local. IN A
+
+            ;; ANSWER SECTION:
+            web.shop.svc.cluster.local. 30 IN A 10.96.1.6
+
+            ;; reason: Service/shop/web has a cluster IP (assumed cluster IP)
         "#]],
     );
     check(
         &["dns", "nobody.shop.svc.cluster.local"],
         expect![[r#"
-        nobody.shop.svc.cluster.local. A: NXDOMAIN, no record
-          1. cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30  (authority)
-          2. no Service nobody in namespace shop
+            ;; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN
+            ;; flags: qr aa; QUERY: 1, ANSWER: 0, AUTHORITY: 1, ADDITIONAL: 0
+
+            ;; QUESTION SECTION:
+            ;nobody.shop.svc.cluster.local. IN A
+
+            ;; AUTHORITY SECTION:
+            cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30
+
+            ;; reason: no Service nobody in namespace shop
+        "#]],
+    );
+}
+
+#[test]
+fn lookup_by_other_resolvers_and_of_dearer_names() {
+    check(
+        &["lookup", "redis.data", "--from", "shop/debug", "--resolver", "musl"],
+        expect![[r#"
+        redis.data in Pod/shop/debug: found as redis.data.svc.cluster.local.
+          1. redis.data.shop.svc.cluster.local. — NXDOMAIN (no Service data in namespace shop)
+          2. redis.data.svc.cluster.local. — 10.244.1.2, 10.244.2.2, 10.244.1.3 (Service/data/redis is headless: its 3 ready endpoints) (assumed Pods)
+          3. 2 names, 4 questions (A and AAAA each); 1 dot is fewer than ndots:5, so the search list goes first; asking for redis.data.svc.cluster.local. costs 2 (assumed Pods)
+    "#]],
+    );
+    check(
+        &["lookup", "cart.shop.svc.cluster.local", "--from", "shop/debug"],
+        expect![[r#"
+        cart.shop.svc.cluster.local in Pod/shop/debug: found as cart.shop.svc.cluster.local.
+          1. cart.shop.svc.cluster.local.shop.svc.cluster.local. — NXDOMAIN (no name of a cluster has this form)
+          2. cart.shop.svc.cluster.local.svc.cluster.local. — NXDOMAIN (no name of a cluster has this form)
+          3. cart.shop.svc.cluster.local.cluster.local. — NXDOMAIN (no name of a cluster has this form)
+          4. cart.shop.svc.cluster.local. — 10.96.1.3 (Service/shop/cart has a cluster IP) (assumed cluster IP)
+          5. 4 names, 8 questions (A and AAAA each); 4 dots are fewer than ndots:5, so the search list goes first; asking for cart costs 2, and so does the name as it is with ndots:4 (assumed cluster IP)
+    "#]],
+    );
+    check(
+        &["lookup", "cart", "--from", "shop/debug", "--output", "json"],
+        expect![[r#"
+        {
+          "tries": [
+            "cart.shop.svc.cluster.local."
+          ],
+          "outcome": "found",
+          "queries": 2,
+          "reason": "1 name, 2 questions (A and AAAA each) (assumed cluster IP)"
+        }
+    "#]],
+    );
+    check(
+        &["lookup", "www.example.com", "--from", "shop/debug", "--output", "json"],
+        expect![[r#"
+        {
+          "tries": [
+            "www.example.com.shop.svc.cluster.local.",
+            "www.example.com.svc.cluster.local.",
+            "www.example.com.cluster.local.",
+            "www.example.com."
+          ],
+          "outcome": "left to servers elsewhere",
+          "queries": 8,
+          "suggestion": {
+            "name": "www.example.com.",
+            "queries": 2,
+            "ndots": 2
+          },
+          "reason": "4 names, 8 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for www.example.com. costs 2, and so does the name as it is with ndots:2"
+        }
+    "#]],
+    );
+}
+
+#[test]
+fn dns_is_asked_and_printed_as_with_dig() {
+    check(
+        &["dns", "SRV", "_redis._tcp.redis.data.svc.cluster.local"],
+        expect![[r#"
+        ;; ->>HEADER<<- opcode: QUERY, status: NOERROR
+        ;; flags: qr aa; QUERY: 1, ANSWER: 3, AUTHORITY: 0, ADDITIONAL: 3
+
+        ;; QUESTION SECTION:
+        ;_redis._tcp.redis.data.svc.cluster.local. IN SRV
+
+        ;; ANSWER SECTION:
+        _redis._tcp.redis.data.svc.cluster.local. 30 IN SRV 0 33 6379 redis-0.redis.data.svc.cluster.local.
+        _redis._tcp.redis.data.svc.cluster.local. 30 IN SRV 0 33 6379 redis-1.redis.data.svc.cluster.local.
+        _redis._tcp.redis.data.svc.cluster.local. 30 IN SRV 0 33 6379 redis-2.redis.data.svc.cluster.local.
+
+        ;; ADDITIONAL SECTION:
+        redis-0.redis.data.svc.cluster.local.     30 IN A   10.244.1.2
+        redis-1.redis.data.svc.cluster.local.     30 IN A   10.244.2.2
+        redis-2.redis.data.svc.cluster.local.     30 IN A   10.244.1.3
+
+        ;; reason: port of Service/data/redis (assumed Pods)
+    "#]],
+    );
+    check(
+        &["dns", "redis.data.svc.cluster.local", "--short"],
+        expect![[r#"
+        10.244.1.2
+        10.244.2.2
+        10.244.1.3
+    "#]],
+    );
+    check(
+        &["dns", "payments.partner.svc.cluster.local", "aaaa", "--short"],
+        expect![[r#"
+        api.payments.example.
+    "#]],
+    );
+    check(
+        &["dns", "-x", "10.96.1.6"],
+        expect![[r#"
+        ;; ->>HEADER<<- opcode: QUERY, status: NOERROR
+        ;; flags: qr aa; QUERY: 1, ANSWER: 1, AUTHORITY: 0, ADDITIONAL: 0
+
+        ;; QUESTION SECTION:
+        ;6.1.96.10.in-addr.arpa. IN PTR
+
+        ;; ANSWER SECTION:
+        6.1.96.10.in-addr.arpa. 30 IN PTR web.shop.svc.cluster.local.
+
+        ;; reason: 10.96.1.6 belongs to Service/shop/web (assumed cluster IP)
+    "#]],
+    );
+    check(
+        &["-q", "dns", "web.shop.svc.cluster.local"],
+        expect![[r#"
+        web.shop.svc.cluster.local. A: NOERROR, 1 record
+    "#]],
+    );
+}
+
+#[test]
+fn dns_of_a_wrong_name_says_what_was_meant() {
+    check(
+        &["dns", "crat.shop.svc.cluster.local"],
+        expect![[r#"
+        ;; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN
+        ;; flags: qr aa; QUERY: 1, ANSWER: 0, AUTHORITY: 1, ADDITIONAL: 0
+
+        ;; QUESTION SECTION:
+        ;crat.shop.svc.cluster.local. IN A
+
+        ;; AUTHORITY SECTION:
+        cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30
+
+        ;; reason: no Service crat in namespace shop; did you mean cart.shop?
+    "#]],
+    );
+    check(
+        &["dns", "cart.shpo.svc.cluster.local"],
+        expect![[r#"
+        ;; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN
+        ;; flags: qr aa; QUERY: 1, ANSWER: 0, AUTHORITY: 1, ADDITIONAL: 0
+
+        ;; QUESTION SECTION:
+        ;cart.shpo.svc.cluster.local. IN A
+
+        ;; AUTHORITY SECTION:
+        cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30
+
+        ;; reason: no namespace shpo; did you mean cart.shop?
+    "#]],
+    );
+    check(
+        &["dns", "cart.shop"],
+        expect![[r#"
+        ;; ->>HEADER<<- opcode: QUERY, status: REFUSED
+        ;; flags: qr; QUERY: 1, ANSWER: 0, AUTHORITY: 0, ADDITIONAL: 0
+
+        ;; QUESTION SECTION:
+        ;cart.shop. IN A
+
+        ;; reason: in no zone of this cluster; did you mean cart.shop.svc.cluster.local?
     "#]],
     );
 }

@@ -1,24 +1,26 @@
-//! What does the cluster's DNS answer, and what does a Pod's resolver ask?
+//! What does the cluster's DNS answer? For people in dig's form.
 
-use dns_records::kubernetes::{Lookup as Walk, Zone, hosts_file, lookup, resolv_conf};
-use dns_records::resolv::ResolvConf;
-use dns_records::search::{Outcome, ResolverKind};
-use dns_records::{Name, Question, Record, RecordType};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use dns_records::kubernetes::{Missing, Reason, Server, ServerReason};
+use dns_records::{Label, Name, Question, Rcode, Record, RecordType};
 use serde::Deserialize;
 use svc_model::api::{Pod, Service};
 use svc_model::{Kind, ObjectRef, Resource, endpoints};
 
 use crate::answer::Answer;
+use crate::suggest::nearest;
 use crate::world::{Unusable, World, unusable};
 
-/// The compiled zones of a world.
+/// The compiled DNS server of a world.
 #[derive(Debug)]
-pub(crate) struct Dns(Zone);
+pub(crate) struct Dns(Server);
 
 impl World {
-    /// The zones that the cluster's DNS answers for.
-    pub(crate) fn zone(&self) -> &Zone {
-        &self.dns.get_or_init(|| Dns(Zone::of(&self.cluster))).0
+    /// The cluster's DNS server: its zones, and the plugins of its Corefile.
+    pub(crate) fn dns_server(&self) -> &Server {
+        &self.dns.get_or_init(|| Dns(Server::of(&self.cluster))).0
     }
 }
 
@@ -30,33 +32,23 @@ pub struct DnsQuestion {
     /// The record type; `A` when absent.
     #[serde(rename = "type", default)]
     pub type_: Option<String>,
-}
-
-/// The Pod whose resolv.conf is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct Resolv {
-    /// The Pod, or a workload: then its first Pod.
-    pub pod: String,
-}
-
-/// A name that a Pod looks up.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct Lookup {
-    /// The Pod, or a workload: then its first Pod.
-    pub pod: String,
-    /// The name, as the program gives it to its resolver.
-    pub name: String,
+    /// The Pod or workload that asks, or an address: `autopath` and `transfer` look at it.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// For people, the data of the records alone.
+    #[serde(skip)]
+    pub short: bool,
 }
 
 impl DnsQuestion {
     /// Asks it.
     pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
         let name: Name = self.name.parse().map_err(|error| unusable(format!("name: {error}")))?;
-        let type_ = self.type_.as_deref().unwrap_or("A");
-        let record_type: RecordType = type_.parse().map_err(|error| unusable(format!("type: {error}")))?;
-        let found = world.zone().answer(Question::new(&name, record_type));
+        let record_type = record_type(self.type_.as_deref().unwrap_or("A"))?;
+        let client = self.from.as_deref().map(|from| client(world, from)).transpose()?.flatten();
+        let found = world.dns_server().answer(Question::new(&name, record_type), client);
         let what = match (found.answer.len(), found.rcode) {
-            (0, dns_records::Rcode::NoError) => "no data".to_owned(),
+            (0, Rcode::NoError) => "no data".to_owned(),
             (1, _) => "1 record".to_owned(),
             (0, _) => "no record".to_owned(),
             (n, _) => format!("{n} records"),
@@ -66,112 +58,118 @@ impl DnsQuestion {
         for (key, records) in
             [("answer", &found.answer), ("authority", &found.authority), ("additional", &found.additional)]
         {
-            let lines: Vec<String> = records.iter().map(Record::to_string).collect();
-            for line in &lines {
-                answer.step(if key == "answer" { line.clone() } else { format!("{line}  ({key})") });
+            answer.set(key, records.iter().map(Record::to_string).collect::<Vec<_>>());
+        }
+        let reason = &found.reason;
+        let words = format!("{reason}{}{}", assumed(world, reason.object()), meant(world, &name, reason));
+        answer.set("reason", words.clone());
+        answer.text = Some(match self.short {
+            true => found.answer.iter().map(|record| format!("{}\n", record.data)).collect(),
+            false => dig(&name, record_type, &found, &words),
+        });
+        Ok(answer)
+    }
+}
+
+/// Types that people ask for.
+const TYPES: [&str; 15] =
+    ["A", "AAAA", "ANY", "AXFR", "CAA", "CNAME", "HTTPS", "IXFR", "MX", "NS", "PTR", "SOA", "SRV", "SVCB", "TXT"];
+
+/// A record type, or what may have been meant.
+fn record_type(text: &str) -> Result<RecordType, Unusable> {
+    text.parse().map_err(|error| {
+        let near = match nearest(&text.to_uppercase(), TYPES).as_slice() {
+            [] => String::new(),
+            near => format!("; did you mean {}?", near.join(" or ")),
+        };
+        unusable(format!("type: {error}{near}"))
+    })
+}
+
+/// The address of an asker: written, or a Pod's.
+fn client(world: &World, from: &str) -> Result<Option<IpAddr>, Unusable> {
+    match svc_model::addr::parse_ip(from) {
+        Ok(addr) => Ok(Some(addr)),
+        Err(_) => Ok(pod_address(world, world.pod(from, "default")?)),
+    }
+}
+
+/// The address by which the cluster's DNS knows a Pod.
+pub(crate) fn pod_address(world: &World, pod: &Pod) -> Option<IpAddr> {
+    endpoints::pod_addrs(&world.cluster, pod).first().copied()
+}
+
+/// As dig prints a reply: what is no record stands in comments, so that the whole is a zone file.
+fn dig(name: &Name, record_type: RecordType, found: &dns_records::Answer<ServerReason<'_>>, reason: &str) -> String {
+    let sections = [("ANSWER", &found.answer), ("AUTHORITY", &found.authority), ("ADDITIONAL", &found.additional)];
+    let columns = |record: &Record| {
+        [record.owner.to_string(), record.ttl.to_string(), "IN".into(), record.data.record_type().to_string()]
+    };
+    let mut widths = [0; 4];
+    for record in sections.iter().flat_map(|(_, records)| records.iter()) {
+        for (width, column) in widths.iter_mut().zip(columns(record)) {
+            *width = (*width).max(column.chars().count());
+        }
+    }
+    let mut text = String::new();
+    let flags = if found.authoritative { "qr aa" } else { "qr" };
+    let counts = sections.map(|(title, records)| format!(", {title}: {}", records.len())).concat();
+    let _ = writeln!(text, ";; ->>HEADER<<- opcode: QUERY, status: {}", found.rcode);
+    let _ = writeln!(text, ";; flags: {flags}; QUERY: 1{counts}\n");
+    let _ = writeln!(text, ";; QUESTION SECTION:\n;{name} IN {record_type}\n");
+    for (title, records) in sections.iter().filter(|(_, records)| !records.is_empty()) {
+        let _ = writeln!(text, ";; {title} SECTION:");
+        for record in *records {
+            for (width, column) in widths.iter().zip(columns(record)) {
+                let _ = write!(text, "{column:width$} ");
             }
-            answer.set(key, lines);
+            let _ = writeln!(text, "{}", record.data);
         }
-        answer.because(format!("{}{}", found.reason, assumed(world, found.reason.object())));
-        Ok(answer)
+        text.push('\n');
     }
+    let _ = writeln!(text, ";; reason: {reason}");
+    text
 }
 
-impl Resolv {
-    /// Shows it.
-    pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
-        let pod = world.pod(&self.pod, "default")?;
-        let conf = resolv_conf(&world.cluster, pod, &ResolvConf::default());
-        let mut answer = Answer::new(format!("resolv.conf of {}", pod.reference()));
-        answer.set("nameservers", conf.nameservers.clone());
-        answer.set("searches", conf.searches.clone());
-        let options: Vec<String> = conf.options.iter().map(ToString::to_string).collect();
-        answer.set("options", options);
-        conf.to_string().lines().for_each(|line| answer.step(line));
-        answer.because(policy(pod));
-        Ok(answer)
-    }
-}
-
-fn policy(pod: &Pod) -> String {
-    let written = match pod.spec.dns_policy.as_str() {
-        "" => "dnsPolicy is not set, which means ClusterFirst".to_owned(),
-        policy => format!("dnsPolicy is {policy}"),
+/// The Services that a name which is not there may have meant: `; did you mean cart.shop?`
+fn meant(world: &World, name: &Name, reason: &ServerReason<'_>) -> String {
+    let labels: Vec<_> = name.as_ref().labels().map(|label| label.to_string()).collect();
+    let found = match reason.zone() {
+        Some(Reason::Missing(Missing::Service { service, namespace })) => similar(world, &service, &namespace),
+        Some(Reason::Missing(Missing::Namespace { namespace })) if labels.len() > 2 => {
+            // The label before the namespace is the Service's.
+            let at = labels.iter().position(|label| *label == namespace.to_string());
+            let service = at.and_then(|at| labels.get(at.checked_sub(1)?));
+            service.map(|service| similar(world, &Label(service.as_bytes()), &namespace)).unwrap_or_default()
+        }
+        // The short form of a program in a Pod: here no search list makes it whole.
+        Some(Reason::NotOurs) => match labels.as_slice() {
+            [service, namespace] | [service, namespace, _] if world.has_service(namespace, service) => {
+                let domain = dns_records::kubernetes::cluster_domain(&world.cluster);
+                vec![format!("{service}.{namespace}.svc.{domain}")]
+            }
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
     };
-    let network = match (pod.spec.host_network, pod.spec.dns_policy.as_str()) {
-        (true, "" | "ClusterFirst") => ", but on the host's network that means the node's own file",
-        _ => "",
-    };
-    let more = if pod.spec.dns_config.is_some() { "; spec.dnsConfig is merged" } else { "" };
-    format!("{written}{network}{more}")
+    if found.is_empty() { String::new() } else { format!("; did you mean {}?", found.join(" or ")) }
 }
 
-impl Lookup {
-    /// Walks it.
-    pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
-        let pod = world.pod(&self.pod, "default")?;
-        let walk = walk(world, pod, &self.name)?;
-        let mut answer = Answer::new(headline(pod, &self.name, &walk));
-        let tries: Vec<String> = walk.tries.iter().map(Name::to_string).collect();
-        for (i, name) in walk.tries.iter().enumerate() {
-            answer.step(format!(
-                "{name} — {}",
-                heard(world, name, i + 1 == walk.tries.len() && walk.outcome == Outcome::Found)
-            ));
-        }
-        answer.set("tries", tries);
-        answer.set("outcome", walk.outcome.to_string());
-        if !walk.hosts.is_empty() {
-            let hosts: Vec<String> = walk.hosts.iter().map(ToString::to_string).collect();
-            answer.set("hosts", hosts);
-        }
-        let mut reason = cost(world, pod, &self.name, &walk);
-        if let Some(last) = walk.tries.last().filter(|_| walk.outcome == Outcome::Found) {
-            let found = world.zone().answer(Question::new(last, RecordType::A));
-            reason.push_str(assumed(world, found.reason.object()));
-        }
-        answer.because(reason);
-        Ok(answer)
-    }
+fn similar(world: &World, service: &Label<'_>, namespace: &Label<'_>) -> Vec<String> {
+    let known: Vec<String> = world.cluster.list::<Service>().map(|service| service.key().to_string()).collect();
+    let near = nearest(&format!("{namespace}/{service}").to_lowercase(), known.iter().map(String::as_str));
+    let short = |key: &str| key.split_once('/').map(|(namespace, name)| format!("{name}.{namespace}"));
+    near.into_iter().filter_map(short).collect()
 }
 
-/// The look-up of a program in a Pod, by the rules of glibc.
-pub(crate) fn walk(world: &World, pod: &Pod, name: &str) -> Result<Walk, Unusable> {
-    let conf = resolv_conf(&world.cluster, pod, &ResolvConf::default());
-    let hosts = hosts_file(&world.cluster, pod);
-    let client = endpoints::pod_addrs(&world.cluster, pod).first().copied();
-    lookup(world.zone(), &conf, &hosts, name, ResolverKind::Glibc, client)
-        .map_err(|error| unusable(format!("name: {error}")))
-}
-
-/// What comes of one name that the resolver asks.
-pub(crate) fn heard(world: &World, name: &Name, found: bool) -> String {
-    let zone = world.zone();
-    let ask = |record_type| zone.answer(Question::new(name, record_type));
-    let (a, aaaa) = (ask(RecordType::A), ask(RecordType::AAAA));
-    let mut records: Vec<String> = Vec::new();
-    for record in a.answer.iter().chain(&aaaa.answer) {
-        // An alias answers both questions.
-        let data = record.data.to_string();
-        if !records.contains(&data) {
-            records.push(data);
-        }
-    }
-    match records.is_empty() {
-        false => {
-            let reason = if a.answer.is_empty() { &aaaa.reason } else { &a.reason };
-            format!("{} ({reason}){}", records.join(", "), assumed(world, reason.object()))
-        }
-        true if found => "answered by the server's own walk of the search list (autopath)".to_owned(),
-        true if a.rcode == dns_records::Rcode::Refused => {
-            "left to the servers the cluster's DNS forwards to".to_owned()
-        }
-        true => format!("{} ({})", a.rcode, a.reason),
+impl World {
+    fn has_service(&self, namespace: &str, name: &str) -> bool {
+        self.cluster.get::<Service>(&namespace.to_lowercase(), &name.to_lowercase()).is_some()
     }
 }
 
 /// What of the answer about an object had to be assumed.
-fn assumed(world: &World, object: Option<&ObjectRef>) -> &'static str {
+pub(crate) fn assumed(world: &World, object: Option<&ObjectRef>) -> &'static str {
     let Some(object) = object else { return "" };
     match object.kind {
         Kind::Service => {
@@ -181,37 +179,4 @@ fn assumed(world: &World, object: Option<&ObjectRef>) -> &'static str {
         Kind::Pod if world.cluster.is_assumed_pod(&object.key()) => " (assumed Pod)",
         _ => "",
     }
-}
-
-fn headline(pod: &Pod, name: &str, walk: &Walk) -> String {
-    let found = match (walk.hosts.first(), walk.outcome, walk.tries.last()) {
-        (Some(addr), _, _) => format!("{addr} from the hosts file"),
-        (None, Outcome::Found, Some(last)) => format!("found as {last}"),
-        (None, outcome, _) => outcome.to_string(),
-    };
-    format!("{name} in {}: {found}", pod.reference())
-}
-
-/// What the look-up costs, and how it could cost less.
-pub(crate) fn cost(world: &World, pod: &Pod, name: &str, walk: &Walk) -> String {
-    if !walk.hosts.is_empty() {
-        return "the hosts file has the name, so no question is sent".to_owned();
-    }
-    let n = walk.tries.len();
-    let mut words = format!("{n} name{}, {} questions (A and AAAA each)", if n == 1 { "" } else { "s" }, 2 * n);
-    if n > 1 && !name.ends_with('.') {
-        let conf = resolv_conf(&world.cluster, pod, &ResolvConf::default());
-        let dots = name.matches('.').count();
-        if dots < usize::from(conf.ndots()) {
-            let dots = match dots {
-                1 => "1 dot is".to_owned(),
-                n => format!("{n} dots are"),
-            };
-            words.push_str(&format!("; {dots} fewer than ndots:{}, so the search list goes first", conf.ndots()));
-        }
-        if let Some(last) = walk.tries.last() {
-            words.push_str(&format!("; asking for {last} costs 2"));
-        }
-    }
-    words
 }

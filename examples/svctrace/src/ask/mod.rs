@@ -4,24 +4,29 @@ mod connect;
 mod dns;
 mod env;
 mod http;
+mod lookup;
 mod port_forward;
+mod resolv;
 mod target;
 mod tcp;
 mod tls;
 
 pub(crate) use connect::{packet_answer, percent, port_list, source};
-pub(crate) use dns::{Dns, cost, heard, walk};
+pub(crate) use dns::Dns;
 pub(crate) use http::{Controller, ParsedRequest, shares};
+pub(crate) use lookup::{Walk, walk};
 pub(crate) use tls::{now, outcome};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub use connect::Connect;
-pub use dns::{DnsQuestion, Lookup, Resolv};
+pub use dns::DnsQuestion;
 pub use env::Env;
 pub use http::Http;
+pub use lookup::Lookup;
 pub use port_forward::{Port, PortForward};
+pub use resolv::Resolv;
 pub use tcp::Tcp;
 pub use tls::Tls;
 
@@ -96,9 +101,9 @@ pub fn answer_value(question: &Value, world: &World) -> Value {
 fn unknown_keys(question: &Value) -> Vec<String> {
     let known: &[&str] = match question["kind"].as_str().unwrap_or_default() {
         "connect" => &["src", "dst", "protocol"],
-        "dns" => &["name", "type"],
+        "dns" => &["name", "type", "from"],
         "resolv" | "env" => &["pod"],
-        "lookup" => &["pod", "name"],
+        "lookup" => &["pod", "name", "resolver"],
         "port-forward" => &["to", "port"],
         "http" => &["url", "method", "headers", "to", "src", "from"],
         "tls" => &["sni", "port", "alpn", "sigalgs", "versions", "now", "hello", "authority", "to", "from"],

@@ -14,6 +14,7 @@ Examples:
   svctrace -f manifests/ curl https://shop.example.com/ --resolve shop.example.com:443:203.0.113.10
   svctrace -f manifests/ connect shop/web 10.96.1.0:80
   svctrace -f manifests/ lookup redis.data --from shop/web
+  svctrace -f manifests/ dns _http._tcp.cart.shop.svc.cluster.local SRV
   kubectl get svc,endpointslices,pods,nodes -A -o yaml | svctrace connect 10.244.1.5 10.96.0.10:53 --protocol UDP
   svctrace -f manifests/ check
 
@@ -30,7 +31,7 @@ Questions, one a line; each is answered by one line in the same order:
   {\"kind\":\"connect\",\"src\":\"10.244.1.5\",\"dst\":\"10.96.0.10:53\",\"protocol\":\"UDP\",\"node\":\"n1\"}
   {\"kind\":\"dns\",\"name\":\"redis.data.svc.cluster.local.\",\"type\":\"A\"}
   {\"kind\":\"resolv\",\"pod\":\"shop/web\"}
-  {\"kind\":\"lookup\",\"pod\":\"shop/web\",\"name\":\"redis.data\"}
+  {\"kind\":\"lookup\",\"pod\":\"shop/web\",\"name\":\"redis.data\",\"resolver\":\"musl\"}
   {\"kind\":\"env\",\"pod\":\"shop/web\"}
   {\"kind\":\"port-forward\",\"to\":\"svc/shop/web\",\"port\":80}
   {\"kind\":\"http\",\"url\":\"http://a.example/x\",\"method\":\"GET\",\"headers\":{\"x-a\":\"1\"},\"to\":\"IngressClass/nginx\"}
@@ -117,13 +118,20 @@ pub(super) enum Command {
         #[arg(long, default_value = "TCP", ignore_case = true)]
         protocol: String,
     },
-    /// What does the cluster's DNS answer?
+    /// What does the cluster's DNS answer? Asked and printed as with dig
     Dns {
-        /// The name, absolute with or without its final dot
-        name: String,
-        /// The record type
-        #[arg(default_value = "A")]
-        r#type: String,
+        /// NAME [TYPE] or TYPE NAME; the name is absolute with or without its final dot, the type is A if it is not given
+        #[arg(required_unless_present = "reverse", num_args = 1..=2, value_name = "NAME|TYPE")]
+        words: Vec<String>,
+        /// Ask for the name of an address
+        #[arg(short = 'x', long = "reverse", value_name = "ADDRESS", conflicts_with = "words")]
+        reverse: Option<String>,
+        /// Print the data of the records alone
+        #[arg(long)]
+        short: bool,
+        /// The Pod or workload that asks, or an address, for a Corefile with autopath or transfer
+        #[arg(long, value_name = "POD|ADDRESS")]
+        from: Option<String>,
     },
     /// What stands in a Pod's resolv.conf?
     Resolv {
@@ -137,6 +145,9 @@ pub(super) enum Command {
         /// The Pod, or a workload: then its first Pod
         #[arg(long, value_name = "POD")]
         from: String,
+        /// Whose rules the program follows: glibc, musl (Alpine) or go
+        #[arg(long, default_value = "glibc", ignore_case = true)]
+        resolver: String,
     },
     /// Which variables tell a Pod of Services?
     Env {

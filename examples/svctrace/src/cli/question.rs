@@ -1,5 +1,6 @@
 //! Which question do these words ask?
 
+use dns_records::{Name, RecordType};
 use svc_model::Resource;
 use svc_model::addr::parse_ip;
 use svc_model::api::Service;
@@ -22,11 +23,21 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
                 node: None,
             })
         }
-        Command::Dns { name, r#type } => {
-            Ask::Dns(ask::DnsQuestion { name: name.clone(), type_: Some(r#type.to_uppercase()) })
+        Command::Dns { words, reverse, short, from } => {
+            let from = from.as_deref().map(|from| if parse_ip(from).is_ok() { from.to_owned() } else { pod(from) });
+            let (name, type_) = match reverse {
+                Some(addr) => {
+                    let addr = parse_ip(addr).map_err(|error| unusable(format!("-x: {error}")))?;
+                    (Name::reverse(addr).to_string(), "PTR".to_owned())
+                }
+                None => dig_words(words)?,
+            };
+            Ask::Dns(ask::DnsQuestion { name, type_: Some(type_), from, short: *short })
         }
         Command::Resolv { pod: name } => Ask::Resolv(ask::Resolv { pod: pod(name) }),
-        Command::Lookup { name, from } => Ask::Lookup(ask::Lookup { pod: pod(from), name: name.clone() }),
+        Command::Lookup { name, from, resolver } => {
+            Ask::Lookup(ask::Lookup { pod: pod(from), name: name.clone(), resolver: Some(resolver.clone()) })
+        }
         Command::Env { pod: name } => Ask::Env(ask::Env { pod: pod(name) }),
         Command::Http(args) => Ask::Http(ask::Http {
             url: args.url.clone(),
@@ -58,6 +69,19 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
             port: ask::Port::Text(port.clone()),
         }),
         _ => return Err(unusable("not a question")),
+    })
+}
+
+/// The name and the type among the words, in either order.
+fn dig_words(words: &[String]) -> Result<(String, String), Unusable> {
+    if let Some(server) = words.iter().find(|word| word.starts_with('@')) {
+        return Err(unusable(format!("{server}: no server is asked, the manifests answer")));
+    }
+    let is_type = |word: &str| word.parse::<RecordType>().is_ok();
+    Ok(match words {
+        [first, second] if is_type(first) && !is_type(second) => (second.clone(), first.to_uppercase()),
+        [name, type_] => (name.clone(), type_.to_uppercase()),
+        _ => (words.concat(), "A".to_owned()),
     })
 }
 

@@ -3,16 +3,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use dns_records::kubernetes::Lookup;
-use dns_records::search::Outcome;
+use dns_records::search::{Outcome, ResolverKind};
 use dns_records::{Name, Question, RecordData, RecordType};
 use route_match::Host;
 use svc_model::addr::parse_ip;
 use svc_model::api::{Pod, Service};
 use svc_model::{Resource, endpoints};
 
-use super::{Destination, End, Walk};
-use crate::ask;
+use super::{Destination, End, Walk as Curl};
+use crate::ask::{self, Walk};
 use crate::suggest::nearest;
 use crate::world::{Unusable, unusable};
 
@@ -57,7 +56,7 @@ impl fmt::Display for Client<'_> {
     }
 }
 
-impl<'w> Walk<'w, '_> {
+impl<'w> Curl<'w, '_> {
     pub(super) fn client(&mut self) -> Result<Client<'w>, Unusable> {
         let Some(from) = &self.curl.from else {
             self.step("client", "outside of the cluster", "no --from");
@@ -105,18 +104,17 @@ impl<'w> Walk<'w, '_> {
                 ))),
             });
         };
-        let walk = ask::walk(self.world, pod, host.as_ref())?;
+        let walk = ask::walk(self.world, pod, host.as_ref(), ResolverKind::Glibc)?;
         let known = self.known(client, &walk);
         if let (Some(addr), Some(known)) = (given, known) {
             let why = format!("--resolve goes before DNS, which has {known}");
             self.step("name", &format!("{host} is {addr}"), &why);
             return Ok(Ok(addr));
         }
-        for (i, name) in walk.tries.iter().enumerate() {
-            let found = walk.outcome == Outcome::Found && i + 1 == walk.tries.len();
-            self.step("lookup", &name.to_string(), &ask::heard(self.world, name, found));
+        for name in &walk.found.tries {
+            self.step("lookup", &name.to_string(), &walk.heard(self.world, name));
         }
-        let cost = ask::cost(self.world, pod, host.as_ref(), &walk);
+        let cost = walk.cost(host.as_ref());
         Ok(match (known, given) {
             (Some(addr), _) => {
                 self.step("name", &format!("{host} is {addr}"), &cost);
@@ -131,10 +129,10 @@ impl<'w> Walk<'w, '_> {
         })
     }
 
-    fn no_address(&self, host: &Host, port: u16, walk: &Lookup) -> String {
+    fn no_address(&self, host: &Host, port: u16, walk: &Walk) -> String {
         let advice = format!("give its address with --resolve {host}:{port}:ADDRESS");
         let similar = self.similar_service(host.as_ref());
-        match walk.outcome {
+        match walk.found.outcome {
             Outcome::Found => format!("the name is an alias that leads out of the cluster; {advice}"),
             Outcome::Unknown if similar.is_empty() => {
                 format!("the name is for servers outside of the cluster; {advice}")
@@ -164,10 +162,13 @@ impl<'w> Walk<'w, '_> {
     }
 
     /// The address that a look-up ends in: one of the client's family, if there is any.
-    fn known(&self, client: &Client<'_>, walk: &Lookup) -> Option<IpAddr> {
-        let addrs = match (walk.hosts.is_empty(), walk.outcome) {
-            (false, _) => walk.hosts.clone(),
-            (true, Outcome::Found) => walk.tries.last().map(|name| self.resolved(name)).unwrap_or_default(),
+    fn known(&self, client: &Client<'_>, walk: &Walk) -> Option<IpAddr> {
+        let found = &walk.found;
+        let addrs = match (found.hosts.is_empty(), found.outcome) {
+            (false, _) => found.hosts.clone(),
+            (true, Outcome::Found) => {
+                found.tries.last().map(|name| self.resolved(name, walk.client())).unwrap_or_default()
+            }
             _ => return None,
         };
         let wants_ipv6 = client.prefers_ipv6();
@@ -175,10 +176,10 @@ impl<'w> Walk<'w, '_> {
     }
 
     /// The addresses that the cluster's DNS has for a name, IPv4 before IPv6.
-    fn resolved(&self, name: &Name) -> Vec<IpAddr> {
-        let zone = self.world.zone();
-        let answers =
-            [RecordType::A, RecordType::AAAA].map(|record_type| zone.answer(Question::new(name, record_type)));
+    fn resolved(&self, name: &Name, client: Option<IpAddr>) -> Vec<IpAddr> {
+        let server = self.world.dns_server();
+        let answers = [RecordType::A, RecordType::AAAA]
+            .map(|record_type| server.answer(Question::new(name, record_type), client));
         let records = answers.iter().flat_map(|answer| &answer.answer);
         records
             .filter_map(|record| match record.data {

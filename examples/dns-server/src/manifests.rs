@@ -44,8 +44,8 @@ impl Manifests {
         Self { inputs, cluster: Cluster::new(), server: None, hash_seed, read: None, seen: None }
     }
 
-    /// Looks at the files, and reads them if they have changed and nobody is writing any more: they are as they were at
-    /// the look before. A file that is being written would be half a file.
+    /// Looks at the files, and reads them if they have changed and nobody is writing any more: a file that is being written is
+    /// half a file. So they have to be as they were at the look before, and the same when they have been read.
     pub(crate) fn look(&mut self, now: SystemTime) -> Option<News> {
         let files = self.files();
         let settled = self.read.is_none() || self.seen.as_ref() == Some(&files);
@@ -54,8 +54,12 @@ impl Manifests {
         if !settled || !changed {
             return None;
         }
+        let world = read::read(&self.inputs, Purpose::Answer);
+        if self.files() != files {
+            return None;
+        }
         self.read = Some(files);
-        Some(self.load(now))
+        Some(self.take(world, now))
     }
 
     fn files(&self) -> Files {
@@ -67,8 +71,7 @@ impl Manifests {
         files.map(|path| (path.clone(), state(&path))).collect()
     }
 
-    fn load(&mut self, now: SystemTime) -> News {
-        let read = read::read(&self.inputs, Purpose::Answer);
+    fn take(&mut self, read: read::World, now: SystemTime) -> News {
         let mut faults: Vec<String> = read.failures.iter().map(ToString::to_string).collect();
         for finding in read.findings.iter().filter(|finding| finding.level == Level::Error) {
             let place = read.place(finding).map(|place| format!("{place}: ")).unwrap_or_default();

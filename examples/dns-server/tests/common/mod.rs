@@ -37,9 +37,11 @@ impl Folder {
         folder
     }
 
+    /// Puts a whole file there at one moment.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
+        let (draft, path) = (self.0.join("draft"), self.0.join(name));
+        fs::write(&draft, text).unwrap();
+        fs::rename(&draft, &path).unwrap();
         path
     }
 }

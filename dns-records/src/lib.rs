@@ -29,8 +29,8 @@
 //! * A [`Name`] is absolute, keeps its spelling and compares without case. [`NameRef`] borrows one, from a table or from a
 //!   message; [`JoinedName`] is one in two pieces, so that records need no copy of the zone's name.
 //! * A [`Question`] is answered with an [`Rcode`], records for three [`Section`]s, and a reason: as a whole [`Answer`], or
-//!   record by record into a [`Sink`] with a [`Verdict`] at the end. Answers come in the order of the objects;
-//!   [`Answer::shuffle`] spreads clients, an [`Upstream`] continues aliases that leave the zones.
+//!   record by record into a [`Sink`] with a [`Verdict`] at the end. Answers come in the order of the objects; `Zone::answer_rotated`
+//!   and [`Answer::shuffle`] spread clients, an [`Upstream`] continues aliases that leave the zones.
 //! * [`resolv`], [`hosts`] and [`search`] are the asker's side: the files of a machine, and the names that the resolvers of
 //!   glibc, musl and Go make of one name.
 //! * `kubernetes` reads a cluster: `Zone` answers as CoreDNS does, `resolv_conf` and `hosts_file` write what the kubelet
@@ -50,9 +50,35 @@
 //!
 //! # Costs
 //!
-//! A zone is immutable, and every name in it is one entry of a hash table: a question costs one or two look-ups, no scan, and
-//! no allocation when answered into a sink; what does not exist costs no more than what does. Building costs the number of
-//! Services and endpoints; Pods are read only where the settings need them.
+//! A question is one look-up for its Service, another where there is none to say why, and a binary search among the names of
+//! that Service's endpoints or ports; no scan, and no allocation when answered into a sink. What does not exist costs no more than what
+//! does. Only a transfer allocates, to put the Services in order. Building costs the number of Services and endpoints; Pods are
+//! read only where the settings need them. A Service takes some 360 octets, each endpoint some 80 more.
+//!
+//! A zone follows its cluster with `Zone::update`, which costs the records of the Services that were touched, however large the
+//! zone. A clone is a handful of reference counts: readers keep one while the writer goes on, and its answers stay as they were. Whether
+//! an answer can differ is what the update returns: then, and only then, the serial has to move.
+//!
+//! ```
+//! # #[cfg(feature = "kubernetes")] {
+//! # use dns_records::kubernetes::Zone;
+//! # use svc_model::{Cluster, Touched, api::Service};
+//! # let mut cluster = Cluster::new();
+//! # let changes: Vec<Service> = vec![Default::default()];
+//! # let unix_time = 1_700_000_000;
+//! let mut zone = Zone::of(&cluster);
+//! // For each batch of changes from a watch:
+//! let mut touched = Touched::default();
+//! for object in changes {
+//!     touched.extend(cluster.apply(object).touched);
+//! }
+//! if zone.update(&cluster, &touched) {
+//!     zone.set_serial(unix_time);
+//! }
+//! let for_readers = zone.clone(); // to be swapped in
+//! # drop(for_readers);
+//! # }
+//! ```
 //!
 //! # Features
 //!

@@ -302,6 +302,12 @@ impl<'a> NameRef<'a> {
         Self { wire: &self.wire[self.wire.len() - 1 - labels.rest.len()..] }
     }
 
+    /// What is left from an octet on, at which the caller vouches that a label starts.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn tail(self, at: usize) -> Self {
+        Self { wire: &self.wire[at..] }
+    }
+
     /// Whether this is `other` or a name below it.
     pub fn is_within(self, other: NameRef<'_>) -> bool {
         let (own, of) = (self.labels().count(), other.labels().count());

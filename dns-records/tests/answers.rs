@@ -33,6 +33,7 @@ fn shop() -> Zone {
         alias("shop/to-cart", "Cart.shop.svc.CLUSTER.local"),
         alias("shop/to-nothing", "nobody.shop.svc.cluster.local"),
         alias("shop/number", "192.0.2.1"),
+        alias("shop/root", "."),
         service("kube-system/kube-dns", &["10.96.0.10"], json!([{"name": "dns", "port": 53, "protocol": "UDP"}])),
     ]))
 }
@@ -110,6 +111,7 @@ fn negative_answers_tell_no_data_from_no_name_and_why() {
     missing("x.idle.shop.svc.cluster.local", "Service/shop/idle is headless and has no ready endpoint");
     missing("_http._udp.cart.shop.svc.cluster.local", "Service/shop/cart has no port _http of protocol _udp");
     missing("number.shop.svc.cluster.local", "the externalName of Service/shop/number is an address, no name");
+    missing("root.shop.svc.cluster.local", "the externalName of Service/shop/root is no DNS name");
     missing("1-2-3-4.shop.pod.cluster.local", "names of Pod addresses are switched off (pods disabled)");
     missing("a.b.c.cart.shop.svc.cluster.local", "no name of a cluster has this form");
     assert_eq!(ask(&zone, "example.org", "A"), "REFUSED: | | ; in no zone of this cluster");
@@ -205,7 +207,7 @@ fn a_shuffle_moves_addresses_only() {
 #[test]
 fn rustsec_2020_0001_the_additional_section_is_one_level_of_addresses() {
     let zone = shop();
-    for name in ["cart", "fleet", "_http._tcp.fleet", "first.fleet", "web", "to-cart", "number"] {
+    for name in ["cart", "fleet", "_http._tcp.fleet", "first.fleet", "web", "to-cart", "number", "root"] {
         let name: Name = format!("{name}.shop.svc.cluster.local").parse().unwrap();
         let answer = zone.answer(Question::new(&name, RecordType::SRV));
         assert!(answer.additional.len() <= 2 * answer.answer.len());

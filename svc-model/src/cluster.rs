@@ -64,8 +64,15 @@ struct Assumed {
 /// What putting an object in its place did.
 enum Put {
     Unchanged,
-    Added(Arc<Object>),
-    Replaced { old: Arc<Object>, new: Arc<Object> },
+    /// `first`: it is the first of its kind in its namespace.
+    Added {
+        new: Arc<Object>,
+        first: bool,
+    },
+    Replaced {
+        old: Arc<Object>,
+        new: Arc<Object>,
+    },
 }
 
 impl Cluster {
@@ -81,8 +88,11 @@ impl Cluster {
         let mut touched = Touched::default();
         let kind = match self.put(&reference, object) {
             Put::Unchanged => ChangeKind::Unchanged,
-            Put::Added(new) => {
+            Put::Added { new, first } => {
                 self.touch(&new, &mut touched);
+                if first {
+                    touched.namespace(&reference.namespace);
+                }
                 ChangeKind::Added
             }
             Put::Replaced { old, new } => {
@@ -108,8 +118,11 @@ impl Cluster {
     pub fn remove(&mut self, reference: &ObjectRef) -> Change {
         let mut touched = Touched::default();
         let kind = match self.take(reference) {
-            Some(old) => {
+            Some((old, last)) => {
                 self.touch(&old, &mut touched);
+                if last {
+                    touched.namespace(&reference.namespace);
+                }
                 ChangeKind::Removed
             }
             None => ChangeKind::Unchanged,
@@ -153,6 +166,13 @@ impl Cluster {
         let lived_in =
             self.objects.values().flat_map(BTreeMap::keys).map(|name| &**name).filter(|name| !name.is_empty());
         named.chain(lived_in).chain(BUILT_IN_NAMESPACES).collect()
+    }
+
+    /// Whether a namespace is among [`namespaces`](Self::namespaces). Costs O(log n).
+    pub fn has_namespace(&self, name: &str) -> bool {
+        BUILT_IN_NAMESPACES.contains(&name)
+            || self.get::<crate::api::Namespace>("", name).is_some()
+            || (!name.is_empty() && self.objects.values().any(|by_namespace| by_namespace.contains_key(name)))
     }
 
     /// The Pods of a namespace that carry every pair of a selector, by name. The empty selector selects none, as in a
@@ -275,21 +295,24 @@ impl Cluster {
         }
         let new = Arc::new(object);
         let names = by_namespace.entry(reference.namespace.clone()).or_default();
+        let first = names.is_empty();
         names.insert(reference.name.clone(), new.clone());
         self.index(&new);
-        Put::Added(new)
+        Put::Added { new, first }
     }
 
-    fn take(&mut self, reference: &ObjectRef) -> Option<Arc<Object>> {
+    /// Takes an object out, and says whether it was the last of its kind in its namespace.
+    fn take(&mut self, reference: &ObjectRef) -> Option<(Arc<Object>, bool)> {
         let by_namespace = self.objects.get_mut(&reference.kind)?;
         let names = by_namespace.get_mut(&reference.namespace)?;
         let old = names.remove(&reference.name)?;
-        if names.is_empty() {
+        let last = names.is_empty();
+        if last {
             by_namespace.remove(&reference.namespace);
         }
         self.forget_assumptions(&old);
         self.unindex(&old);
-        Some(old)
+        Some((old, last))
     }
 
     fn index(&mut self, object: &Object) {
@@ -394,7 +417,9 @@ impl Cluster {
                 touched.all_services = true;
                 touched.configuration = true;
             }
-            Object::KubeProxyConfiguration(_) => touched.configuration = true,
+            Object::KubeProxyConfiguration(_) | Object::KubeletConfiguration(_) => touched.configuration = true,
+            Object::Namespace(namespace) => touched.namespace(namespace.name()),
+            Object::ConfigMap(config_map) => drop(touched.config_maps.insert(config_map.key())),
             _ => {}
         }
     }

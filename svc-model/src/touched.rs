@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{Endpoints, Node, Pod, Service};
+use crate::api::{ConfigMap, Endpoints, Node, Pod, Service};
 use crate::cluster::Cluster;
 use crate::endpoints;
 use crate::kind::{NamespacedName, ObjectRef, Resource};
@@ -61,8 +61,12 @@ pub struct Touched {
     pub pods: BTreeSet<NamespacedName>,
     /// Nodes that may differ.
     pub nodes: BTreeSet<Box<str>>,
-    /// The configuration of all nodes may differ.
+    /// The configuration of all nodes may differ: kube-proxy's, the kubelet's, or what the ranges of the cluster are.
     pub configuration: bool,
+    /// Namespaces that may have come to exist or ceased to: the first object of a kind came to live there, or the last left.
+    pub namespaces: BTreeSet<Box<str>>,
+    /// ConfigMaps that may differ; CoreDNS has its configuration in one.
+    pub config_maps: BTreeSet<NamespacedName>,
 }
 
 impl Touched {
@@ -74,13 +78,16 @@ impl Touched {
             pods: cluster.list::<Pod>().map(Resource::key).collect(),
             nodes: cluster.list::<Node>().map(|node| node.name().into()).collect(),
             configuration: true,
+            namespaces: cluster.namespaces().into_iter().map(Into::into).collect(),
+            config_maps: cluster.list::<ConfigMap>().map(Resource::key).collect(),
         }
     }
 
     /// Whether nothing is touched.
     pub fn is_empty(&self) -> bool {
-        let Touched { services, all_services, pods, nodes, configuration } = self;
-        services.is_empty() && !all_services && pods.is_empty() && nodes.is_empty() && !configuration
+        let Touched { services, all_services, pods, nodes, configuration, namespaces, config_maps } = self;
+        let nothing_else = nodes.is_empty() && namespaces.is_empty() && config_maps.is_empty();
+        services.is_empty() && !all_services && pods.is_empty() && !configuration && nothing_else
     }
 
     /// Adds what another change touched.
@@ -90,6 +97,14 @@ impl Touched {
         self.pods.extend(other.pods);
         self.nodes.extend(other.nodes);
         self.configuration |= other.configuration;
+        self.namespaces.extend(other.namespaces);
+        self.config_maps.extend(other.config_maps);
+    }
+
+    pub(crate) fn namespace(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.namespaces.insert(name.into());
+        }
     }
 
     pub(crate) fn service(&mut self, service: NamespacedName) {

@@ -183,6 +183,33 @@ fn a_pod_touches_the_services_that_selected_it_before_and_after() {
 }
 
 #[test]
+fn a_namespace_is_touched_when_it_may_come_or_go_and_configurations_are() {
+    let mut cluster = Cluster::new();
+    let secret = |name: &str| object(json!({"kind": "Secret", "metadata": {"namespace": "shop", "name": name}}));
+    let mut apply = |object: Object| {
+        let touched = cluster.apply(object).touched;
+        (touched.namespaces.contains("shop"), cluster.has_namespace("shop"))
+    };
+    assert_eq!(apply(secret("a")), (true, true));
+    assert_eq!(apply(secret("b")), (false, true));
+    assert_eq!(apply(object(json!({"kind": "Namespace", "metadata": {"name": "shop"}}))), (true, true));
+    let mut remove = |reference: &str| {
+        let touched = cluster.remove(&reference.parse().unwrap()).touched;
+        (touched.namespaces.contains("shop"), cluster.has_namespace("shop"))
+    };
+    assert_eq!(remove("Secret/shop/a"), (false, true));
+    assert_eq!(remove("Namespace/shop"), (true, true));
+    assert_eq!(remove("Secret/shop/b"), (true, false));
+    assert!(cluster.has_namespace("default") && !cluster.has_namespace(""));
+    let touched = cluster.apply(object(json!({"kind": "KubeletConfiguration"}))).touched;
+    assert!(touched.configuration);
+    let touched = cluster.apply(object(json!({"kind": "ConfigMap", "metadata": {"name": "m"}}))).touched;
+    assert_eq!(touched.config_maps, [NamespacedName::new("default", "m")].into());
+    let everything = Touched::everything(&cluster);
+    assert!(everything.namespaces.contains("kube-system") && everything.config_maps == touched.config_maps);
+}
+
+#[test]
 fn a_namespace_exists_by_its_object_or_by_what_lives_in_it() {
     let cluster = cluster([
         json!({"kind": "Namespace", "metadata": {"name": "empty"}}),

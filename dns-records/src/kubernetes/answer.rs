@@ -1,16 +1,22 @@
 //! What are the records at a name, of a type?
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use svc_model::ObjectRef;
 
 use super::place::{Place, Spot};
+use super::pointers::{AddressLabel, Pointer};
 use super::reason::{Owner, Reason};
-use super::zone::{Addresses, Content, NS_DNS, Node, NodeId, OriginKind, Zone};
+use super::service::{Addresses, Content, Endpoints, Head, HostId, PortId, Records, Service, protocol_label};
+use super::zone::{OriginKind, Zone};
 use crate::answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};
 use crate::joined::JoinedName;
-use crate::name::NameRef;
+use crate::name::{MAX_WIRE, Name, NameRef};
 use crate::record::{Record, RecordData, RecordType};
 
+/// `ns.dns` in wire form: the name server left of the zone.
+const NS_DNS: &[u8] = b"\x02ns\x03dns";
 /// How many ExternalName Services are followed.
 const MAX_ALIASES: usize = 11;
 /// The version of the Kubernetes DNS specification that is followed, and the TTL of that record in seconds.
@@ -37,10 +43,54 @@ impl Zone {
         Answer::collect(|sink| self.answer_into(question, &mut NoUpstream, sink))
     }
 
-    /// Answers a question into a sink, without allocation. `upstream` says what follows an alias that leaves the zones.
+    /// Answers a question into a sink, without allocation (but for transfers). `upstream` says what follows an alias that
+    /// leaves the zones.
     pub fn answer_into<'a>(
         &'a self,
         question: Question<'a>,
+        upstream: &mut dyn Upstream,
+        sink: &mut dyn Sink,
+    ) -> Verdict<Reason<'a>> {
+        self.answer_rotated(question, 0, upstream, sink)
+    }
+
+    /// As [`answer_into`](Zone::answer_into), with the addresses of each name starting at another one, so that clients which
+    /// take the first spread, as do those whose answer has to be cut. `rotation` is any number, a counter or a random one:
+    /// of `n` addresses the one at `rotation % n` comes first, the others follow in their order, and likewise the targets
+    /// of SRV records in the additional section. Nothing else moves, in transfers nothing at all.
+    ///
+    /// ```
+    /// use dns_records::kubernetes::Zone;
+    /// use dns_records::{Name, NoUpstream, Question, RecordRef, RecordType, Section};
+    /// use svc_model::{Cluster, api};
+    ///
+    /// let mut crew = api::Service::default();
+    /// crew.metadata.name = "crew".into();
+    /// crew.spec.cluster_ip = "None".into();
+    /// let mut endpoints = api::Endpoints::default();
+    /// endpoints.metadata.name = "crew".into();
+    /// endpoints.subsets.push(api::EndpointSubset {
+    ///     addresses: ["10.1.0.1", "10.1.0.2", "10.1.0.3"]
+    ///         .map(|ip| api::EndpointAddress { ip: ip.into(), ..Default::default() })
+    ///         .into(),
+    ///     ..Default::default()
+    /// });
+    /// let mut cluster = Cluster::new();
+    /// cluster.apply(crew);
+    /// cluster.apply(endpoints);
+    /// let zone = Zone::of(&cluster);
+    ///
+    /// let name: Name = "crew.default.svc.cluster.local".parse()?;
+    /// let mut addresses = Vec::new();
+    /// let mut sink = |_: Section, record: &RecordRef<'_>| addresses.push(record.data.to_string());
+    /// zone.answer_rotated(Question::new(&name, RecordType::A), 7, &mut NoUpstream, &mut sink);
+    /// assert_eq!(addresses, ["10.1.0.2", "10.1.0.3", "10.1.0.1"]);
+    /// # Ok::<(), dns_records::NameError>(())
+    /// ```
+    pub fn answer_rotated<'a>(
+        &'a self,
+        question: Question<'a>,
+        rotation: u32,
         upstream: &mut dyn Upstream,
         sink: &mut dyn Sink,
     ) -> Verdict<Reason<'a>> {
@@ -48,7 +98,7 @@ impl Zone {
             return self.transfer(question, sink);
         }
         let mut name = question.name;
-        let mut followed: [NodeId; MAX_ALIASES] = [0; MAX_ALIASES];
+        let mut followed: [Option<&ObjectRef>; MAX_ALIASES] = [None; MAX_ALIASES];
         let mut links = 0;
         let mut last_alias = None;
         loop {
@@ -56,13 +106,13 @@ impl Zone {
             let Some(spot) = self.locate(name) else {
                 return elsewhere(here, last_alias, Reason::NotOurs, upstream, sink);
             };
+            if !self.is_loaded {
+                return Verdict { rcode: Rcode::ServFail, authoritative: false, reason: Reason::NotLoaded };
+            }
             match spot.place {
-                Place::Node(id, Node { content: Content::Alias(service, target), .. })
-                    if !matches!(question.record_type, RecordType::SRV | RecordType::PTR) =>
-                {
-                    let service = &self.service(*service).object;
-                    let alias = Owner::Alias { service, target: target.as_ref() };
-                    if followed[..links].contains(&id) {
+                Place::Alias(service, target) if !matches!(question.record_type, RecordType::SRV | RecordType::PTR) => {
+                    let service: &ObjectRef = &service.object;
+                    if followed[..links].contains(&Some(service)) {
                         return no_error(Reason::AliasLoop { service });
                     }
                     if links == MAX_ALIASES {
@@ -70,10 +120,11 @@ impl Zone {
                     }
                     let data = RecordData::Cname(target.into());
                     sink.record(Section::Answer, &Record { owner: name.into(), ttl: self.settings.ttl, data });
+                    let alias = spot.place.owner();
                     if question.record_type == RecordType::CNAME {
                         return no_error(Reason::Has(alias));
                     }
-                    (followed[links], links, last_alias) = (id, links + 1, Some(alias));
+                    (followed[links], links, last_alias) = (Some(service), links + 1, Some(alias));
                     name = target.as_ref();
                 }
                 Place::Missing(missing) if self.falls_through(name) => {
@@ -84,8 +135,10 @@ impl Zone {
                     return Verdict { rcode: Rcode::NxDomain, authoritative: true, reason: Reason::Missing(missing) };
                 }
                 place => {
-                    let owner = self.owner(place);
-                    if self.records(&spot, name, question.record_type, sink) {
+                    let owner = place.owner();
+                    let mut out = Out::new(sink, self.settings.ttl, rotation);
+                    self.records(&spot, name, question.record_type, &mut out);
+                    if out.any {
                         return no_error(Reason::Has(owner));
                     }
                     self.negative(spot.zone, sink);
@@ -95,48 +148,73 @@ impl Zone {
         }
     }
 
-    /// Puts the records of a type at a place into the sink; whether there was one.
-    fn records(&self, spot: &Spot<'_>, owner: NameRef<'_>, record_type: RecordType, sink: &mut dyn Sink) -> bool {
-        let mut out = Out { sink, section: Section::Answer, ttl: self.settings.ttl, any: false };
+    /// Puts the records of a type at a place into the sink.
+    fn records(&self, spot: &Spot<'_>, owner: NameRef<'_>, record_type: RecordType, out: &mut Out<'_>) {
+        let owner = JoinedName::from(owner);
         match (spot.place, record_type) {
-            (Place::Apex, RecordType::SOA) => self.soa(spot.zone, &mut out),
-            (Place::Apex, RecordType::NS) => self.name_server_records(spot, &mut out),
-            (Place::PodAddress(addr), _) => out.addresses(owner.into(), &[addr], record_type),
-            (Place::Reverse(_, nodes), RecordType::PTR) => {
-                for node in nodes {
-                    if let Some(target) = self.nodes[*node as usize].name_in(self.forward.as_ref()) {
-                        out.record(owner.into(), RecordData::Ptr(target));
-                    }
-                }
+            (Place::Apex, RecordType::SOA) => self.soa(spot.zone, out),
+            (Place::Apex, RecordType::NS) => self.name_server_records(spot, out),
+            (Place::PodAddress(addr), _) => out.address(owner, addr, record_type),
+            (Place::Pod(pod), _) => out.address(owner, pod.addr, record_type),
+            (Place::NameServer, RecordType::A | RecordType::AAAA) => {
+                out.addresses(owner, &self.name_servers.all, record_type);
             }
-            (Place::Node(_, node), RecordType::A | RecordType::AAAA) => {
-                out.node_addresses(owner.into(), &node.addresses, record_type);
-            }
-            (Place::Node(_, node), RecordType::SRV) => {
-                self.srv_records(node, owner.into(), spot.zone, &mut out);
-                out.section = Section::Additional;
-                let targets = node.srv.targets.chunk_by(|a, b| a.0 == b.0);
-                for records in targets {
-                    if out.sink.is_full() {
-                        break;
-                    }
-                    self.both_families(&self.nodes[records[0].0 as usize], spot.zone, &mut out);
-                }
-            }
-            (Place::Node(_, Node { content: Content::Version, .. }), RecordType::TXT) => {
+            (Place::Version, RecordType::TXT) => {
                 out.ttl = VERSION.1;
-                out.record(owner.into(), RecordData::Txt(Cow::Borrowed(VERSION.0.as_bytes())));
+                out.record(owner, RecordData::Txt(Cow::Borrowed(VERSION.0.as_bytes())));
+            }
+            (Place::Reverse(addr, pointers), RecordType::PTR) => self.ptr_records(addr, pointers, owner, out),
+            (Place::Service(_, records), RecordType::A | RecordType::AAAA) => {
+                out.addresses(owner, &records.addresses, record_type);
+            }
+            (Place::Port(_, records, _, port), RecordType::A | RecordType::AAAA) => {
+                let addresses = port.part.as_ref().map_or(&records.addresses, |part| &part.addresses);
+                out.addresses(owner, addresses, record_type);
+            }
+            (Place::Endpoint(_, endpoints, host), RecordType::A | RecordType::AAAA) => {
+                let (v4, v6) = endpoints.addresses(host);
+                if record_type == RecordType::A { out.v4(owner, v4) } else { out.v6(owner, v6) }
+            }
+            (Place::Service(service, records), RecordType::SRV) => {
+                let srv = Srv { port: None, weight: records.weight };
+                srv.records(service, records, owner, spot.zone, out);
+                srv.target_addresses(service, records, spot.zone, out);
+            }
+            (Place::Port(service, records, id, port), RecordType::SRV) => {
+                let srv = Srv { port: Some(id), weight: port.weight };
+                srv.records(service, records, owner, spot.zone, out);
+                srv.target_addresses(service, records, spot.zone, out);
+            }
+            (Place::Endpoint(service, endpoints, host), RecordType::SRV) => {
+                let profile = endpoints.profile(host);
+                let mut names = NamesBelow::new(service.head.as_wire());
+                let Some(target) = names.name(&[endpoints.label(host)], spot.zone) else { return };
+                for port in profile.numbers.select(None) {
+                    out.srv(owner, profile.weight, port, target);
+                }
+                if out.any {
+                    out.section = Section::Additional;
+                    let (v4, v6) = endpoints.addresses(host);
+                    out.v4(target, v4);
+                    out.v6(target, v6);
+                }
             }
             _ => {}
         }
-        out.any
     }
 
-    fn srv_records(&self, node: &Node, owner: JoinedName<'_>, zone: NameRef<'_>, out: &mut Out<'_>) {
-        let weight = node.srv.weight;
-        for &(target, port) in &node.srv.targets {
-            if let Some(target) = self.nodes[target as usize].name_in(zone) {
-                out.record(owner, RecordData::Srv { priority: 0, weight, port, target });
+    fn ptr_records(&self, addr: IpAddr, pointers: &[Pointer], owner: JoinedName<'_>, out: &mut Out<'_>) {
+        let (zone, label) = (Name::as_ref(&self.forward), AddressLabel::of(addr));
+        for pointer in pointers {
+            let head = Head::of(pointer.service());
+            let mut names = NamesBelow::new(head.as_wire());
+            let target = match pointer {
+                Pointer::Service(_) => names.name(&[], zone),
+                Pointer::Endpoint(_) => names.name(&[label.as_wire()], zone),
+                Pointer::Named(named) => names.name(&[&named.1], zone),
+            };
+            if let Some(target) = target {
+                out.record(owner, RecordData::Ptr(target));
             }
             if out.sink.is_full() {
                 break;
@@ -144,31 +222,27 @@ impl Zone {
         }
     }
 
-    /// The addresses of a node under its own name.
-    fn both_families(&self, node: &Node, zone: NameRef<'_>, out: &mut Out<'_>) {
-        if let Some(name) = node.name_in(zone) {
-            out.node_addresses(name, &node.addresses, RecordType::A);
-            out.node_addresses(name, &node.addresses, RecordType::AAAA);
-        }
-    }
-
     /// NS records and the addresses of their targets. The targets of a reverse zone lie in the first forward one.
     fn name_server_records(&self, spot: &Spot<'_>, out: &mut Out<'_>) {
-        let zone = if spot.origin.kind == OriginKind::Reverse { self.forward.as_ref() } else { spot.zone };
-        let servers = || self.name_servers.iter().map(|id| &self.nodes[*id as usize]);
-        for target in servers().filter_map(|node| node.name_in(zone)) {
+        let is_reverse = spot.origin.kind == OriginKind::Reverse;
+        let zone = if is_reverse { Name::as_ref(&self.forward) } else { spot.zone };
+        let servers = self.name_servers.owners.iter().filter_map(|owner| Some((owner, owner.head.within(zone)?)));
+        for (_, target) in servers.clone() {
             out.record(spot.zone.into(), RecordData::Ns(target));
         }
-        let bare =
-            (self.bare_name_servers != Addresses::default()).then(|| JoinedName::from_head(NS_DNS, zone)).flatten();
-        if let Some(target) = bare {
+        let bare = &*self.name_servers.bare;
+        let bare_name = (!bare.is_empty()).then(|| JoinedName::from_head(NS_DNS, zone)).flatten();
+        if let Some(target) = bare_name {
             out.record(spot.zone.into(), RecordData::Ns(target));
         }
         let section = std::mem::replace(&mut out.section, Section::Additional);
-        servers().for_each(|node| self.both_families(node, zone, out));
-        if let Some(target) = bare {
-            out.node_addresses(target, &self.bare_name_servers, RecordType::A);
-            out.node_addresses(target, &self.bare_name_servers, RecordType::AAAA);
+        for (owner, target) in servers {
+            if let Content::Records(records) = &owner.content {
+                out.both_families(target, &records.addresses);
+            }
+        }
+        if let Some(target) = bare_name {
+            out.both_families(target, bare);
         }
         out.section = section;
     }
@@ -192,10 +266,13 @@ impl Zone {
     }
 
     fn negative(&self, zone: NameRef<'_>, sink: &mut dyn Sink) {
-        self.soa(zone, &mut Out { sink, section: Section::Authority, ttl: self.settings.ttl, any: false });
+        let mut out = Out::new(sink, self.settings.ttl, 0);
+        out.section = Section::Authority;
+        self.soa(zone, &mut out);
     }
 
-    /// The whole zone (RFC 5936): SOA, name servers, every exposed Service, SOA.
+    /// The whole zone (RFC 5936): SOA, name servers, every exposed Service by (namespace, name), SOA. Allocates to put the
+    /// Services in order.
     fn transfer<'a>(&'a self, question: Question<'a>, sink: &mut dyn Sink) -> Verdict<Reason<'a>> {
         let Some(spot) = self.locate(question.name) else {
             return refused(Reason::NotOurs);
@@ -203,44 +280,163 @@ impl Zone {
         if !self.settings.transfer || !matches!(spot.place, Place::Apex) {
             return refused(Reason::NoTransfer);
         }
+        if !self.is_loaded {
+            return Verdict { rcode: Rcode::ServFail, authoritative: false, reason: Reason::NotLoaded };
+        }
+        let is_reverse = spot.origin.kind == OriginKind::Reverse;
         let mut flat = |section: Section, record: &Record<JoinedName<'_>>| {
             // The addresses of a reverse zone's servers lie elsewhere.
-            if section == Section::Answer || spot.origin.kind != OriginKind::Reverse {
+            if section == Section::Answer || !is_reverse {
                 sink.record(Section::Answer, record);
             }
         };
-        let mut out = Out { sink: &mut flat, section: Section::Answer, ttl: self.settings.ttl, any: false };
+        let mut out = Out::new(&mut flat, self.settings.ttl, 0);
         self.soa(spot.zone, &mut out);
         self.name_server_records(&spot, &mut out);
-        if spot.origin.kind != OriginKind::Reverse {
-            for (id, node) in self.nodes.iter().enumerate() {
-                self.transfer_node(id as NodeId, node, spot.zone, &mut out);
-            }
+        if !is_reverse {
+            let mut services: Vec<&Service> = self.services.iter().map(|service| &**service).collect();
+            services.sort_unstable_by_key(|service| &service.object);
+            services.iter().for_each(|service| self.transfer_service(service, spot.zone, &mut out));
         }
         self.soa(spot.zone, &mut out);
         no_error(Reason::Transfer)
     }
 
     /// Headless Services list SRV under their ports only, and only they list endpoints by name.
-    fn transfer_node(&self, id: NodeId, node: &Node, zone: NameRef<'_>, out: &mut Out<'_>) {
-        let Some(owner) = node.name_in(zone) else { return };
-        match &node.content {
-            Content::Service(service) => {
-                // The addresses of the name servers stand at the top already.
-                if !self.name_servers.contains(&id) {
-                    self.both_families(node, zone, out);
-                }
-                if !self.service(*service).kind.is_headless() {
-                    self.srv_records(node, owner, zone, out);
-                }
-            }
-            Content::Endpoint(service) if self.service(*service).kind.is_headless() => {
-                self.both_families(node, zone, out)
-            }
-            Content::Port(_) => self.srv_records(node, owner, zone, out),
-            Content::Alias(_, target) => out.record(owner, RecordData::Cname(target.into())),
-            _ => {}
+    fn transfer_service(&self, service: &Service, zone: NameRef<'_>, out: &mut Out<'_>) {
+        let Some(name) = service.head.within(zone) else { return };
+        let records = match &service.content {
+            Content::Records(records) => records,
+            Content::Alias(target) => return out.record(name, RecordData::Cname(target.into())),
+            Content::Withheld(_) | Content::Shadowed => return,
+        };
+        // The addresses of the name servers stand at the top already.
+        if !self.name_servers.owners.iter().any(|owner| owner.object == service.object) {
+            out.both_families(name, &records.addresses);
         }
+        let mut names = NamesBelow::new(service.head.as_wire());
+        if !service.kind.is_headless() {
+            Srv { port: None, weight: records.weight }.records(service, records, name, zone, out);
+        } else if let Some(endpoints) = records.endpoints.as_deref() {
+            for host in endpoints.ids() {
+                if let Some(name) = names.name(&[endpoints.label(host)], zone) {
+                    let (v4, v6) = endpoints.addresses(host);
+                    out.v4(name, v4);
+                    out.v6(name, v6);
+                }
+            }
+        }
+        for (id, port) in (0..).zip(&*records.ports) {
+            if let Some(name) = names.name(&[&port.label, protocol_label(port.protocol)], zone) {
+                Srv { port: Some(id), weight: port.weight }.records(service, records, name, zone, out);
+            }
+        }
+    }
+}
+
+/// The SRV records of a Service, or of one of its named ports.
+struct Srv {
+    port: Option<PortId>,
+    weight: u16,
+}
+
+impl Srv {
+    fn records(
+        &self,
+        service: &Service,
+        records: &Records,
+        owner: JoinedName<'_>,
+        zone: NameRef<'_>,
+        out: &mut Out<'_>,
+    ) {
+        if let Some(target) = service.head.within(zone) {
+            for port in records.numbers.select(self.port) {
+                out.srv(owner, self.weight, port, target);
+            }
+        }
+        if let Some(endpoints) = self.endpoints(service, records) {
+            let mut names = NamesBelow::new(service.head.as_wire());
+            for host in self.hosts(records, endpoints, 0) {
+                if let Some(target) = names.name(&[endpoints.label(host)], zone) {
+                    for port in endpoints.profile(host).numbers.select(self.port) {
+                        out.srv(owner, self.weight, port, target);
+                    }
+                }
+                if out.sink.is_full() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The addresses of every target, once.
+    fn target_addresses(&self, service: &Service, records: &Records, zone: NameRef<'_>, out: &mut Out<'_>) {
+        out.section = Section::Additional;
+        if let Some(target) = service.head.within(zone)
+            && records.numbers.select(self.port).next().is_some()
+        {
+            out.both_families(target, &records.addresses);
+        }
+        if let Some(endpoints) = self.endpoints(service, records) {
+            let mut names = NamesBelow::new(service.head.as_wire());
+            for host in self.hosts(records, endpoints, out.rotation) {
+                if let Some(target) = names.name(&[endpoints.label(host)], zone)
+                    && endpoints.profile(host).numbers.select(self.port).next().is_some()
+                {
+                    let (v4, v6) = endpoints.addresses(host);
+                    out.v4(target, v4);
+                    out.v6(target, v6);
+                }
+                if out.sink.is_full() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The endpoints that are targets: those of a headless Service.
+    fn endpoints<'a>(&self, service: &Service, records: &'a Records) -> Option<&'a Endpoints> {
+        records.endpoints.as_deref().filter(|_| service.kind.is_headless())
+    }
+
+    /// The hosts that have the port, where not all have.
+    fn part<'a>(&self, records: &'a Records) -> Option<&'a [HostId]> {
+        records.ports[self.port? as usize].part.as_ref().map(|part| &*part.hosts)
+    }
+
+    /// The targets among the endpoints, from the one at `rotation` on.
+    fn hosts(&self, records: &Records, endpoints: &Endpoints, rotation: u32) -> impl Iterator<Item = HostId> {
+        let part = self.part(records);
+        let count = part.map_or(endpoints.hosts.len(), <[HostId]>::len);
+        let start = (rotation as usize).checked_rem(count).unwrap_or(0);
+        (start..count).chain(0..start).map(move |i| part.map_or(i as HostId, |part| part[i]))
+    }
+}
+
+/// Names that differ in their first labels only, one after the other in the same place.
+struct NamesBelow {
+    octets: [u8; MAX_WIRE],
+    /// Where the labels start that all have.
+    base: usize,
+}
+
+impl NamesBelow {
+    fn new(base: &[u8]) -> Self {
+        let mut octets = [0; MAX_WIRE];
+        let start = MAX_WIRE - base.len();
+        octets[start..].copy_from_slice(base);
+        Self { octets, base: start }
+    }
+
+    /// The name of labels, in wire form, in front of the common ones, in a zone; `None` where that would be too long.
+    fn name<'a>(&'a mut self, labels: &[&[u8]], zone: NameRef<'a>) -> Option<JoinedName<'a>> {
+        let mut start = self.base;
+        for label in labels.iter().rev() {
+            let end = start;
+            start = start.checked_sub(label.len())?;
+            self.octets[start..end].copy_from_slice(label);
+        }
+        JoinedName::from_head(&self.octets[start..], zone)
     }
 }
 
@@ -270,31 +466,53 @@ struct Out<'s> {
     sink: &'s mut dyn Sink,
     section: Section,
     ttl: u32,
+    /// Which of several addresses comes first.
+    rotation: u32,
     any: bool,
 }
 
-impl Out<'_> {
+impl<'s> Out<'s> {
+    fn new(sink: &'s mut dyn Sink, ttl: u32, rotation: u32) -> Self {
+        Self { sink, section: Section::Answer, ttl, rotation, any: false }
+    }
+
     fn record(&mut self, owner: JoinedName<'_>, data: RecordData<JoinedName<'_>>) {
         self.any = true;
         self.sink.record(self.section, &Record { owner, ttl: self.ttl, data });
     }
 
-    fn addresses(&mut self, owner: JoinedName<'_>, addrs: &[IpAddr], record_type: RecordType) {
-        for addr in addrs {
-            match (addr, record_type) {
-                (IpAddr::V4(addr), RecordType::A) => self.record(owner, RecordData::A(*addr)),
-                (IpAddr::V6(addr), RecordType::AAAA) => self.record(owner, RecordData::Aaaa(*addr)),
-                _ => {}
-            }
+    fn srv(&mut self, owner: JoinedName<'_>, weight: u16, port: u16, target: JoinedName<'_>) {
+        self.record(owner, RecordData::Srv { priority: 0, weight, port, target });
+    }
+
+    fn address(&mut self, owner: JoinedName<'_>, addr: IpAddr, record_type: RecordType) {
+        match (addr, record_type) {
+            (IpAddr::V4(addr), RecordType::A) => self.v4(owner, &[addr]),
+            (IpAddr::V6(addr), RecordType::AAAA) => self.v6(owner, &[addr]),
+            _ => {}
         }
     }
 
-    fn node_addresses(&mut self, owner: JoinedName<'_>, addrs: &Addresses, record_type: RecordType) {
+    fn addresses(&mut self, owner: JoinedName<'_>, addrs: &Addresses, record_type: RecordType) {
         match record_type {
-            RecordType::A => self.all(owner, addrs.v4.iter().map(|addr| RecordData::A(*addr))),
-            RecordType::AAAA => self.all(owner, addrs.v6.iter().map(|addr| RecordData::Aaaa(*addr))),
-            _ => {}
+            RecordType::A => self.v4(owner, addrs.v4.as_slice()),
+            _ => self.v6(owner, addrs.v6.as_slice()),
         }
+    }
+
+    fn both_families(&mut self, owner: JoinedName<'_>, addrs: &Addresses) {
+        self.v4(owner, addrs.v4.as_slice());
+        self.v6(owner, addrs.v6.as_slice());
+    }
+
+    fn v4(&mut self, owner: JoinedName<'_>, addrs: &[Ipv4Addr]) {
+        let (first, last) = rotated(addrs, self.rotation);
+        self.all(owner, first.iter().chain(last).map(|addr| RecordData::A(*addr)));
+    }
+
+    fn v6(&mut self, owner: JoinedName<'_>, addrs: &[Ipv6Addr]) {
+        let (first, last) = rotated(addrs, self.rotation);
+        self.all(owner, first.iter().chain(last).map(|addr| RecordData::Aaaa(*addr)));
     }
 
     /// As many as the sink takes, which may be a small part.
@@ -306,4 +524,10 @@ impl Out<'_> {
             }
         }
     }
+}
+
+/// What comes first, and what after that.
+fn rotated<T>(all: &[T], rotation: u32) -> (&[T], &[T]) {
+    let start = (rotation as usize).checked_rem(all.len()).unwrap_or(0);
+    (&all[start..], &all[..start])
 }

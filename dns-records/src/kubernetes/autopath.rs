@@ -50,7 +50,7 @@ impl<'s> Chain<'s> {
             return None;
         }
         let zone = &self.server.zone;
-        let namespace = zone.live_pods.get(&self.client?)?;
+        let namespace = zone.live_pod_namespace(self.client?)?;
         let origin = zone.origins.iter().find(|origin| name.is_within(origin.name.as_ref()))?;
         let below = name.labels().count().checked_sub(origin.labels + 2).filter(|below| *below > 0)?;
         let mut path = name.skip(below).labels();

@@ -2,7 +2,7 @@
 //!
 //! [`Server::of`] reads a [`Cluster`](svc_model::Cluster): the Corefile of its CoreDNS, the kubelet's configuration, and the
 //! objects that have names. [`Server::answer`] asks it. Behind the plugins of the Corefile lies a [`Zone`], an immutable table
-//! which can be had alone ([`Zone::new`]) by those who have no Corefile.
+//! which can be had alone ([`Zone::new`]) by those who have no Corefile. Both follow their cluster ([`Server::update`], [`Zone::update`]).
 //!
 //! [`resolv_conf`] and [`hosts_file`] are what the kubelet writes into a Pod; a [`Resolver`] walks whole look-ups of a program in
 //! that Pod, and knows what would be cheaper. [`check`] tells what is wrong.
@@ -13,15 +13,23 @@ mod build;
 mod capture;
 mod check;
 mod corefile;
+mod fold;
+mod hosts;
 mod lookup;
 mod place;
 mod plugins;
 mod pod_files;
+mod pods;
+mod pointers;
 mod reason;
 mod reverse;
 mod server;
 mod server_reason;
+mod service;
 mod settings;
+mod table;
+mod trie;
+mod update;
 mod zone;
 
 pub use check::check;

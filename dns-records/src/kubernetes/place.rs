@@ -2,21 +2,34 @@
 
 use std::net::IpAddr;
 
+use super::fold::same_name;
+use super::pods::LivePod;
+use super::pointers::Pointer;
 use super::reason::{Missing, Owner};
 use super::reverse::{self, Reverse};
+use super::service::{Content, Endpoints, HostId, Port, PortId, Records, Service, Withheld, protocol_of};
 use super::settings::PodMode;
-use super::zone::{Content, NS_DNS, Node, NodeId, Origin, OriginKind, ServiceId, Withheld, Zone};
-use crate::name::{Label, MAX_WIRE, NameRef};
+use super::zone::{Origin, OriginKind, Zone};
+use crate::name::{Label, Name, NameRef};
 
 /// What was found at a name.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
     Apex,
-    Node(NodeId, &'a Node),
+    Service(&'a Service, &'a Records),
+    Alias(&'a Service, &'a Name),
+    Endpoint(&'a Service, &'a Endpoints, HostId),
+    Port(&'a Service, &'a Records, PortId, &'a Port),
+    /// `_tcp` of a Service with named TCP ports.
+    Protocol(&'a Service),
+    Namespace,
+    Pod(&'a LivePod),
     /// An address within the name.
     PodAddress(IpAddr),
-    /// The reverse name of an address, and the nodes it leads to.
-    Reverse(IpAddr, &'a [NodeId]),
+    /// The reverse name of an address, and where it leads.
+    Reverse(IpAddr, &'a [Pointer]),
+    NameServer,
+    Version,
     /// Only there because something is below: an address in a reverse tree, or another zone.
     Inner,
     Missing(Missing<'a>),
@@ -43,10 +56,6 @@ impl Zone {
     /// Finds the zone and what the name is in it; `None` outside the zones.
     pub(super) fn locate<'a>(&'a self, name: NameRef<'a>) -> Option<Spot<'a>> {
         let wire = name.as_wire();
-        let mut lower = [0; MAX_WIRE];
-        let lower = &mut lower[..wire.len()];
-        lower.copy_from_slice(wire);
-        lower.make_ascii_lowercase();
         // A name has at most 127 labels.
         let mut starts = [0u8; 128];
         let (mut count, mut at) = (0, 0);
@@ -58,17 +67,15 @@ impl Zone {
         starts[count] = at as u8;
         let cut = |origin: &Origin| {
             let cut = usize::from(starts[count.checked_sub(origin.labels)?]);
-            (lower[cut..] == *origin.name.as_ref().as_wire()).then_some(cut)
+            same_name(&wire[cut..], origin.name.as_ref().as_wire()).then_some(cut)
         };
         let (origin, cut) = self.origins.iter().find_map(|origin| Some((origin, cut(origin)?)))?;
-        let below = count - origin.labels;
-        let relative = Relative { name, lower: &lower[..cut], starts: &starts[..below] };
+        let relative = Relative { wire, starts: &starts[..=count - origin.labels] };
         let mut place = match origin.kind {
-            _ if below == 0 => Place::Apex,
+            _ if relative.count() == 0 => Place::Apex,
             OriginKind::Forward => self.forward_place(&relative),
             // The tree of Services hangs in the forward zones only.
-            OriginKind::Reverse if is_fixed(relative.lower) => self.forward_place(&relative),
-            OriginKind::Reverse => self.reverse_place(name),
+            OriginKind::Reverse => fixed(&relative).unwrap_or_else(|| self.reverse_place(name)),
             OriginKind::Both => match reverse::read(name) {
                 Some(_) => self.reverse_place(name),
                 None => self.forward_place(&relative),
@@ -77,70 +84,87 @@ impl Zone {
         if matches!(place, Place::Missing(_)) && self.is_above_others(name) {
             place = Place::Inner;
         }
-        Some(Spot { origin, zone: name.skip(below), place })
+        Some(Spot { origin, zone: name.tail(cut), place })
     }
 
     /// Whether another zone, or in a zone above the reverse trees an address, hangs on this name.
     fn is_above_others(&self, name: NameRef<'_>) -> bool {
         let is_arpa = || name.labels().next().is_some_and(|label| label.is("arpa")) && name.labels().count() == 1;
-        self.above_zones.iter().any(|above| above.as_ref() == name) || (!self.addresses.is_empty() && is_arpa())
+        self.above_zones.iter().any(|above| above.as_ref() == name) || (!self.pointers.is_empty() && is_arpa())
     }
 
     fn forward_place<'a>(&'a self, relative: &Relative<'a, '_>) -> Place<'a> {
-        match self.node_id(relative.lower) {
-            Some(id) => match &self.nodes[id as usize] {
-                Node { content: Content::Withheld(service, why), .. } => Place::Missing(self.withheld(*service, *why)),
-                node => Place::Node(id, node),
-            },
-            None if relative.is_below("svc") => Place::Missing(self.missing_service(relative)),
-            None if relative.is_below("pod") => self.pod_place(relative),
-            None => Place::Missing(Missing::Form),
+        match relative.label(relative.count() - 1).0 {
+            label if label == b"svc" || label.eq_ignore_ascii_case(b"svc") => self.service_place(relative),
+            label if label.eq_ignore_ascii_case(b"pod") => self.pod_place(relative),
+            _ => fixed(relative).unwrap_or(Place::Missing(Missing::Form)),
         }
     }
 
-    fn withheld(&self, service: ServiceId, why: Withheld) -> Missing<'_> {
-        let service = &self.service(service).object;
-        match why {
-            Withheld::NoEndpoints => Missing::NoEndpoints { service },
-            Withheld::Empty => Missing::EmptyService { service },
-            Withheld::AliasOfAddress => Missing::AliasOfAddress { service },
-            Withheld::AliasOfNothing => Missing::AliasOfNothing { service },
-        }
-    }
-
-    /// Why there is nothing at a name below `svc`: one more look-up finds what it would hang on.
-    fn missing_service<'a>(&'a self, relative: &Relative<'a, '_>) -> Missing<'a> {
+    /// What is at a name in the tree of Services. One look-up finds the Service, another why there is none.
+    fn service_place<'a>(&'a self, relative: &Relative<'a, '_>) -> Place<'a> {
         let label = |i| relative.label(i);
-        match relative.starts.len() {
-            2 => Missing::Namespace { namespace: label(0) },
-            3 if self.node(relative.from(1)).is_none() => Missing::Namespace { namespace: label(1) },
-            3 => Missing::Service { service: label(0), namespace: label(1) },
-            count @ (4 | 5) => match self.node(relative.from(count - 3)).map(|node| &node.content) {
-                Some(Content::Withheld(service, why)) => self.withheld(*service, *why),
-                Some(Content::Service(service) | Content::Alias(service, _)) => {
-                    let service = &self.service(*service).object;
-                    match count {
-                        4 => Missing::Endpoint { endpoint: label(0), service },
-                        _ => Missing::Port { port: label(0), protocol: label(1), service },
+        let has_namespace = |i| self.namespaces.get(label(i).0).is_some();
+        let count = relative.count();
+        let service = match count {
+            1 => return Place::Inner,
+            2 if has_namespace(0) => return Place::Namespace,
+            2 => return Place::Missing(Missing::Namespace { namespace: label(0) }),
+            3..=5 => self.services.get(relative.part(count - 3, count - 1)),
+            _ => return Place::Missing(Missing::Form),
+        };
+        let Some(service) = service else {
+            let (service, namespace) = (label(count - 3), label(count - 2));
+            return Place::Missing(match count {
+                3 if !has_namespace(1) => Missing::Namespace { namespace },
+                _ => Missing::Service { service, namespace },
+            });
+        };
+        let object = &service.object;
+        let no_endpoint = || Place::Missing(Missing::Endpoint { endpoint: label(0), service: object });
+        let no_port = || Place::Missing(Missing::Port { port: label(0), protocol: label(1), service: object });
+        match (&service.content, count) {
+            (Content::Withheld(why), _) => Place::Missing(withheld(service, *why)),
+            (Content::Records(records), 3) => Place::Service(service, records),
+            (Content::Records(records), 4) => {
+                let host = |endpoints: &'a Endpoints| Some((endpoints, endpoints.find(label(0).0)?));
+                match records.endpoints.as_deref().and_then(host) {
+                    Some((endpoints, host)) => Place::Endpoint(service, endpoints, host),
+                    None if protocol_of(label(0).0).is_some_and(|protocol| records.has_protocol(protocol)) => {
+                        Place::Protocol(service)
                     }
+                    None => no_endpoint(),
                 }
-                _ => Missing::Service { service: label(count - 3), namespace: label(count - 2) },
-            },
-            _ => Missing::Form,
+            }
+            (Content::Records(records), _) => {
+                let port = protocol_of(label(1).0).and_then(|protocol| records.port(label(0).0, protocol));
+                port.map_or_else(no_port, |(id, port)| Place::Port(service, records, id, port))
+            }
+            (Content::Alias(target), 3) => Place::Alias(service, target),
+            (Content::Alias(_), 4) => no_endpoint(),
+            (Content::Alias(_), _) => no_port(),
+            // The Service that has the name comes first.
+            (Content::Shadowed, _) => Place::Missing(Missing::Form),
         }
     }
 
-    /// What a name below `pod` that has no node of its own is.
+    /// What is at a name in the tree of Pods.
     fn pod_place<'a>(&'a self, relative: &Relative<'a, '_>) -> Place<'a> {
         let label = |i| relative.label(i);
-        Place::Missing(match (self.settings.pods, relative.starts.len()) {
+        let has_namespace = |i| self.namespaces.get(label(i).0).is_some();
+        Place::Missing(match (self.settings.pods, relative.count()) {
+            (_, 1) => return Place::Inner,
             (PodMode::Disabled, _) => Missing::PodsDisabled,
+            (_, 2) if has_namespace(0) => return Place::Namespace,
             (_, 2) => Missing::Namespace { namespace: label(0) },
-            (_, 3) if self.node(relative.from(1)).is_none() => Missing::Namespace { namespace: label(1) },
+            (_, 3) if !has_namespace(1) => Missing::Namespace { namespace: label(1) },
             (mode, 3) => match (mode, address_of(label(0))) {
                 (_, None) => Missing::NotAnAddress { label: label(0) },
                 (PodMode::Insecure, Some(addr)) => return Place::PodAddress(addr),
-                _ => Missing::Pod { address: label(0), namespace: label(1) },
+                (_, Some(addr)) => match self.pods.of_name(addr, label(0), label(1)) {
+                    Some(pod) => return Place::Pod(pod),
+                    None => Missing::Pod { address: label(0), namespace: label(1) },
+                },
             },
             _ => Missing::Form,
         })
@@ -149,73 +173,84 @@ impl Zone {
     fn reverse_place<'a>(&'a self, name: NameRef<'a>) -> Place<'a> {
         match reverse::read(name) {
             Some(Reverse::Address(addr)) => match self.pointers(addr) {
-                Some(nodes) => Place::Reverse(addr, nodes),
-                None => Place::Missing(Missing::Address { addr }),
+                [] => Place::Missing(Missing::Address { addr }),
+                pointers => Place::Reverse(addr, pointers),
             },
-            Some(Reverse::Range(range)) if self.has_address_in(&range) => Place::Inner,
+            Some(Reverse::Range(range)) if self.pointers.any_within(&range) => Place::Inner,
             _ => Place::Missing(Missing::Form),
-        }
-    }
-
-    pub(super) fn owner<'a>(&'a self, place: Place<'a>) -> Owner<'a> {
-        let object = |id: ServiceId| &self.service(id).object;
-        match place {
-            Place::Apex => Owner::Apex,
-            // What is missing has no owner; it was answered before.
-            Place::Inner | Place::Missing(_) => Owner::Inner,
-            Place::PodAddress(addr) => Owner::PodAddress { addr },
-            Place::Reverse(addr, nodes) => {
-                let service = nodes.first().and_then(|id| match self.nodes[*id as usize].content {
-                    Content::Service(service) | Content::Endpoint(service) => Some(object(service)),
-                    _ => None,
-                });
-                service.map_or(Owner::Inner, |service| Owner::Address { addr, service, names: nodes.len() })
-            }
-            Place::Node(_, node) => match &node.content {
-                Content::Inner | Content::Withheld(..) => Owner::Inner,
-                Content::Namespace => Owner::Namespace,
-                Content::Service(id) => Owner::Service { service: object(*id), kind: self.service(*id).kind },
-                Content::Endpoint(id) => Owner::Endpoint { service: object(*id) },
-                Content::Port(id) => Owner::Port { service: object(*id) },
-                Content::Protocol(id) => Owner::Protocol { service: object(*id) },
-                Content::Alias(id, target) => Owner::Alias { service: object(*id), target: target.as_ref() },
-                Content::Pod(pod) => Owner::Pod { pod },
-                Content::Version => Owner::Version,
-                Content::NameServer => Owner::NameServer,
-            },
         }
     }
 }
 
-/// Names that every zone has, whatever the objects are.
-fn is_fixed(relative: &[u8]) -> bool {
-    [&b"\x03dns"[..], NS_DNS, b"\x0bdns-version"].contains(&relative)
+impl<'a> Place<'a> {
+    pub(super) fn owner(self) -> Owner<'a> {
+        match self {
+            Self::Apex => Owner::Apex,
+            // What is missing has no owner; it was answered before.
+            Self::Inner | Self::Missing(_) => Owner::Inner,
+            Self::Service(service, _) => Owner::Service { service: &service.object, kind: service.kind },
+            Self::Alias(service, target) => Owner::Alias { service: &service.object, target: target.as_ref() },
+            Self::Endpoint(service, ..) => Owner::Endpoint { service: &service.object },
+            Self::Port(service, ..) => Owner::Port { service: &service.object },
+            Self::Protocol(service) => Owner::Protocol { service: &service.object },
+            Self::Namespace => Owner::Namespace,
+            Self::Pod(pod) => Owner::Pod { pod: &pod.object },
+            Self::PodAddress(addr) => Owner::PodAddress { addr },
+            Self::Reverse(addr, pointers) => match pointers.first() {
+                Some(first) => Owner::Address { addr, service: first.service(), names: pointers.len() },
+                None => Owner::Inner,
+            },
+            Self::NameServer => Owner::NameServer,
+            Self::Version => Owner::Version,
+        }
+    }
+}
+
+fn withheld(service: &Service, why: Withheld) -> Missing<'_> {
+    let service = &service.object;
+    match why {
+        Withheld::NoEndpoints => Missing::NoEndpoints { service },
+        Withheld::Empty => Missing::EmptyService { service },
+        Withheld::AliasOfAddress => Missing::AliasOfAddress { service },
+        Withheld::AliasOfNothing => Missing::AliasOfNothing { service },
+    }
+}
+
+/// The names that every zone has, whatever the objects are.
+fn fixed<'a>(relative: &Relative<'_, '_>) -> Option<Place<'a>> {
+    let is = |i, text| relative.label(i).is(text);
+    match relative.count() {
+        1 if is(0, "dns") => Some(Place::Inner),
+        1 if is(0, "dns-version") => Some(Place::Version),
+        2 if is(0, "ns") && is(1, "dns") => Some(Place::NameServer),
+        _ => None,
+    }
 }
 
 /// The labels of a name left of its zone.
 struct Relative<'a, 'b> {
-    /// The whole name, as asked.
-    name: NameRef<'a>,
-    /// The labels in wire form and lower case.
-    lower: &'b [u8],
-    /// Where each label starts.
+    /// The whole name in wire form, as asked.
+    wire: &'a [u8],
+    /// Where each label starts, and then the zone.
     starts: &'b [u8],
 }
 
 impl<'a> Relative<'a, '_> {
-    /// The labels from the given one on, in lower case.
-    fn from(&self, label: usize) -> &[u8] {
-        &self.lower[usize::from(self.starts[label])..]
+    #[inline]
+    fn count(&self) -> usize {
+        self.starts.len() - 1
     }
 
-    /// One label as asked.
+    /// The labels from one on up to another, in wire form.
+    #[inline]
+    fn part(&self, from: usize, to: usize) -> &'a [u8] {
+        &self.wire[usize::from(self.starts[from])..usize::from(self.starts[to])]
+    }
+
+    /// One label.
+    #[inline]
     fn label(&self, label: usize) -> Label<'a> {
-        let wire = &self.name.as_wire()[usize::from(self.starts[label])..];
-        Label(&wire[1..=usize::from(wire[0])])
-    }
-
-    fn is_below(&self, text: &str) -> bool {
-        self.starts.last().is_some_and(|start| self.lower[usize::from(*start) + 1..] == *text.as_bytes())
+        Label(&self.part(label, label + 1)[1..])
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Reason<'a> {
     Transfer,
     /// Whole zones are not handed out, or the name is not that of a zone.
     NoTransfer,
+    /// The objects have not been read yet.
+    NotLoaded,
 }
 
 /// What a name that exists stands for.
@@ -208,7 +210,7 @@ impl<'a> Reason<'a> {
             Self::Has(owner) | Self::NoData(owner, _) => owner.object(),
             Self::Missing(missing) | Self::FallsThrough(missing) => missing.object(),
             Self::AliasLoop { service } | Self::TooManyAliases { service } => Some(service),
-            Self::NotOurs | Self::Transfer | Self::NoTransfer => None,
+            Self::NotOurs | Self::Transfer | Self::NoTransfer | Self::NotLoaded => None,
         }
     }
 }
@@ -256,6 +258,7 @@ impl fmt::Display for Reason<'_> {
             Self::NotOurs => f.write_str("in no zone of this cluster"),
             Self::Transfer => f.write_str("transfer of the whole zone"),
             Self::NoTransfer => f.write_str("zone transfer is not allowed"),
+            Self::NotLoaded => f.write_str("the objects of the cluster have not been read yet"),
         }
     }
 }

@@ -111,9 +111,8 @@ impl Server {
     /// Follows its cluster: call it after changes, with what they touched. Whether an answer can differ now; then move the
     /// serial. A new Corefile, or another domain or address of the DNS service, builds the server anew.
     pub fn update(&mut self, cluster: &Cluster, touched: &Touched) -> bool {
-        let source = Source::of(cluster);
-        if source == *self.source && touched.is_empty() {
-            return false;
+        if Source::of(cluster) == *self.source {
+            return self.zone.update(cluster, touched);
         }
         let serial = self.zone.settings().serial;
         *self = Self::new(cluster, ServerOptions::clone(&self.options));
@@ -123,7 +122,7 @@ impl Server {
 
     /// Sets the serial of the zones' SOA records.
     pub fn set_serial(&mut self, serial: u32) {
-        self.zone.settings.serial = serial;
+        self.zone.set_serial(serial);
     }
 
     /// The zone behind the plugins.
@@ -149,14 +148,26 @@ impl Server {
         upstream: &mut dyn Upstream,
         sink: &mut dyn Sink,
     ) -> Verdict<ServerReason<'a>> {
+        self.answer_rotated(question, client, 0, upstream, sink)
+    }
+
+    /// The same with the addresses of each name in another order ([`Zone::answer_rotated`]).
+    pub fn answer_rotated<'a>(
+        &'a self,
+        question: Question<'a>,
+        client: Option<IpAddr>,
+        rotation: u32,
+        upstream: &mut dyn Upstream,
+        sink: &mut dyn Sink,
+    ) -> Verdict<ServerReason<'a>> {
         let Some(plugins) = self.plugins.as_deref() else {
-            return self.zone.answer_into(question, upstream, sink).map(ServerReason::of_zone);
+            return self.zone.answer_rotated(question, rotation, upstream, sink).map(ServerReason::of_zone);
         };
         let refused = |rcode, reason| Verdict { rcode, authoritative: false, reason: ServerReason::of_plugin(reason) };
         if let Some(line) = plugins.elsewhere(question.name) {
             return refused(Rcode::Refused, PluginReason::Elsewhere { line });
         }
-        let chain = Chain { server: self, plugins, client };
+        let chain = Chain { server: self, plugins, client, rotation };
         match plugins.rewrite.apply(question.name) {
             Ok(None) => {
                 let (verdict, completed) = chain.complete(question, upstream, sink);
@@ -183,6 +194,7 @@ pub(super) struct Chain<'s> {
     pub(super) server: &'s Server,
     pub(super) plugins: &'s Plugins,
     pub(super) client: Option<IpAddr>,
+    pub(super) rotation: u32,
 }
 
 impl<'s> Chain<'s> {
@@ -211,7 +223,7 @@ impl<'s> Chain<'s> {
                 told => return plugin(Rcode::NoError, true, reason(told)),
             }
         }
-        self.server.zone.answer_into(question, upstream, sink).map(By::Zone)
+        self.server.zone.answer_rotated(question, self.rotation, upstream, sink).map(By::Zone)
     }
 
     /// What comes of a name, without its records.

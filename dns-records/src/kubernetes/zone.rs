@@ -1,56 +1,53 @@
-//! Which names are there? The objects of a cluster compiled into a table of nodes, one for every name.
+//! Which names are there? The objects of a cluster compiled into tables, of which copies share what did not change.
 
-use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::RangeInclusive;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use svc_model::Cluster;
 use svc_model::check::Finding;
-use svc_model::{Cluster, ObjectRef};
 
-use super::build::Builder;
-use super::reason::ServiceKind;
+use super::pods::LivePods;
+use super::pointers::{ByAddress, Pointer, winners};
+use super::reverse;
+use super::service::{Addresses, Service};
 use super::settings::ZoneSettings;
-use crate::joined::JoinedName;
+use super::table::Table;
 use crate::name::{Name, NameRef};
 
-/// The name of the name server left of the zone, in wire form.
-pub(super) const NS_DNS: &[u8] = b"\x02ns\x03dns";
-
-/// The DNS of a cluster: immutable, made from the objects at one moment.
+/// The DNS of a cluster at one moment.
 ///
 /// Building costs the number of Services and endpoints (and of Pods, where the settings need them); a question costs one or
 /// two hash look-ups whatever the size of the cluster, and a name that does not exist costs no more.
-#[derive(Clone, Debug)]
+///
+/// A clone costs nothing worth mentioning and shares everything: readers keep one while the writer
+/// [`update`](Zone::update)s its own, which copies what changes and leaves their answers as they were.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
-    pub(super) settings: ZoneSettings,
+    pub(super) settings: Arc<ZoneSettings>,
+    /// Whether the settings are the cluster's and follow it.
+    pub(super) follows_settings: bool,
+    /// Whether the world has been read; before that nothing is known not to exist.
+    pub(super) is_loaded: bool,
     /// Longest first, so that the first that fits is the one.
-    pub(super) origins: Vec<Origin>,
+    pub(super) origins: Arc<[Origin]>,
     /// Names in one zone that are only there because another zone is below.
-    pub(super) above_zones: Vec<Name>,
+    pub(super) above_zones: Arc<[Name]>,
     /// Where PTR records lead.
-    pub(super) forward: Name,
-    /// Labels left of the zone, in wire form and lower case, to the node.
-    pub(super) names: HashMap<Box<[u8]>, NodeId, FixedState>,
-    /// A Service's node stands before those of its endpoints and ports.
-    pub(super) nodes: Vec<Node>,
-    /// The Services, by (namespace, name).
-    pub(super) services: Vec<ServiceEntry>,
-    /// Addresses that have a PTR record, to the names it gives.
-    pub(super) reverse: HashMap<IpAddr, Box<[NodeId]>, FixedState>,
-    /// The keys of `reverse` in order, for the names between an address and the top of its tree.
-    pub(super) addresses: Vec<IpAddr>,
-    /// The Services that own addresses of the DNS service.
-    pub(super) name_servers: Box<[NodeId]>,
-    /// Addresses of the DNS service that no Service owns.
-    pub(super) bare_name_servers: Addresses,
-    /// Namespaces of live Pods by address, for autopath.
-    pub(super) live_pods: HashMap<IpAddr, Box<str>, FixedState>,
-    pub(super) findings: Vec<Finding>,
+    pub(super) forward: Arc<Name>,
+    /// Octets of the shortest forward zone: a name that does not fit there fits nowhere.
+    pub(super) shortest_zone: usize,
+    pub(super) namespaces: Table<Arc<str>>,
+    pub(super) services: Table<Arc<Service>>,
+    /// Where PTR records lead, by address.
+    pub(super) pointers: ByAddress<Pointer>,
+    /// Pods by address, where the settings need them.
+    pub(super) pods: LivePods,
+    pub(super) name_servers: NameServers,
+    pub(super) findings: Arc<Vec<Finding>>,
 }
 
 /// A zone answered for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     /// In lower case.
     pub(super) name: Name,
@@ -67,138 +64,136 @@ pub(super) enum OriginKind {
     Both,
 }
 
-pub(super) type NodeId = u32;
-pub(super) type ServiceId = u32;
-
-#[derive(Clone, Debug)]
-pub(super) struct ServiceEntry {
-    pub(super) object: ObjectRef,
-    pub(super) kind: ServiceKind,
-}
-
-/// What stands at one name.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    /// The name left of the zone, spelled as in the objects; whole labels in wire form.
-    pub(super) head: Box<[u8]>,
-    pub(super) addresses: Addresses,
-    pub(super) srv: Srv,
-    pub(super) content: Content,
-}
-
-/// Distinct addresses, in the order of the objects.
+/// Who answers for the zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Addresses {
-    pub(super) v4: Vec<Ipv4Addr>,
-    pub(super) v6: Vec<Ipv6Addr>,
-}
-
-/// The SRV records of a node; all have one weight.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Srv {
-    pub(super) weight: u16,
-    /// Targets and ports without repeats; those of one target stand together.
-    pub(super) targets: Box<[(NodeId, u16)]>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    /// `svc`, `pod`, `dns`: only there because something is below.
-    Inner,
-    Namespace,
-    Service(ServiceId),
-    Endpoint(ServiceId),
-    Port(ServiceId),
-    /// `_tcp` of a Service with named TCP ports.
-    Protocol(ServiceId),
-    Alias(ServiceId, Name),
-    /// A Service that is there, and whose name by the rules does not exist.
-    Withheld(ServiceId, Withheld),
-    Pod(ObjectRef),
-    Version,
-    NameServer,
-}
-
-/// Why the name of a Service does not exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Withheld {
-    /// Headless, without a ready endpoint.
-    NoEndpoints,
-    /// With a cluster IP, without a ready endpoint, and the settings hide such.
-    Empty,
-    /// An alias of what is an address.
-    AliasOfAddress,
-    /// An alias of what is no name.
-    AliasOfNothing,
-}
-
-impl Addresses {
-    pub(super) fn of(addrs: impl IntoIterator<Item = IpAddr>) -> Self {
-        let (mut all, mut seen) = (Self::default(), HashSet::new());
-        for addr in addrs {
-            if seen.insert(addr) {
-                match addr {
-                    IpAddr::V4(addr) => all.v4.push(addr),
-                    IpAddr::V6(addr) => all.v6.push(addr),
-                }
-            }
-        }
-        all
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = IpAddr> + Clone {
-        self.v4.iter().map(|addr| IpAddr::V4(*addr)).chain(self.v6.iter().map(|addr| IpAddr::V6(*addr)))
-    }
+pub(super) struct NameServers {
+    /// The Services that own addresses of the DNS service.
+    pub(super) owners: Arc<[Arc<Service>]>,
+    /// Addresses of the DNS service that no Service owns.
+    pub(super) bare: Arc<Addresses>,
+    /// The addresses of both.
+    pub(super) all: Arc<Addresses>,
 }
 
 impl Zone {
-    /// Compiles the names of a cluster.
+    /// Compiles the names of a cluster. The settings stay as they are, whatever becomes of the cluster's own.
     pub fn new(cluster: &Cluster, settings: ZoneSettings) -> Self {
-        Builder::new(cluster, settings).build()
+        let mut zone = Self::loading(settings);
+        zone.load(cluster);
+        zone
     }
 
-    /// With the settings that the cluster holds itself ([`ZoneSettings::of`]).
+    /// With the settings that the cluster holds itself ([`ZoneSettings::of`]), which [`update`](Zone::update) follows.
     pub fn of(cluster: &Cluster) -> Self {
-        Self::new(cluster, ZoneSettings::of(cluster))
+        Self::seeded(cluster, ZoneSettings::default().hash_seed)
     }
 
-    /// The settings it was made with.
+    /// As [`Zone::of`], with a seed for the hash tables ([`ZoneSettings::hash_seed`]).
+    pub fn seeded(cluster: &Cluster, hash_seed: u64) -> Self {
+        let zone = Self::new(cluster, ZoneSettings { hash_seed, ..ZoneSettings::of(cluster) });
+        Self { follows_settings: true, ..zone }
+    }
+
+    /// A zone before the first load of the world: nothing is known to be missing, so that every question within its zones
+    /// is answered with `SERVFAIL`. Put [`Zone::new`] in its place when the objects are there.
+    ///
+    /// ```
+    /// use dns_records::kubernetes::{Zone, ZoneSettings};
+    /// use dns_records::{Name, Question, Rcode, RecordType};
+    /// let zone = Zone::loading(ZoneSettings::default());
+    /// let name: Name = "cart.shop.svc.cluster.local".parse()?;
+    /// assert_eq!(zone.answer(Question::new(&name, RecordType::A)).rcode, Rcode::ServFail);
+    /// # Ok::<(), dns_records::NameError>(())
+    /// ```
+    pub fn loading(settings: ZoneSettings) -> Self {
+        let mut origins: Vec<Origin> = settings.zones.iter().map(Origin::new).collect();
+        origins.sort_by_key(|origin| std::cmp::Reverse(origin.labels));
+        let forward = settings.zones.iter().find(|zone| !reverse::is_reverse(zone.as_ref()));
+        let forward_zones = origins.iter().filter(|origin| origin.kind != OriginKind::Reverse);
+        Self {
+            above_zones: above_zones(&origins).into(),
+            shortest_zone: forward_zones.map(|origin| origin.name.as_ref().as_wire().len()).min().unwrap_or(1),
+            forward: Arc::new(forward.cloned().unwrap_or_else(Name::root)),
+            origins: origins.into(),
+            namespaces: Table::new(settings.hash_seed),
+            services: Table::new(settings.hash_seed),
+            pointers: ByAddress::new(),
+            pods: LivePods::new(settings.hash_seed),
+            name_servers: NameServers::default(),
+            findings: Arc::default(),
+            settings: Arc::new(settings),
+            follows_settings: false,
+            is_loaded: false,
+        }
+    }
+
+    /// The settings it was made with, or that it follows.
     pub fn settings(&self) -> &ZoneSettings {
         &self.settings
     }
 
-    /// Names that are not served, and why: most are too long.
+    /// Sets the serial of the SOA records: secondaries and caches look whether it moved. Move it when
+    /// [`update`](Zone::update) says that an answer can differ; CoreDNS takes the Unix time of that moment.
+    pub fn set_serial(&mut self, serial: u32) {
+        if self.settings.serial != serial {
+            Arc::make_mut(&mut self.settings).serial = serial;
+        }
+    }
+
+    /// Names that are not served, and why: most are too long. By Service.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// The node at labels left of the zone, given in lower case.
-    pub(super) fn node_id(&self, relative: &[u8]) -> Option<NodeId> {
-        self.names.get(relative).copied()
+    /// Whether the settings expose a namespace.
+    pub(super) fn is_exposed(&self, namespace: &str) -> bool {
+        self.settings.exposes(namespace)
     }
 
-    pub(super) fn node(&self, relative: &[u8]) -> Option<&Node> {
-        self.node_id(relative).map(|id| &self.nodes[id as usize])
+    /// The names of an address that count.
+    pub(super) fn pointers(&self, addr: IpAddr) -> &[Pointer] {
+        winners(self.pointers.get(addr))
     }
 
-    pub(super) fn pointers(&self, addr: IpAddr) -> Option<&[NodeId]> {
-        self.reverse.get(&addr).map(|targets| &**targets)
-    }
-
-    /// Whether an address of this range has a name.
-    pub(super) fn has_address_in(&self, range: &RangeInclusive<IpAddr>) -> bool {
-        let at = self.addresses.partition_point(|addr| addr < range.start());
-        self.addresses.get(at).is_some_and(|addr| range.contains(addr))
-    }
-
-    pub(super) fn service(&self, id: ServiceId) -> &ServiceEntry {
-        &self.services[id as usize]
+    /// The namespace of the live Pod with an address, where the settings need to know.
+    pub(super) fn live_pod_namespace(&self, addr: IpAddr) -> Option<&str> {
+        let pod = self.pods.at(addr).first().filter(|_| self.settings.autopath)?;
+        Some(&pod.object.namespace)
     }
 }
 
-impl Node {
-    /// The name of the node in a zone, `None` where that would be too long.
-    pub(super) fn name_in<'a>(&'a self, zone: NameRef<'a>) -> Option<JoinedName<'a>> {
-        JoinedName::from_head(&self.head, zone)
+impl ZoneSettings {
+    pub(super) fn exposes(&self, namespace: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|exposed| exposed.contains(namespace))
     }
+}
+
+impl Origin {
+    fn new(zone: &Name) -> Self {
+        let lower = zone.as_ref().as_wire().to_ascii_lowercase();
+        // Lower case changes no length, so that the copy is a name as well.
+        let name = NameRef::from_wire(&lower).map_or_else(|_| zone.clone(), NameRef::to_name);
+        let labels = name.as_ref().labels().count();
+        let kind = if reverse::is_reverse(name.as_ref()) {
+            OriginKind::Reverse
+        } else if labels == 0 || (labels == 1 && name.as_ref().labels().all(|label| label.is("arpa"))) {
+            OriginKind::Both
+        } else {
+            OriginKind::Forward
+        };
+        Self { name, labels, kind }
+    }
+}
+
+/// The names between a zone and another above it, which RFC 8020 lets nobody call missing.
+fn above_zones(origins: &[Origin]) -> Vec<Name> {
+    let above = |origin: &Origin| {
+        let others = origins
+            .iter()
+            .filter(|other| other.labels < origin.labels && origin.name.as_ref().is_within(other.name.as_ref()));
+        let top = others.map(|other| other.labels).min().unwrap_or(origin.labels);
+        let name = origin.name.clone();
+        (1..origin.labels.saturating_sub(top)).map(move |skipped| name.as_ref().skip(skipped).to_name())
+    };
+    origins.iter().flat_map(above).collect()
 }

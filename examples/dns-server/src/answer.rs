@@ -18,6 +18,8 @@ pub(crate) struct Answerer {
     shared: Arc<Shared>,
     cluster: Cache<Arc<ArcSwapOption<Server>>, Option<Arc<Server>>>,
     counters: Arc<Counters>,
+    /// Moves on with each answer, and with it the address that comes first.
+    rotation: u32,
 }
 
 /// What to do about a message.
@@ -40,7 +42,9 @@ impl Answerer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let cluster = Cache::new(Arc::clone(&shared.cluster));
         let counters = shared.new_counters();
-        Self { shared, cluster, counters }
+        // Threads that begin alike would send all their first clients to one address.
+        let rotation = if shared.settings.no_rotation { 0 } else { getrandom::u32().unwrap_or(0) };
+        Self { shared, cluster, counters, rotation }
     }
 
     /// Writes the reply to a message into `out`. Only with a slot are other servers asked, which takes time.
@@ -63,9 +67,12 @@ impl Answerer {
         if query.question().record_type.is_transfer() {
             return Outcome::Transfer;
         }
+        if !shared.settings.no_rotation {
+            self.rotation = self.rotation.wrapping_add(1);
+        }
         let mut beyond = Beyond { slot, asked: false, heard: None };
         let reply = wire::reply(&query, &shared.wire, out, |question, writer| {
-            let mut verdict = cluster.answer_into(question, Some(client.ip()), &mut beyond, writer);
+            let mut verdict = cluster.answer_rotated(question, Some(client.ip()), self.rotation, &mut beyond, writer);
             if verdict.rcode == Rcode::Refused
                 && let Some(heard) = beyond.heard
             {

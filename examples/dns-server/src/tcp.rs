@@ -73,14 +73,14 @@ impl Connections {
 pub(crate) fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
     // On Linux that holds for accept(2) too.
     socket2::SockRef::from(&listener).set_read_timeout(Some(LOOK_UP))?;
-    loop {
+    while !shared.is_stopping() {
         match listener.accept() {
             Ok((stream, client)) => drop(start(stream, client, &shared)),
-            Err(_) if shared.is_stopping() => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => thread::sleep(LOOK_UP),
         }
     }
+    Ok(())
 }
 
 /// Gives a connection its thread. Where that fails, the connection is closed.

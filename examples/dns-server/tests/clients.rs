@@ -218,7 +218,7 @@ fn kdig_reads_what_dig_reads() {
         let mut command = Command::new("kdig");
         command.args(["@127.0.0.1", "-p", &port, "+short"]).args(arguments.split(' '));
         let output = text(command.output().unwrap());
-        output.lines().filter(|line| !line.starts_with(';')).map(str::to_owned).collect::<Vec<_>>()
+        output.lines().filter(|line| !line.is_empty() && !line.starts_with(';')).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(kdig("cart.shop.svc.cluster.local"), ["10.96.1.3"]);
     assert_eq!(kdig("_http._tcp.cart.shop.svc.cluster.local SRV"), ["0 100 80 cart.shop.svc.cluster.local."]);

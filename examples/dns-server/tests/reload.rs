@@ -121,3 +121,25 @@ fn before_the_first_load_the_server_says_that_it_cannot_tell() {
     server.notes.wait(0, "serial");
     assert_eq!(answers(&client.ask(CART, Rtype::A)), ["10.0.0.1"]);
 }
+
+#[test]
+fn the_serial_moves_when_an_answer_can_differ() {
+    let pod = |label: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: tool, namespace: shop, labels: {{a: {label}}}}}, \
+             status: {{phase: Running, podIP: 10.1.0.1}}}}\n"
+        )
+    };
+    let folder = Folder::with(&(service("shop", "cart", "10.0.0.1") + &pod("x")));
+    let server = Running::start(&folder, &[]);
+    let mut client = server.udp();
+    let first = serial(&mut client);
+    let notes = server.notes.all().len();
+    folder.write("world.yaml", &(service("shop", "cart", "10.0.0.1") + &pod("y")));
+    server.notes.wait(notes, "1 changes, no answer differs");
+    assert_eq!(serial(&mut client), first);
+    folder.write("world.yaml", &(service("shop", "cart", "10.0.0.2") + &pod("y")));
+    server.notes.wait(notes, "1 changes, serial");
+    assert!(serial(&mut client) > first);
+    assert_eq!(answers(&client.ask(CART, Rtype::A)), ["10.0.0.2"]);
+}

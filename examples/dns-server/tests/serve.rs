@@ -95,6 +95,22 @@ fn the_longest_datagram_is_a_setting() {
 }
 
 #[test]
+fn resolvers_that_never_use_tcp_still_see_every_endpoint() {
+    let server = Running::start(&Folder::with(&shop()), &[]);
+    let mut client = server.udp();
+    let mut ask = || answers(&client.ask_with("many.data.svc.cluster.local.", Rtype::A, None));
+    let seen: BTreeSet<String> = (0..400).flat_map(|_| ask()).collect();
+    assert_eq!(seen.len(), 100);
+    let firsts: BTreeSet<String> = (0..400).map(|_| ask()[0].clone()).collect();
+    assert!(firsts.len() > 50, "clients that take the first address spread: {} firsts", firsts.len());
+
+    let server = Running::start(&Folder::with(&shop()), &["--no-rotation"]);
+    let mut client = server.udp();
+    let mut ask = || answers(&client.ask("many.data.svc.cluster.local.", Rtype::A));
+    assert_eq!(ask(), ask());
+}
+
+#[test]
 fn messages_that_are_no_queries_are_refused_or_met_with_silence() {
     let server = Running::start(&Folder::with(&shop()), &[]);
     let mut client = server.udp();

@@ -1,0 +1,79 @@
+//! How do names compare without regard to ASCII case? Eight octets at a time.
+
+use std::cmp::Ordering;
+
+/// Whether two names are one. Most are asked for as they are spelled, and comparing octets is quick.
+#[inline]
+pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
+    one == other || one.eq_ignore_ascii_case(other)
+}
+
+/// How two names in lower case compare, octet by octet.
+pub(super) fn cmp_ignoring_case(one: &[u8], other: &[u8]) -> Ordering {
+    for i in 0..word_count(one).min(word_count(other)) {
+        match word(one, i).cmp(&word(other, i)) {
+            Ordering::Equal => {}
+            order => return order,
+        }
+    }
+    one.len().cmp(&other.len())
+}
+
+/// A number that names without regard to case share, and others seldom. Fit for sorting by, not for hash tables: it has no seed.
+pub(super) fn digest(name: &[u8]) -> u32 {
+    let mix = |digest: u64, i| (digest.rotate_left(29) ^ word(name, i)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((0..word_count(name)).fold(0, mix) >> 32) as u32
+}
+
+/// How many words a name has: one at least, the last of them not full.
+#[inline]
+pub(super) fn word_count(name: &[u8]) -> usize {
+    name.len() / 8 + 1
+}
+
+/// Eight octets of a name in lower case, the first of them in front, filled up with zeros.
+#[inline]
+pub(super) fn word(name: &[u8], i: usize) -> u64 {
+    let rest = name.get(8 * i..).unwrap_or_default();
+    let octets = rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        last
+    });
+    lower(u64::from_be_bytes(octets))
+}
+
+/// Eight octets at once, with the ASCII letters among them in lower case.
+fn lower(octets: u64) -> u64 {
+    let each = |octet: u8| u64::from_be_bytes([octet; 8]);
+    // The high bit of an octet says whether its other seven are at least `A`, or beyond `Z`.
+    let low_bits = octets & each(0x7f);
+    let (from_a, beyond_z) = (low_bits + each(0x80 - b'A'), low_bits + each(0x80 - (b'Z' + 1)));
+    let capitals = from_a & !beyond_z & !octets & each(0x80);
+    octets | capitals >> 2
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn eight_octets_become_lower_case_as_one_does() {
+        for octet in 0..=u8::MAX {
+            let word = [octet, b'A', octet, b'z', 0, octet, 0x80, octet];
+            assert_eq!(lower(u64::from_be_bytes(word)).to_be_bytes(), word.map(|octet| octet.to_ascii_lowercase()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_compare_as_their_octets_in_lower_case(one in "[aAzZ0\\[\\x00-]{0,20}", other in "[aAzZ0\\[\\x00-]{0,20}") {
+            let wanted = one.to_ascii_lowercase().cmp(&other.to_ascii_lowercase());
+            prop_assert_eq!(cmp_ignoring_case(one.as_bytes(), other.as_bytes()), wanted);
+            prop_assert!(wanted.is_ne() || digest(one.as_bytes()) == digest(other.as_bytes()));
+            prop_assert_eq!(same_name(one.as_bytes(), other.as_bytes()), wanted.is_eq());
+        }
+    }
+}

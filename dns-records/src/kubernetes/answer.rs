@@ -506,23 +506,19 @@ impl<'s> Out<'s> {
     }
 
     fn v4(&mut self, owner: JoinedName<'_>, addrs: &[Ipv4Addr]) {
-        self.all(owner, addrs, RecordData::A);
+        let (first, last) = rotated(addrs, self.rotation);
+        self.all(owner, first.iter().chain(last).map(|addr| RecordData::A(*addr)));
     }
 
     fn v6(&mut self, owner: JoinedName<'_>, addrs: &[Ipv6Addr]) {
-        self.all(owner, addrs, RecordData::Aaaa);
+        let (first, last) = rotated(addrs, self.rotation);
+        self.all(owner, first.iter().chain(last).map(|addr| RecordData::Aaaa(*addr)));
     }
 
     /// As many as the sink takes, which may be a small part.
-    fn all<T: Copy>(
-        &mut self,
-        owner: JoinedName<'_>,
-        addrs: &[T],
-        data: impl Fn(T) -> RecordData<JoinedName<'static>>,
-    ) {
-        let (first, last) = rotated(addrs, self.rotation);
-        for addr in first.iter().chain(last) {
-            self.record(owner, data(*addr));
+    fn all<'n>(&mut self, owner: JoinedName<'_>, data: impl Iterator<Item = RecordData<JoinedName<'n>>>) {
+        for data in data {
+            self.record(owner, data);
             if self.sink.is_full() {
                 break;
             }

@@ -63,23 +63,34 @@ pub enum InputError {
     },
 }
 
-/// Calls `each` with name and bytes of every file that an input stands for: directories in the order of names.
-pub(super) fn read(input: &Input, mut each: impl FnMut(&str, Result<Vec<u8>, InputError>)) {
-    match input {
-        Input::Stdin => each("-", read_limited("-", io::stdin().lock())),
-        Input::Path(path) if path.is_dir() => {
-            let mut files = Vec::new();
-            let name = path.display().to_string();
-            match list(path, &mut files) {
-                Err(error) => each(&name, Err(error)),
-                Ok(()) if files.is_empty() => each(&name, Err(InputError::NoManifest { input: name.clone() })),
-                Ok(()) => {}
-            }
-            for file in files {
-                read_file(&file, &mut each);
-            }
+impl Input {
+    /// The files that it stands for: those of a directory in the order of names; none for standard input.
+    ///
+    /// # Errors
+    /// A directory cannot be listed, or has no manifest in it.
+    pub fn files(&self) -> Result<Vec<PathBuf>, InputError> {
+        let path = match self {
+            Input::Stdin => return Ok(Vec::new()),
+            Input::Path(path) if !path.is_dir() => return Ok(vec![path.clone()]),
+            Input::Path(path) => path,
+        };
+        let mut files = Vec::new();
+        list(path, &mut files)?;
+        if files.is_empty() {
+            return Err(InputError::NoManifest { input: path.display().to_string() });
         }
-        Input::Path(path) => read_file(path, &mut each),
+        Ok(files)
+    }
+}
+
+/// Calls `each` with name and bytes of every file that an input stands for.
+pub(super) fn read(input: &Input, mut each: impl FnMut(&str, Result<Vec<u8>, InputError>)) {
+    if *input == Input::Stdin {
+        return each("-", read_limited("-", io::stdin().lock()));
+    }
+    match input.files() {
+        Ok(files) => files.iter().for_each(|file| read_file(file, &mut each)),
+        Err(error) => each(&input.to_string(), Err(error)),
     }
 }
 

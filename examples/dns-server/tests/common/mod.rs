@@ -221,7 +221,7 @@ impl Client {
     }
 
     pub fn ask_with(&mut self, name: &str, rtype: Rtype, edns: Option<u16>) -> Reply {
-        self.next += 1;
+        self.next = self.next.wrapping_add(1);
         self.send(&query(self.next, name, rtype, edns));
         let reply = self.receive();
         assert_eq!(reply.header().id(), self.next);

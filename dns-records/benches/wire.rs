@@ -238,7 +238,7 @@ fn serve(c: &mut Criterion) {
     let zone = Zone::of(&cluster());
     let settings = Settings::default();
     let mut respond = |query: &[u8]| {
-        let response = zone.respond(query, Transport::Tcp, &settings, &mut out);
+        let response = zone.respond(query, Transport::Tcp, 0, &settings, &mut out);
         let Ok(Response::Reply(_, reply)) = response else { unreachable!() };
         black_box(&out);
         reply.length

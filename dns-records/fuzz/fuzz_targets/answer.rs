@@ -101,7 +101,7 @@ fuzz_target!(|octets: &[u8]| {
     let settings = Settings { max_udp: u16::from(choice & 0x0f) << 8, recursion_available: choice & 0x10 != 0 };
     let transport = if choice & 0x20 != 0 { Transport::Tcp } else { Transport::Udp };
     let mut out = vec![0; 65_535];
-    match zone.respond(message, transport, &settings, &mut out).expect("room") {
+    match zone.respond(message, transport, u32::from(choice), &settings, &mut out).expect("room") {
         Response::Reply(query, reply) => {
             assert!(reply.length <= query.limit(&settings) && !reply.verdict.reason.to_string().is_empty());
             read(&out[..reply.length]);

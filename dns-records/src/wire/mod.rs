@@ -50,8 +50,8 @@
 //!   its end, by whole records, and TC is set. An alias thus never stays away while its target is there.
 //! * **Compression.** Owners, and the names in NS, CNAME, PTR and SOA; never the target of SRV (RFC 2782).
 //!
-//! What a server does beside: it puts the addresses into another order for each query *before* they are cut (some resolvers
-//! live on the part that fits), and looks at who may have a transfer. A TSIG record is stepped over, and the reply is not signed.
+//! What a server does beside: it asks for the addresses in another order for each query (`Zone::answer_rotated`), since some
+//! resolvers live on the part that fits, and looks at who may have a transfer. A TSIG record is stepped over, and the reply is not signed.
 
 mod compress;
 mod envelope;

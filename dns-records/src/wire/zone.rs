@@ -31,7 +31,8 @@ impl Zone {
     /// Answers a message: octets in, octets out, without allocation.
     ///
     /// Names outside the zones give [`Response::Forward`] if [`Settings::recursion_available`] says that somebody can be asked, and
-    /// are refused otherwise. Aliases that leave the zones stand alone.
+    /// are refused otherwise. Aliases that leave the zones stand alone. `rotation`, a number that is another for each query, says
+    /// with which address each name begins ([`Zone::answer_rotated`]): those that do not fit are others each time.
     ///
     /// ```
     /// use dns_records::kubernetes::Zone;
@@ -39,7 +40,7 @@ impl Zone {
     /// let zone = Zone::of(&svc_model::Cluster::new());
     /// let message = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x0bdns-version\x07cluster\x05LOCAL\0\0\x10\0\x01";
     /// let mut out = [0; 1232];
-    /// let Response::Reply(query, reply) = zone.respond(message, Transport::Udp, &Settings::default(), &mut out)? else {
+    /// let Response::Reply(query, reply) = zone.respond(message, Transport::Udp, 0, &Settings::default(), &mut out)? else {
     ///     unreachable!()
     /// };
     /// assert_eq!(query.question().to_string(), "dns-version.cluster.LOCAL. TXT");
@@ -53,6 +54,7 @@ impl Zone {
         &'a self,
         message: &'a [u8],
         transport: Transport,
+        rotation: u32,
         settings: &Settings,
         out: &mut [u8],
     ) -> Result<Response<'a>, BufferTooSmall> {
@@ -68,8 +70,9 @@ impl Zone {
         if query.question().record_type.is_transfer() {
             return Ok(Response::Transfer(query));
         }
-        let reply =
-            reply(&query, settings, out, |question, writer| self.answer_into(question, &mut NoUpstream, writer))?;
+        let reply = reply(&query, settings, out, |question, writer| {
+            self.answer_rotated(question, rotation, &mut NoUpstream, writer)
+        })?;
         let is_elsewhere = matches!(reply.verdict.reason, Reason::NotOurs | Reason::FallsThrough(_));
         Ok(if is_elsewhere && settings.recursion_available {
             Response::Forward(query)

@@ -179,7 +179,7 @@ mod zone {
                 (plain.edns(65_535, true), 1232),
             ] {
                 let octets = message.octets();
-                let response = zone.respond(&octets, Transport::Udp, &Settings::default(), &mut out).unwrap();
+                let response = zone.respond(&octets, Transport::Udp, 0, &Settings::default(), &mut out).unwrap();
                 let Response::Reply(_, reply) = response else { panic!("{response:?}") };
                 let read = decode(&out[..reply.length]);
                 let many = [RecordType::A, RecordType::SRV].contains(&record_type);
@@ -232,13 +232,13 @@ mod zone {
         for name in ["www.example.com", "local", "cluster.local.example", "notcluster.local", "."] {
             let octets = query(name, RecordType::A).octets();
             let mut settings = Settings::default();
-            let response = zone.respond(&octets, Transport::Udp, &settings, &mut out).unwrap();
+            let response = zone.respond(&octets, Transport::Udp, 0, &settings, &mut out).unwrap();
             let Response::Reply(_, reply) = response else { panic!("{response:?}") };
             let read = decode(&out[..reply.length]);
             assert_eq!((read.rcode, read.flags & RA), (5, 0));
             assert_eq!(read.sections, [(); 3].map(|()| Vec::<String>::new()));
             settings.recursion_available = true;
-            let response = zone.respond(&octets, Transport::Udp, &settings, &mut out).unwrap();
+            let response = zone.respond(&octets, Transport::Udp, 0, &settings, &mut out).unwrap();
             let Response::Forward(query) = response else { panic!("{response:?}") };
             assert_eq!(query.question().record_type, RecordType::A);
         }

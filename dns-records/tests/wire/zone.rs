@@ -17,7 +17,7 @@ use super::world;
 fn ask(zone: &Zone, message: &Message) -> super::decode::Decoded {
     let octets = message.octets();
     let mut out = vec![0; 65_535];
-    let response = zone.respond(&octets, Transport::Tcp, &Settings::default(), &mut out).unwrap();
+    let response = zone.respond(&octets, Transport::Tcp, 0, &Settings::default(), &mut out).unwrap();
     let Response::Reply(query, reply) = response else { panic!("{response:?}") };
     assert_eq!(query.id(), message.id);
     decode(&out[..reply.length])
@@ -134,7 +134,7 @@ fn every_outcome_of_respond() {
     let message = |name: &str, record_type| query(name, record_type).octets();
     let mut respond = |octets: &[u8], transport, recursion_available| {
         let settings = Settings { recursion_available, ..Settings::default() };
-        format!("{:?}", zone.respond(octets, transport, &settings, &mut out).unwrap())
+        format!("{:?}", zone.respond(octets, transport, 0, &settings, &mut out).unwrap())
     };
     let udp = Transport::Udp;
     let (ours, elsewhere) =
@@ -155,12 +155,34 @@ fn a_name_that_falls_through_is_forwarded() {
     let octets = query("9.9.9.10.in-addr.arpa", RecordType::PTR).octets();
     let settings = Settings { recursion_available: true, ..Settings::default() };
     let mut out = [0; 512];
-    let response = zone.respond(&octets, Transport::Udp, &settings, &mut out).unwrap();
+    let response = zone.respond(&octets, Transport::Udp, 0, &settings, &mut out).unwrap();
     assert!(matches!(response, Response::Forward(_)), "{response:?}");
-    let response = zone.respond(&octets, Transport::Udp, &Settings::default(), &mut out).unwrap();
+    let response = zone.respond(&octets, Transport::Udp, 0, &Settings::default(), &mut out).unwrap();
     let Response::Reply(_, reply) = response else { panic!("{response:?}") };
     assert!(matches!(reply.verdict.reason, Reason::FallsThrough(_)));
     assert_eq!(reply.verdict.rcode, Rcode::Refused);
+}
+
+/// Resolvers that never ask over TCP live on the part that fits (musl before 1.2.4).
+#[test]
+fn addresses_are_rotated_before_they_are_cut() {
+    let addr = |i: u8| json!({"addresses": [format!("10.1.0.{i}")]});
+    let zone = Zone::of(&world::cluster([
+        world::service("a/db", &["None"], json!([])),
+        world::slice("a/db", "IPv4", json!([]), json!((0..100).map(addr).collect::<Vec<_>>())),
+    ]));
+    let octets = query("db.a.svc.cluster.local", RecordType::A).octets();
+    let mut out = [0; 512];
+    let mut first = |rotation| {
+        let response = zone.respond(&octets, Transport::Udp, rotation, &Settings::default(), &mut out).unwrap();
+        let Response::Reply(_, reply) = response else { panic!("{response:?}") };
+        let read = decode(&out[..reply.length]);
+        assert_eq!((read.flags & TC, read.sections[0].len()), (TC, 29));
+        read.sections[0][0].rsplit(' ').next().unwrap().to_owned()
+    };
+    assert_eq!([0, 50, 99, 100].map(&mut first), ["10.1.0.0", "10.1.0.50", "10.1.0.99", "10.1.0.0"]);
+    let seen: std::collections::BTreeSet<_> = (0..100).map(first).collect();
+    assert_eq!(seen.len(), 100);
 }
 
 /// Ten thousand Services, of which every tenth is headless with ten endpoints.
@@ -226,7 +248,7 @@ fn no_query_allocates() {
         let octets = query(name, record_type).edns(1232, false).octets();
         let mut length = 0;
         let counted = allocation_counter::measure(|| {
-            if let Ok(Response::Reply(_, reply)) = zone.respond(&octets, Transport::Udp, &kept, &mut out) {
+            if let Ok(Response::Reply(_, reply)) = zone.respond(&octets, Transport::Udp, 0, &kept, &mut out) {
                 length = reply.length;
             }
         });
@@ -234,7 +256,7 @@ fn no_query_allocates() {
         assert!(length >= octets.len(), "{name} {record_type}");
         let broken = allocation_counter::measure(|| {
             for length in 0..octets.len() {
-                let _ = zone.respond(&octets[..length], Transport::Udp, &kept, &mut out);
+                let _ = zone.respond(&octets[..length], Transport::Udp, 0, &kept, &mut out);
             }
         });
         assert_eq!(broken.count_total, 0, "{name} {record_type}, cut short");
@@ -318,7 +340,7 @@ proptest! {
         for (asked, record_type) in names {
             let octets = query(&asked, record_type).octets();
             let transport = if udp { Transport::Udp } else { Transport::Tcp };
-            let response = zone.respond(&octets, transport, &settings, &mut out).unwrap();
+            let response = zone.respond(&octets, transport, 0, &settings, &mut out).unwrap();
             let Response::Reply(query, reply) = response else { panic!("{response:?}") };
             let read = decode(&out[..reply.length]);
             let whole = zone.answer(query.question());

@@ -41,6 +41,7 @@
 //! * A [`Rule`] has a [`PathPattern`] (exact, prefix by element, prefix by text, regular expression), [`Condition`]s on method,
 //!   headers and query, all of which must hold, a key, and the value it selects.
 //! * A [`RouterBuilder`] compiles rules into a [`Router`]; a [`Request`] is the borrowed view that it is asked with.
+//! * [`action`] is what a match does, as data: redirect, rewrite, header edits, mirrors, weights, CORS.
 //! * [`PathNormalisation`] brings a path into the one form that is both matched and forwarded; [`RequestTarget`] takes
 //!   the request line apart before.
 //!
@@ -82,6 +83,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod action;
 mod authority;
 mod condition;
 mod excerpt;

@@ -102,6 +102,9 @@ mod target;
 
 #[cfg(feature = "kubernetes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
+pub mod gateway;
+#[cfg(feature = "kubernetes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
 pub mod ingress;
 
 pub use authority::{Authority, AuthorityError};

@@ -102,6 +102,11 @@ impl Redirect {
         Self { code, target: Target::Verbatim(location.into()) }
     }
 
+    /// Whether the path is replaced, in whole or in part.
+    pub fn rewrites_path(&self) -> bool {
+        matches!(&self.target, Target::Parts(parts) if parts.path.is_some())
+    }
+
     /// The value of the Location header.
     pub fn location(&self, request: &RequestUri<'_>) -> String {
         match &self.target {

@@ -3,6 +3,7 @@
 mod connect;
 mod dns;
 mod env;
+pub(crate) mod gateway;
 mod http;
 mod port_forward;
 mod target;

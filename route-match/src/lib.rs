@@ -1,4 +1,4 @@
-//! Which rule? One router with explicit precedence, and the Ingress dialects on top of it.
+//! Which rule? One router with explicit precedence, and Ingress and the Gateway API on top of it.
 //!
 //! ```
 //! use route_match::{Authority, Condition, HostPattern, PathNormalisation, PathPattern, Request, RouterBuilder, Rule, ValuePattern};
@@ -68,14 +68,15 @@
 //! # Kubernetes
 //!
 //! The module `ingress` compiles the Ingresses of a `svc_model::Cluster` onto the router and decides as their controller
-//! does: plain Ingress, or the dialect of ingress-nginx.
+//! does: plain Ingress, or the dialect of ingress-nginx. The module `gateway` does the same for a Gateway of the Gateway API: listeners,
+//! routes of all kinds, their status, and updates that cost what a change touches.
 //!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `kubernetes` | yes | module `ingress`, on top of `svc-model` |
-//! | `http` | no | [`Request`] views of `http::Request` |
+//! | `kubernetes` | yes | modules `ingress` and `gateway`, on top of `svc-model` |
+//! | `http` | no | [`Request`] views of `http::Request`, and actions applied to its parts |
 //!
 //! # Not here
 //!

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use svc_model::api::ParentReference;
-use svc_model::{Cluster, Kind, NamespacedName, ObjectRef};
+use svc_model::{Cluster, Kind, ObjectRef};
 
 use super::listener::{Listener, Listeners};
 use super::read::{GROUP, hostname};
@@ -19,8 +19,8 @@ pub(super) struct ParentOutcome {
     pub(super) attached: Result<(), Detached>,
 }
 
-/// Why a route does not attach by a parent reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Why a route does not attach by a parent reference; of several listeners the one that came nearest to taking it says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Detached {
     /// No listener has the name and port that the reference asks for.
@@ -74,57 +74,45 @@ pub(super) fn parent(reference: &ParentReference, namespace: &str) -> Option<Obj
 }
 
 impl Attachments {
-    /// How a route stands to the Gateway with these listeners.
-    pub(super) fn of(cluster: &Cluster, gateway: &NamespacedName, listeners: &Listeners, route: AnyRoute<'_>) -> Self {
+    /// How a route stands to the Gateway with these listeners. O(its parent references, and the listeners of their owners).
+    pub(super) fn of(cluster: &Cluster, listeners: &Listeners, route: AnyRoute<'_>) -> Self {
         let mut attachments = Self::default();
         let mut hostnames = None;
         for (index, reference) in route.parents().iter().enumerate() {
-            let Some(owner) = parent(reference, route.namespace()) else { continue };
-            let is_gateway = owner.kind == Kind::Gateway && owner.key() == *gateway;
-            if !is_gateway && !listeners.sets.iter().any(|(set, _)| *set == owner) {
-                continue;
-            }
+            let owner = parent(reference, route.namespace());
+            let Some(range) = owner.and_then(|owner| listeners.owners.get(&owner)) else { continue };
             let hostnames = hostnames.get_or_insert_with(|| Hostnames::of(route));
-            let attached = attachments.attach(cluster, listeners, route, reference, &owner, hostnames);
+            let own = range.clone().zip(&listeners.accepted[range.clone()]);
+            let named = own.filter(|(_, listener)| names(reference, listener));
+            let attached = attachments.attach(cluster, named, route, hostnames);
             attachments.parents.push(ParentOutcome { index, attached });
         }
         attachments
     }
 
-    fn attach(
+    /// Attaches a route to those of these listeners that take it.
+    fn attach<'l>(
         &mut self,
         cluster: &Cluster,
-        listeners: &Listeners,
+        listeners: impl Iterator<Item = (usize, &'l Listener)>,
         route: AnyRoute<'_>,
-        reference: &ParentReference,
-        owner: &ObjectRef,
         hostnames: &Hostnames,
     ) -> Result<(), Detached> {
         let mut outcome = Err(Detached::NoMatchingParent);
-        for (at, listener) in listeners.accepted.iter().enumerate() {
-            if listener.owner != *owner || !names(reference, listener) {
-                continue;
-            }
+        for (at, listener) in listeners {
             if !listener.admits(cluster, route.kind(), route.namespace()) {
-                outcome = outcome.map_err(|why| why.max_with(Detached::NotAllowedByListeners));
+                outcome = outcome.map_err(|why| why.max(Detached::NotAllowedByListeners));
                 continue;
             }
             let hosts: BTreeSet<HostPattern> = hostnames.at(listener).collect();
             if hosts.is_empty() {
-                outcome = outcome.map_err(|why| why.max_with(Detached::NoMatchingListenerHostname));
+                outcome = outcome.map_err(|why| why.max(Detached::NoMatchingListenerHostname));
                 continue;
             }
             self.hosts.entry(at).or_default().extend(hosts);
             outcome = Ok(());
         }
         outcome
-    }
-}
-
-impl Detached {
-    /// Of two listeners that do not take a route, the one that came nearer says why.
-    fn max_with(self, other: Self) -> Self {
-        if (other as u8) > (self as u8) { other } else { self }
     }
 }
 

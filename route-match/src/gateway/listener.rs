@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use svc_model::api::{self, AllowedNamespaces, LabelSelector, ListenerSet, Namespace, Secret};
@@ -289,6 +290,8 @@ pub(super) struct Listeners {
     pub(super) sets: Vec<(ObjectRef, bool)>,
     /// Whether labels of namespaces decide who may add listeners.
     pub(super) sets_by_label: bool,
+    /// The Gateway and the ListenerSets that name it, each with where its accepted listeners lie.
+    pub(super) owners: BTreeMap<ObjectRef, Range<usize>>,
     /// The accepted ones by port, protocol and hosts.
     taken: BTreeMap<(u16, ListenerProtocol), BTreeMap<HostPattern, usize>>,
 }
@@ -307,14 +310,14 @@ impl Listeners {
         for set in sets {
             let admitted = policy.admits(cluster, set.namespace());
             listeners.sets.push((set.reference(), admitted));
-            if admitted {
-                listeners.add(cluster, set.reference(), &set.spec.listeners);
-            }
+            let added = if admitted { set.spec.listeners.as_slice() } else { &[] };
+            listeners.add(cluster, set.reference(), added);
         }
         listeners
     }
 
     fn add(&mut self, cluster: &Cluster, owner: ObjectRef, listeners: &[api::Listener]) {
+        let start = self.accepted.len();
         let mut names = BTreeSet::new();
         for (index, listener) in listeners.iter().enumerate() {
             let name: Box<str> = listener.name.as_str().into();
@@ -335,6 +338,7 @@ impl Listeners {
                 Err(fault) => self.refused.push(RefusedListener { owner: owner.clone(), index, name, fault }),
             }
         }
+        self.owners.insert(owner, start..self.accepted.len());
     }
 
     /// Whether no listener before this one is in its way.

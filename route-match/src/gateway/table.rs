@@ -229,13 +229,10 @@ impl GatewayTable {
     fn state(&self, cluster: &Cluster, resolver: &Resolver<'_>, route: AnyRoute<'_>) -> Option<RouteState> {
         // Most routes of a cluster may be of other Gateways.
         let mut parents = route.parents().iter().filter_map(|reference| parent(reference, route.namespace()));
-        if !parents.any(|parent| parent == self.gateway || parent.kind == Kind::ListenerSet) {
+        if !parents.any(|parent| self.listeners.owners.contains_key(&parent)) {
             return None;
         }
-        let attachments = Attachments::of(cluster, &self.gateway.key(), &self.listeners, route);
-        if attachments.parents.is_empty() {
-            return None;
-        }
+        let attachments = Attachments::of(cluster, &self.listeners, route);
         Some(RouteState { attachments, compiled: Arc::new(route.compile(resolver)) })
     }
 

@@ -6,6 +6,7 @@ mod env;
 pub(crate) mod gateway;
 mod http;
 mod port_forward;
+mod status;
 mod target;
 mod tcp;
 mod tls;
@@ -23,6 +24,7 @@ pub use dns::{DnsQuestion, Lookup, Resolv};
 pub use env::Env;
 pub use http::Http;
 pub use port_forward::{Port, PortForward};
+pub use status::Status;
 pub use tcp::Tcp;
 pub use tls::Tls;
 
@@ -51,6 +53,8 @@ pub enum Ask {
     Tls(Tls),
     /// Where does a TCP or UDP connection to a proxy go?
     Tcp(Tcp),
+    /// What would controllers report of Gateways and routes?
+    Status(Status),
 }
 
 impl Ask {
@@ -66,6 +70,7 @@ impl Ask {
             Ask::Http(ask) => ask.answer(world),
             Ask::Tls(ask) => ask.answer(world),
             Ask::Tcp(ask) => ask.answer(world),
+            Ask::Status(ask) => ask.answer(world),
         }
     }
 }
@@ -103,6 +108,7 @@ fn unknown_keys(question: &Value) -> Vec<String> {
         "port-forward" => &["to", "port"],
         "http" => &["url", "method", "headers", "to", "src", "from"],
         "tls" => &["sni", "port", "alpn", "sigalgs", "versions", "now", "hello", "authority", "to", "from"],
+        "status" => &["object"],
         "tcp" => &["dst", "port", "protocol", "to", "from"],
         _ => return Vec::new(),
     };

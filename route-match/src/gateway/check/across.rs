@@ -28,7 +28,7 @@ pub(super) fn check(cluster: &Cluster) -> Vec<Finding> {
         }
     }
     for set in cluster.list::<ListenerSet>() {
-        listener_set(cluster, &tables, set, &mut findings);
+        listener_set(&tables, set, &mut findings);
     }
     for route in AnyRoute::all(cluster) {
         route_references(cluster, &tables, route, &mut findings);
@@ -71,12 +71,7 @@ fn listeners(table: &GatewayTable, findings: &mut Vec<Finding>) {
     }
 }
 
-fn listener_set(
-    cluster: &Cluster,
-    tables: &BTreeMap<NamespacedName, GatewayTable>,
-    set: &ListenerSet,
-    findings: &mut Vec<Finding>,
-) {
+fn listener_set(tables: &BTreeMap<NamespacedName, GatewayTable>, set: &ListenerSet, findings: &mut Vec<Finding>) {
     let Some(owner) = parent(&set.spec.parent_ref, set.namespace()).filter(|owner| owner.kind == Kind::Gateway) else {
         return;
     };
@@ -84,8 +79,7 @@ fn listener_set(
     match tables.get(&owner.key()) {
         None => warn(format!("there is no {owner}")),
         Some(table) => {
-            let status = table.status(cluster);
-            if status.listener_sets.iter().any(|(other, admitted)| *other == set.reference() && !admitted) {
+            if table.listeners.sets.iter().any(|(other, admitted)| *other == set.reference() && !admitted) {
                 warn(format!("spec.allowedListeners of {owner} does not admit this namespace"));
             }
         }

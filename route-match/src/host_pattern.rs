@@ -103,6 +103,35 @@ impl HostPattern {
         }
     }
 
+    /// Whether the pattern stands for every host that the other stands for.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (_, Self::Any) => false,
+            (_, Self::Exact(host)) => self.matches(host),
+            (Self::Exact(_), Self::Wildcard(_)) => false,
+            (Self::Wildcard(wide), Self::Wildcard(narrow)) => match wide.depth {
+                WildcardDepth::Any => wide.suffix == narrow.suffix || wide.matches(&narrow.suffix),
+                WildcardDepth::One => wide == narrow,
+            },
+        }
+    }
+
+    /// The hosts that both stand for: the narrower of the two, or nothing.
+    ///
+    /// ```
+    /// use route_match::HostPattern;
+    ///
+    /// let listener: HostPattern = "**.example".parse()?;
+    /// let route: HostPattern = "**.shop.example".parse()?;
+    /// assert_eq!(listener.intersection(&route), Some(&route));
+    /// assert_eq!(listener.intersection(&"example".parse()?), None);
+    /// # Ok::<(), route_match::HostError>(())
+    /// ```
+    pub fn intersection<'a>(&'a self, other: &'a Self) -> Option<&'a Self> {
+        if self.covers(other) { Some(other) } else { other.covers(self).then_some(self) }
+    }
+
     fn specificity(&self) -> impl Ord + '_ {
         match self {
             Self::Exact(host) => (0, Reverse(0), host.as_str(), WildcardDepth::One),
@@ -194,6 +223,26 @@ mod tests {
         patterns.sort();
         let text: Vec<_> = patterns.iter().map(ToString::to_string).collect();
         assert_eq!(text, ["b.example", "z.example", "*.a.example", "*.example", "**.example", "*"]);
+    }
+
+    #[test]
+    fn patterns_are_nested_or_apart() {
+        let all: Vec<_> =
+            ["*", "**.example", "*.example", "**.a.example", "*.a.example", "b.a.example", "a.example", "10.0.0.1"]
+                .map(pattern)
+                .into();
+        let hosts: Vec<Host> = ["example", "a.example", "b.a.example", "c.b.a.example", "x.example", "10.0.0.1"]
+            .map(|host| host.parse().unwrap())
+            .into();
+        for one in &all {
+            for other in &all {
+                let both = |host: &&Host| one.matches(host) && other.matches(host);
+                let expected: Vec<&Host> = hosts.iter().filter(both).collect();
+                let found = one.intersection(other);
+                let matched: Vec<&Host> = hosts.iter().filter(|host| found.is_some_and(|p| p.matches(host))).collect();
+                assert_eq!(matched, expected, "{one} and {other}");
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which rule? One router with explicit precedence, and the Ingress dialects on top of it.
+//! Which rule? One router with explicit precedence, and Ingress and the Gateway API on top of it.
 //!
 //! ```
 //! use route_match::{Authority, Condition, HostPattern, PathNormalisation, PathPattern, Request, RouterBuilder, Rule, ValuePattern};
@@ -41,6 +41,7 @@
 //! * A [`Rule`] has a [`PathPattern`] (exact, prefix by element, prefix by text, regular expression), [`Condition`]s on method,
 //!   headers and query, all of which must hold, a key, and the value it selects.
 //! * A [`RouterBuilder`] compiles rules into a [`Router`]; a [`Request`] is the borrowed view that it is asked with.
+//! * [`action`] is what a match does, as data: redirect, rewrite, header edits, mirrors, weights, CORS.
 //! * [`PathNormalisation`] brings a path into the one form that is both matched and forwarded; [`RequestTarget`] takes
 //!   the request line apart before.
 //!
@@ -67,14 +68,15 @@
 //! # Kubernetes
 //!
 //! The module `ingress` compiles the Ingresses of a `svc_model::Cluster` onto the router and decides as their controller
-//! does: plain Ingress, or the dialect of ingress-nginx.
+//! does: plain Ingress, or the dialect of ingress-nginx. The module `gateway` does the same for a Gateway of the Gateway API: listeners,
+//! routes of all kinds, their status, and updates that cost what a change touches.
 //!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `kubernetes` | yes | module `ingress`, on top of `svc-model` |
-//! | `http` | no | [`Request`] views of `http::Request` |
+//! | `kubernetes` | yes | modules `ingress` and `gateway`, on top of `svc-model` |
+//! | `http` | no | [`Request`] views of `http::Request`, and actions applied to its parts |
 //!
 //! # Not here
 //!
@@ -82,6 +84,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod action;
 mod authority;
 mod condition;
 mod excerpt;
@@ -98,6 +101,9 @@ mod rule;
 mod slots;
 mod target;
 
+#[cfg(feature = "kubernetes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
+pub mod gateway;
 #[cfg(feature = "kubernetes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
 pub mod ingress;

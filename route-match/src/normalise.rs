@@ -6,8 +6,8 @@ use crate::excerpt::Excerpt;
 
 /// How a request's path is brought into the one form that rules are matched against and that is forwarded.
 ///
-/// The first four are those of Istio's mesh configuration (`pathNormalization`), each doing what the one before it does
-/// and more; dot segments are resolved before slashes are merged, so `/a//../b` is `/a/b`. The last is nginx's
+/// `None`, `Base`, `MergeSlashes` and `DecodeAndMergeSlashes` are those of Istio's mesh configuration (`pathNormalization`), each doing
+/// what the one before it does and more; dot segments are resolved before slashes are merged, so `/a//../b` is `/a/b`. The last is nginx's
 /// own, which decodes everything, merges first and then resolves.
 ///
 /// ```
@@ -22,6 +22,8 @@ use crate::excerpt::Excerpt;
 pub enum PathNormalisation {
     /// As received.
     None,
+    /// Dot segments are resolved (a dot may be written `%2E`); all else is as received.
+    DotSegments,
     /// RFC 3986: escapes of unreserved characters (letters, digits, `-._~`) are decoded, `\` is `/`, dot segments are
     /// resolved. All other escapes keep their spelling.
     Base,
@@ -51,10 +53,16 @@ impl PathNormalisation {
                 return Err(refuse(PathFault::Relative));
             }
             let decoded = decode_all(path).map_err(refuse)?;
-            return resolve(&merge(&decoded), true).map(Cow::Owned).map_err(refuse);
+            return resolve(&merge(&decoded), is_dot, true).map(Cow::Owned).map_err(refuse);
+        }
+        if self == Self::DotSegments {
+            if path.contains(&0) || path.windows(3).any(|escaped| escaped == b"%00") {
+                return Err(refuse(PathFault::Nul));
+            }
+            return resolve(path, is_escaped_dot, false).map(Cow::Owned).map_err(refuse);
         }
         let decoded = self.decode(path).map_err(refuse)?;
-        let mut resolved = resolve(&decoded, false).map_err(refuse)?;
+        let mut resolved = resolve(&decoded, is_dot, false).map_err(refuse)?;
         if self >= Self::MergeSlashes {
             resolved = merge(&resolved);
         }
@@ -127,15 +135,41 @@ fn merge(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Removes dot segments (RFC 3986, 5.2.4). Above the root there is nothing to remove, which may be an error.
-fn resolve(path: &[u8], strict: bool) -> Result<Vec<u8>, PathFault> {
+/// Whether a segment is `.` (1) or `..` (2).
+fn is_dot(segment: &[u8]) -> Option<u8> {
+    match segment {
+        b"." => Some(1),
+        b".." => Some(2),
+        _ => None,
+    }
+}
+
+/// The same where a dot may be escaped.
+fn is_escaped_dot(segment: &[u8]) -> Option<u8> {
+    let mut rest = segment;
+    let mut dots = 0;
+    while !rest.is_empty() {
+        rest = match rest {
+            [b'.', rest @ ..] | [b'%', b'2', b'E' | b'e', rest @ ..] => rest,
+            _ => return None,
+        };
+        dots += 1;
+        if dots > 2 {
+            return None;
+        }
+    }
+    Some(dots).filter(|dots| *dots > 0)
+}
+
+/// Removes dot segments (RFC 3986, 5.2.4), which `dots` tells. Above the root there is nothing to remove, which may be an error.
+fn resolve(path: &[u8], dots: fn(&[u8]) -> Option<u8>, strict: bool) -> Result<Vec<u8>, PathFault> {
     let (first, rest) = path.split_at(usize::from(path.first() == Some(&b'/')));
     let mut out = first.to_vec();
     let mut segments = rest.split(|b| *b == b'/').peekable();
     while let Some(segment) = segments.next() {
-        match segment {
-            b"." => {}
-            b".." => {
+        match dots(segment) {
+            Some(1) => {}
+            Some(_) => {
                 if out.len() <= first.len() && strict {
                     return Err(PathFault::AboveRoot);
                 }
@@ -146,7 +180,7 @@ fn resolve(path: &[u8], strict: bool) -> Result<Vec<u8>, PathFault> {
                     out.truncate(keep.max(first.len()));
                 }
             }
-            _ => {
+            None => {
                 out.extend_from_slice(segment);
                 if segments.peek().is_some() {
                     out.push(b'/');
@@ -249,6 +283,25 @@ mod tests {
             assert_eq!(apply(mode, "/admin%00"), Err(PathFault::Nul));
             assert_eq!(apply(mode, "/admin\0"), Err(PathFault::Nul));
         }
+    }
+
+    #[test]
+    fn dot_segments_alone_are_resolved() {
+        for (path, expected) in [
+            ("/a/../b", "/b"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/a/.%2e/./b", "/b"),
+            ("/a//../b", "/a/b"),
+            ("/../a", "/a"),
+            ("/a%2Fb//c%61", "/a%2Fb//c%61"),
+            (r"/a\..\b", r"/a\..\b"),
+            ("/a/%252e%252e/b", "/a/%252e%252e/b"),
+            ("/a/...", "/a/..."),
+            ("/a/..", "/"),
+        ] {
+            assert_eq!(apply(PathNormalisation::DotSegments, path), Ok(expected.into()), "{path}");
+        }
+        assert_eq!(apply(PathNormalisation::DotSegments, "/a%00"), Err(PathFault::Nul));
     }
 
     #[test]

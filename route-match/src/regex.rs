@@ -1,5 +1,6 @@
 //! Does a text match the operator's regular expression? In linear time, within bounded memory.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use regex::bytes::RegexBuilder;
@@ -122,6 +123,34 @@ impl Regex {
             }
         }
         Some(out)
+    }
+
+    /// Every match in `text` replaced by a template in which `\0` to `\9` stand for groups (`\\` for a backslash); borrows the text if
+    /// there is none. A group that took no part, or that the pattern does not have, is empty. How RE2, and so Envoy, rewrites.
+    pub fn replace_all<'t>(&self, text: &'t [u8], template: &str) -> Cow<'t, [u8]> {
+        self.compiled.replace_all(text, |captures: &regex::bytes::Captures<'_>| {
+            let mut out = Vec::with_capacity(template.len());
+            let mut rest = template.as_bytes();
+            while let Some((byte, tail)) = rest.split_first() {
+                match (byte, tail.first()) {
+                    (b'\\', Some(digit)) if digit.is_ascii_digit() => {
+                        if let Some(group) = captures.get(usize::from(digit - b'0')) {
+                            out.extend_from_slice(group.as_bytes());
+                        }
+                        rest = &tail[1..];
+                    }
+                    (b'\\', Some(b'\\')) => {
+                        out.push(b'\\');
+                        rest = &tail[1..];
+                    }
+                    _ => {
+                        out.push(*byte);
+                        rest = tail;
+                    }
+                }
+            }
+            out
+        })
     }
 
     /// A text that every match begins with, found without parsing the pattern in full: possibly shorter than it could

@@ -134,6 +134,23 @@ impl<T> Router<T> {
             }
         }
     }
+
+    /// Lets a pattern exist no longer; whether it did. Costs rebuilding the table of hosts.
+    pub fn remove_host(&mut self, pattern: &HostPattern) -> bool {
+        let Some(at) = self.hosts.get(pattern).copied() else {
+            return false;
+        };
+        let mut hosts: Vec<(HostPattern, u32)> = self.hosts.iter().map(|(host, list)| (host.clone(), *list)).collect();
+        hosts.retain(|(host, _)| host != pattern);
+        if hosts.iter().all(|(_, list)| *list != at) {
+            // The last list takes the place of the one that nobody needs any more.
+            self.lists.swap_remove(at as usize);
+            let moved = self.lists.len() as u32;
+            hosts.iter_mut().filter(|(_, list)| *list == moved).for_each(|(_, list)| *list = at);
+        }
+        self.hosts = HostTable::with_seed(self.seed, hosts);
+        true
+    }
 }
 
 impl<T> RuleList<T> {

@@ -9,7 +9,7 @@ use crate::api::{EndpointSlice, Endpoints, Pod, SERVICE_NAME_LABEL, Service, Str
 use crate::endpoints::subset_addresses;
 use crate::kind::{Kind, NamespacedName, Object, ObjectRef, Resource};
 use crate::label_index::LabelIndex;
-use crate::touched::{Change, ChangeKind, Touched};
+use crate::touched::{Change, ChangeKind, Touched, is_for_others};
 
 /// The objects of a cluster, by kind, namespace and name, with the label look-ups that endpoints need.
 ///
@@ -418,8 +418,12 @@ impl Cluster {
                 touched.configuration = true;
             }
             Object::KubeProxyConfiguration(_) | Object::KubeletConfiguration(_) => touched.configuration = true,
-            Object::Namespace(namespace) => touched.namespace(namespace.name()),
-            Object::ConfigMap(config_map) => drop(touched.config_maps.insert(config_map.key())),
+            object if is_for_others(object) => {
+                if let Object::Namespace(namespace) = object {
+                    touched.namespace(namespace.name());
+                }
+                touched.objects.insert(object.reference());
+            }
             _ => {}
         }
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{ConfigMap, Endpoints, Node, Pod, Service};
+use crate::api::{Endpoints, Node, Pod, Service};
 use crate::cluster::Cluster;
 use crate::endpoints;
-use crate::kind::{NamespacedName, ObjectRef, Resource};
+use crate::kind::{Kind, NamespacedName, Object, ObjectRef, Resource};
 
 /// What [`Cluster::apply`] or [`Cluster::remove`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub struct Touched {
     pub configuration: bool,
     /// Namespaces that may have come to exist or ceased to: the first object of a kind came to live there, or the last left.
     pub namespaces: BTreeSet<Box<str>>,
-    /// ConfigMaps that may differ; CoreDNS has its configuration in one.
-    pub config_maps: BTreeSet<NamespacedName>,
+    /// Objects that no view looks at, and others do: what routes and certificates are made of, and Namespaces.
+    pub objects: BTreeSet<ObjectRef>,
 }
 
 impl Touched {
@@ -79,14 +79,14 @@ impl Touched {
             nodes: cluster.list::<Node>().map(|node| node.name().into()).collect(),
             configuration: true,
             namespaces: cluster.namespaces().into_iter().map(Into::into).collect(),
-            config_maps: cluster.list::<ConfigMap>().map(Resource::key).collect(),
+            objects: cluster.objects().filter(|object| is_for_others(object)).map(Object::reference).collect(),
         }
     }
 
     /// Whether nothing is touched.
     pub fn is_empty(&self) -> bool {
-        let Touched { services, all_services, pods, nodes, configuration, namespaces, config_maps } = self;
-        let nothing_else = nodes.is_empty() && namespaces.is_empty() && config_maps.is_empty();
+        let Touched { services, all_services, pods, nodes, configuration, namespaces, objects } = self;
+        let nothing_else = nodes.is_empty() && namespaces.is_empty() && objects.is_empty();
         services.is_empty() && !all_services && pods.is_empty() && !configuration && nothing_else
     }
 
@@ -98,7 +98,7 @@ impl Touched {
         self.nodes.extend(other.nodes);
         self.configuration |= other.configuration;
         self.namespaces.extend(other.namespaces);
-        self.config_maps.extend(other.config_maps);
+        self.objects.extend(other.objects);
     }
 
     pub(crate) fn namespace(&mut self, name: &str) {
@@ -131,5 +131,40 @@ impl Touched {
         // Where somebody has made endpoints of the Pods already, those count and not the Pods.
         let by_pods = selecting.filter(|service| endpoints::source(cluster, service) == endpoints::Source::Pods);
         self.services.extend(by_pods.map(Resource::key));
+    }
+}
+
+/// Whether routes or certificates may be made of an object.
+pub(crate) fn is_for_others(object: &Object) -> bool {
+    match object.kind() {
+        Kind::BackendTlsPolicy
+        | Kind::ConfigMap
+        | Kind::Gateway
+        | Kind::GatewayClass
+        | Kind::GrpcRoute
+        | Kind::HttpRoute
+        | Kind::Ingress
+        | Kind::IngressClass
+        | Kind::ListenerSet
+        | Kind::Namespace
+        | Kind::ReferenceGrant
+        | Kind::Secret
+        | Kind::TcpRoute
+        | Kind::TlsRoute
+        | Kind::UdpRoute => true,
+        Kind::CronJob
+        | Kind::DaemonSet
+        | Kind::Deployment
+        | Kind::EndpointSlice
+        | Kind::Endpoints
+        | Kind::Job
+        | Kind::KubeProxyConfiguration
+        | Kind::KubeletConfiguration
+        | Kind::Node
+        | Kind::Pod
+        | Kind::ReplicaSet
+        | Kind::Service
+        | Kind::ServiceCidr
+        | Kind::StatefulSet => false,
     }
 }

@@ -3,6 +3,7 @@
 use crate::alpn::Alpn;
 use crate::choice::Alert;
 use crate::client_hello::ClientHello;
+use crate::gateway;
 use crate::ingress;
 use crate::offer::AcceptedKeys;
 use crate::server_name::Sni;
@@ -45,7 +46,9 @@ pub struct TlsDecision<'a> {
     pub certificate: Option<CertificateRef<'a>>,
     /// The listener or server that was chosen, where these have names.
     pub listener: Option<&'a str>,
-    /// Where the bytes go, when the connection is passed through.
+    /// The route that the connection goes by, where it goes by one.
+    pub route: Option<&'a ObjectRef>,
+    /// Where the bytes go, when the connection is passed through, or terminated and goes on as a stream.
     pub backends: &'a [Backend],
     /// The application protocol the server picks, when the connection is terminated.
     pub alpn: Option<&'static str>,
@@ -73,7 +76,16 @@ impl<'a> TlsDecision<'a> {
     }
 
     fn of(mode: Mode, reason: TlsReason<'a>) -> Self {
-        TlsDecision { mode, certificate: None, listener: None, backends: &[], alpn: None, alert: None, reason }
+        TlsDecision {
+            mode,
+            certificate: None,
+            listener: None,
+            route: None,
+            backends: &[],
+            alpn: None,
+            alert: None,
+            reason,
+        }
     }
 }
 
@@ -135,6 +147,8 @@ pub struct Backend {
 pub enum TlsReason<'a> {
     /// By the Ingresses of a class.
     Ingress(ingress::Reason<'a>),
+    /// By the listeners of a Gateway.
+    Gateway(gateway::Reason<'a>),
 }
 
 impl TlsReason<'_> {
@@ -142,6 +156,7 @@ impl TlsReason<'_> {
     pub fn code(&self) -> &'static str {
         match self {
             TlsReason::Ingress(reason) => reason.code(),
+            TlsReason::Gateway(reason) => reason.code(),
         }
     }
 }
@@ -150,6 +165,7 @@ impl fmt::Display for TlsReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TlsReason::Ingress(reason) => reason.fmt(f),
+            TlsReason::Gateway(reason) => reason.fmt(f),
         }
     }
 }

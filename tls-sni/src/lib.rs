@@ -72,7 +72,7 @@
 //! | --- | --- | --- |
 //! | `pem` | `pem`: certificates and private keys from PEM | |
 //! | `x509` | `CertificateFacts::from_der`; `KeyPair`: does this key belong to this certificate? | |
-//! | `kubernetes` | `ingress`, `secret`, `check`: Ingress TLS sections and Secrets, from a `svc-model` cluster | yes |
+//! | `kubernetes` | `ingress`, `gateway`, `secret`, `check`: Ingress TLS sections, Gateway listeners and Secrets, from a `svc-model` cluster | yes |
 //!
 //! # Not here
 //!
@@ -95,6 +95,8 @@ mod client_hello;
 #[cfg(feature = "kubernetes")]
 mod decision;
 mod facts;
+#[cfg(feature = "kubernetes")]
+pub mod gateway;
 #[cfg(feature = "kubernetes")]
 pub mod ingress;
 mod name_map;

@@ -108,10 +108,9 @@ impl Zone {
 
     /// The settings as the cluster has them now, if something that they are read from was touched and they differ.
     fn settings_now(&self, cluster: &Cluster, touched: &Touched) -> Option<ZoneSettings> {
-        let is_source = |name: &NamespacedName, of: &str| &*name.namespace == "kube-system" && &*name.name == of;
         let may_differ = touched.configuration
-            || touched.config_maps.iter().any(|name| is_source(name, "coredns"))
-            || touched.services.iter().any(|name| is_source(name, "kube-dns"));
+            || touched.objects.contains(&ObjectRef::new(Kind::ConfigMap, "kube-system", "coredns"))
+            || touched.services.contains(&NamespacedName::new("kube-system", "kube-dns"));
         if !self.follows_settings || !may_differ {
             return None;
         }

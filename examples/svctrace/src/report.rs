@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use route_match::gateway::check as gateway_check;
 use route_match::ingress::check as ingress_check;
 use serde_json::{Value, json};
 use svc_model::check::Level;
@@ -102,11 +103,12 @@ fn judge(world: &read::World) -> Vec<svc_model::check::Finding> {
         match object {
             Object::Ingress(ingress) => findings.extend(ingress_check::ingress(ingress, origin.api_version)),
             Object::IngressClass(class) => findings.extend(ingress_check::ingress_class(class)),
-            _ => {}
+            _ => findings.extend(gateway_check::object(object, origin.api_version)),
         }
     }
     findings.extend(svc_model::check::cluster(&cluster));
     findings.extend(ingress_check::cluster(&cluster));
+    findings.extend(gateway_check::cluster(&cluster));
     findings.extend(tls_sni::check::check(&cluster, crate::ask::now()));
     findings.extend(dns_records::kubernetes::check(&cluster));
     let mut completed = cluster;

@@ -11,6 +11,7 @@ use svc_model::api::{
 };
 use svc_model::check::Finding;
 use svc_model::{Cluster, Kind, NamespacedName, NodeSettings, NodeView, Object, ObjectRef, Resource, endpoints};
+use tls_sni::gateway::GatewayTls;
 
 use crate::read;
 use crate::suggest::{did_you_mean, shorten};
@@ -32,6 +33,7 @@ pub struct World {
     pod_names: OnceCell<Vec<String>>,
     pub(crate) dns: OnceCell<crate::ask::Dns>,
     pub(crate) controllers: RefCell<HashMap<String, crate::ask::Controller>>,
+    pub(crate) gateways: RefCell<HashMap<NamespacedName, Rc<GatewayTls>>>,
 }
 
 /// A question that cannot be answered, in words for the asker.
@@ -74,6 +76,7 @@ impl World {
             pod_names: OnceCell::new(),
             dns: OnceCell::new(),
             controllers: RefCell::default(),
+            gateways: RefCell::default(),
         }
     }
 

@@ -62,10 +62,17 @@ case_files! {
     dns_services "dns-services.yaml";
     dns_srv "dns-srv.yaml";
     documents_check "documents-check.yaml";
+    gateway_backends "gateway-backends.yaml";
+    gateway_bad_input "gateway-bad-input.yaml";
+    gateway_filters "gateway-filters.yaml";
+    gateway_listeners "gateway-listeners.yaml";
+    gateway_matching "gateway-matching.yaml";
+    gateway_tls_grpc_tcp "gateway-tls-grpc-tcp.yaml";
     ingress_bad_input "ingress-bad-input.yaml";
     ingress_class "ingress-class.yaml";
     ingress_conformance "ingress-conformance.yaml";
     ingress_seeds "ingress-seeds.yaml";
     model_check "model-check.yaml";
+    tls_gateway "tls-gateway.yaml";
     tls_ingress "tls-ingress.yaml";
 }

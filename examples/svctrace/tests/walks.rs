@@ -273,3 +273,75 @@ fn a_stranger_cannot_fill_memory_with_views_of_nodes_that_are_not() {
     }
     assert!(world.views_kept() <= 32);
 }
+
+/// A Gateway with an address of its own, its proxy Pod, and a route to a Service of another namespace.
+const GATEWAY: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: infra}
+spec:
+  gatewayClassName: any
+  listeners:
+  - {name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}
+  - {name: tcp, port: 9000, protocol: TCP, allowedRoutes: {namespaces: {from: All}}}
+status: {addresses: [{value: 203.0.113.20}]}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: edge-0, namespace: infra, labels: {gateway.networking.k8s.io/gateway-name: edge}}, spec: {containers: [{name: p, image: x}]}, status: {phase: Running, podIP: 10.244.3.3, conditions: [{type: Ready, status: 'True'}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: apps}
+spec:
+  parentRefs: [{name: edge, namespace: infra}]
+  rules:
+  - matches: [{path: {value: /shop}}]
+    filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}]
+    backendRefs: [{name: web, port: 80}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TCPRoute
+metadata: {name: db, namespace: apps}
+spec: {parentRefs: [{name: edge, namespace: infra}], rules: [{backendRefs: [{name: web, port: 80}]}]}
+---
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: apps}, spec: {selector: {app: web}, clusterIP: 10.96.7.7, ports: [{port: 80, targetPort: 8080}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: apps, labels: {app: web}}, spec: {containers: [{name: c, image: x}]}, status: {phase: Running, podIP: 10.244.3.4, conditions: [{type: Ready, status: 'True'}]}}
+";
+
+#[test]
+fn a_walk_goes_through_the_gateway_that_has_the_address() {
+    let world = world(GATEWAY);
+    let resolve = ["shop.example:80:203.0.113.20", "shop.example:9000:203.0.113.20"];
+    let answer = curl(&world, "http://shop.example/shop/cart", None, &resolve);
+    assert!(end(&answer).contains("Pod/apps/web-0 port 8080"), "{answer}");
+    let steps = answer["steps"].to_string();
+    assert!(steps.contains("Gateway/infra/edge") && steps.contains("path rewritten to /cart"), "{steps}");
+    let lost = curl(&world, "http://shop.example/else", None, &resolve);
+    assert_eq!(end(&lost), "the Gateway answers 404");
+    let stream = curl(&world, "tcp://shop.example:9000", None, &resolve);
+    assert!(end(&stream).contains("Pod/apps/web-0"), "{stream}");
+}
+
+#[test]
+fn a_walk_goes_on_through_the_proxy_pod_of_a_gateway() {
+    let world = world(GATEWAY);
+    let resolve = ["shop.example:80:10.244.3.3"];
+    let answer = curl(&world, "http://shop.example/shop", Some("apps/web-0"), &resolve);
+    assert!(answer["steps"].to_string().contains("is a proxy of Gateway/infra/edge"), "{answer}");
+    assert_eq!(answer["reached"], true, "{answer}");
+}
+
+#[test]
+fn the_status_of_gateways_and_routes_is_what_a_controller_reports() {
+    let world = world(GATEWAY);
+    let ask = |object: Value| ask::answer_value(&json!({"kind": "status", "object": object}), &world);
+    let all = ask(Value::Null);
+    assert_eq!(all["objects"].as_array().map(Vec::len), Some(3), "{all}");
+    let gateway = ask(json!("Gateway/infra/edge"));
+    assert_eq!(gateway["objects"][0]["listeners"][0]["attachedRoutes"], 1, "{gateway}");
+    let route = ask(json!("HTTPRoute/apps/web"));
+    let conditions = &route["objects"][0]["parents"][0]["conditions"];
+    assert_eq!((&conditions[0]["type"], &conditions[0]["status"]), (&json!("Accepted"), &json!("True")), "{route}");
+    assert!(ask(json!("HTTPRoute/apps/none"))["error"].is_string());
+    assert!(ask(json!("Service/apps/web"))["error"].is_string());
+}

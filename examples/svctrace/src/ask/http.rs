@@ -61,9 +61,13 @@ pub struct Http {
 impl Http {
     /// Decides it.
     pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
-        let Target::IngressClass(class) = Target::parse(&self.to)?;
-        let controller = world.controller(class)?;
+        let target = Target::parse(&self.to)?;
         let request = ParsedRequest::new(&self.url, self.method.as_deref(), &self.headers, self.src.as_deref())?;
+        let class = match target {
+            Target::IngressClass(class) => class,
+            Target::Gateway(gateway) => return super::gateway::http(world, &self.url, &request, &gateway),
+        };
+        let controller = world.controller(class)?;
         let decision = controller.routes.decide(&request.question());
         let mut answer = Answer::new(headline(&self.url, &decision));
         if let Some(route) = decision.route {

@@ -3,10 +3,12 @@
 mod connect;
 mod dns;
 mod env;
+pub(crate) mod gateway;
 mod http;
 mod lookup;
 mod port_forward;
 mod resolv;
+mod status;
 mod target;
 mod tcp;
 mod tls;
@@ -27,6 +29,7 @@ pub use http::Http;
 pub use lookup::Lookup;
 pub use port_forward::{Port, PortForward};
 pub use resolv::Resolv;
+pub use status::Status;
 pub use tcp::Tcp;
 pub use tls::Tls;
 
@@ -55,6 +58,8 @@ pub enum Ask {
     Tls(Tls),
     /// Where does a TCP or UDP connection to a proxy go?
     Tcp(Tcp),
+    /// What would controllers report of Gateways and routes?
+    Status(Status),
 }
 
 impl Ask {
@@ -70,6 +75,7 @@ impl Ask {
             Ask::Http(ask) => ask.answer(world),
             Ask::Tls(ask) => ask.answer(world),
             Ask::Tcp(ask) => ask.answer(world),
+            Ask::Status(ask) => ask.answer(world),
         }
     }
 }
@@ -107,6 +113,7 @@ fn unknown_keys(question: &Value) -> Vec<String> {
         "port-forward" => &["to", "port"],
         "http" => &["url", "method", "headers", "to", "src", "from"],
         "tls" => &["sni", "port", "alpn", "sigalgs", "versions", "now", "hello", "authority", "to", "from"],
+        "status" => &["object"],
         "tcp" => &["dst", "port", "protocol", "to", "from"],
         _ => return Vec::new(),
     };

@@ -27,14 +27,18 @@ pub struct Tcp {
 impl Tcp {
     /// Decides it. Where nothing listens the answer has neither route nor backends.
     pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
-        let Target::IngressClass(class) = Target::parse(&self.to)?;
-        let controller = world.controller(class)?;
+        let target = Target::parse(&self.to)?;
         let protocol = match self.protocol.as_deref() {
             None | Some("TCP") => Protocol::Tcp,
             Some("UDP") => Protocol::Udp,
             Some(other) => return Err(unusable(format!("protocol: {other:?} is neither TCP nor UDP"))),
         };
         let asked = format!("port {} {protocol} of {}", self.port, self.to);
+        let class = match target {
+            Target::IngressClass(class) => class,
+            Target::Gateway(gateway) => return super::gateway::stream(world, &asked, protocol, self.port, &gateway),
+        };
+        let controller = world.controller(class)?;
         Ok(match stream(&world.cluster, controller.routes.flags(), protocol, self.port) {
             Ok(found) => {
                 let mut answer = Answer::new(format!("{asked} -> {}", found.backend));

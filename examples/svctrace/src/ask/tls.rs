@@ -1,8 +1,13 @@
 //! Which certificate does a client get, or where is it passed through?
 
+use std::rc::Rc;
+
+use route_match::Authority;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use svc_model::api::Time;
+use tls_sni::gateway::GatewayTls;
+use tls_sni::ingress::IngressTls;
 use tls_sni::{AcceptedKeys, Alpn, ClientHello, ProtocolVersion, SignatureScheme, Sni};
 use tls_sni::{TlsDecision, TlsQuestion};
 
@@ -45,18 +50,20 @@ pub struct Tls {
 impl Tls {
     /// Decides it.
     pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
-        let Target::IngressClass(class) = Target::parse(&self.to)?;
-        let certificates = world.controller(class)?.certificates;
+        let certificates = match Target::parse(&self.to)? {
+            Target::IngressClass(class) => Certificates::Ingress(world.controller(class)?.certificates),
+            Target::Gateway(gateway) => Certificates::Gateway(world.gateway(&gateway)?),
+        };
         let now = match &self.now {
             Some(now) => now.parse::<Time>().map_err(|error| unusable(format!("now: {error}")))?.unix_seconds(),
             None => self::now(),
         };
         let port = self.port.unwrap_or(443);
-        let mut answer = match &self.hello {
+        let answer = match &self.hello {
             Some(hex) => {
                 let bytes = from_hex(hex)?;
                 let hello = tls_sni::peek(&bytes).map_err(|error| unusable(format!("hello: {error}")))?;
-                answer_of(&certificates.decide(&TlsQuestion::of(&hello, port), now), &described(&hello))
+                self.decided(&certificates, &TlsQuestion::of(&hello, port), now, &described(&hello))?
             }
             None => {
                 let protocols: Vec<&[u8]> = self.alpn.iter().map(|protocol| protocol.as_bytes()).collect();
@@ -66,12 +73,28 @@ impl Tls {
                 question.alpn = Alpn::new(&protocols);
                 question.accepted_keys = self.accepted_keys()?;
                 let asked = if name.is_empty() { "a client without server name" } else { name };
-                answer_of(&certificates.decide(&question, now), asked)
+                self.decided(&certificates, &question, now, asked)?
             }
         };
-        if self.authority.is_some() {
-            // The routes of an Ingress do not look at the connection's server name.
-            answer.set("authorityStatus", Value::Null);
+        Ok(answer)
+    }
+
+    fn decided(
+        &self,
+        certificates: &Certificates,
+        question: &TlsQuestion<'_>,
+        now: i64,
+        asked: &str,
+    ) -> Result<Answer, Unusable> {
+        let mut answer = answer_of(&certificates.decide(question, now), asked);
+        if let Some(authority) = &self.authority {
+            let authority = Authority::parse(authority).map_err(|error| unusable(format!("authority: {error}")))?;
+            let status = match certificates {
+                // The routes of an Ingress do not look at the connection's server name.
+                Certificates::Ingress(_) => None,
+                Certificates::Gateway(gateway) => gateway.misdirected(question, authority.host()),
+            };
+            answer.set("authorityStatus", status);
         }
         Ok(answer)
     }
@@ -95,6 +118,21 @@ impl Tls {
     }
 }
 
+/// The certificates of whoever is asked.
+enum Certificates {
+    Ingress(Rc<IngressTls>),
+    Gateway(Rc<GatewayTls>),
+}
+
+impl Certificates {
+    fn decide<'a>(&'a self, question: &'a TlsQuestion<'_>, now: i64) -> TlsDecision<'a> {
+        match self {
+            Certificates::Ingress(table) => table.decide(question, now),
+            Certificates::Gateway(table) => table.decide(question, now),
+        }
+    }
+}
+
 fn answer_of(decision: &TlsDecision<'_>, asked: &str) -> Answer {
     let mut answer = Answer::new(format!("{asked}: {}", outcome(decision)));
     answer.set("mode", decision.mode.to_string());
@@ -103,6 +141,9 @@ fn answer_of(decision: &TlsDecision<'_>, asked: &str) -> Answer {
     }
     if let Some(listener) = decision.listener {
         answer.set("listener", listener);
+    }
+    if let Some(route) = decision.route {
+        answer.set("route", route.to_string());
     }
     answer.set("alpn", decision.alpn);
     if let Some(alert) = decision.alert {

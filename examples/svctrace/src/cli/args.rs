@@ -36,7 +36,8 @@ Questions, one a line; each is answered by one line in the same order:
   {\"kind\":\"port-forward\",\"to\":\"svc/shop/web\",\"port\":80}
   {\"kind\":\"http\",\"url\":\"http://a.example/x\",\"method\":\"GET\",\"headers\":{\"x-a\":\"1\"},\"to\":\"IngressClass/nginx\"}
   {\"kind\":\"tls\",\"sni\":\"a.example\",\"port\":443,\"alpn\":[\"h2\"],\"to\":\"IngressClass/nginx\"}
-  {\"kind\":\"tcp\",\"port\":9000,\"protocol\":\"TCP\",\"to\":\"IngressClass/nginx\"}
+  {\"kind\":\"tcp\",\"port\":9000,\"protocol\":\"TCP\",\"to\":\"Gateway/infra/edge\"}
+  {\"kind\":\"status\",\"object\":\"HTTPRoute/shop/cart\"}
 A question that cannot be used is answered by {\"error\":\"...\"}, and the run goes on with status 0.
 Keys without a meaning are named in the answer under \"ignored\".";
 
@@ -160,6 +161,11 @@ pub(super) enum Command {
     Tls(TlsArgs),
     /// Where does a TCP or UDP connection to a proxy go?
     Tcp(TcpArgs),
+    /// What would controllers report of Gateways and routes?
+    Status {
+        /// Gateway/NAMESPACE/NAME, HTTPRoute/NAMESPACE/NAME, ... [default: all of them]
+        object: Option<String>,
+    },
     /// Which Pod and port would kubectl port-forward connect to?
     PortForward {
         /// svc/NAME, pod/NAME, or a workload as deploy/NAME
@@ -215,7 +221,7 @@ pub(super) struct CurlArgs {
 pub(super) struct HttpArgs {
     /// The URL
     pub(super) url: String,
-    /// Who is asked: IngressClass/NAME
+    /// Who is asked: IngressClass/NAME or Gateway/NAMESPACE/NAME
     #[arg(long, value_name = "TARGET")]
     pub(super) to: String,
     /// Method of the request
@@ -230,7 +236,7 @@ pub(super) struct HttpArgs {
 pub(super) struct TlsArgs {
     /// The server name
     pub(super) sni: String,
-    /// Who is asked: IngressClass/NAME
+    /// Who is asked: IngressClass/NAME or Gateway/NAMESPACE/NAME
     #[arg(long, value_name = "TARGET")]
     pub(super) to: String,
     /// The port connected to
@@ -248,7 +254,7 @@ pub(super) struct TlsArgs {
 pub(super) struct TcpArgs {
     /// HOST:PORT, or the port alone
     pub(super) dst: String,
-    /// Who is asked: IngressClass/NAME
+    /// Who is asked: IngressClass/NAME or Gateway/NAMESPACE/NAME
     #[arg(long, value_name = "TARGET")]
     pub(super) to: String,
     /// TCP or UDP

@@ -64,6 +64,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
                 to: args.to.clone(),
             })
         }
+        Command::Status { object } => Ask::Status(ask::Status { object: object.clone() }),
         Command::PortForward { target, port } => Ask::PortForward(ask::PortForward {
             to: forward_target(target, &common.namespace),
             port: ask::Port::Text(port.clone()),

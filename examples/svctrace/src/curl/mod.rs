@@ -4,6 +4,7 @@
 //! example and says how many there are.
 
 mod client;
+mod gateway;
 mod packet;
 mod proxy;
 

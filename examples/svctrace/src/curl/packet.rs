@@ -132,6 +132,11 @@ impl<'w> Walk<'w, '_> {
                 node.name()
             )));
         }
+        if let Some(gateway) = self.gateway_at(dst.ip()) {
+            let object = ObjectRef::new(Kind::Gateway, gateway.namespace.clone(), gateway.name.clone());
+            self.step_by("proxy", &object.to_string(), "the address is its own", &object, "status.addresses");
+            return self.through_gateway(&gateway, destination);
+        }
         if let Some(service) = self.proxying_balancer(dst.ip()) {
             return Ok(End::Reached(format!(
                 "{dst}, the load balancer of {service}; by its ipMode it proxies, and what it does the manifests do not say"
@@ -163,6 +168,11 @@ impl<'w> Walk<'w, '_> {
             return Ok(End::Reached(format!("{addr}, an endpoint that is no Pod of the manifests")));
         };
         let reached = reached(pod, addr.port());
+        if let Some(gateway) = self.gateway_of(pod) {
+            let result = format!("{reached} is a proxy of Gateway/{gateway}");
+            self.step_by("proxy", &result, "its label says so", &pod.reference(), "metadata.labels");
+            return self.through_gateway(&gateway, destination);
+        }
         let Some(request) = &destination.request else { return Ok(End::Reached(reached)) };
         let flags = ControllerFlags::of_pod(pod).filter(|f| addr.port() == f.http_port || addr.port() == f.https_port);
         if let Some(flags) = flags {

@@ -88,7 +88,7 @@ impl Walk<'_, '_> {
     }
 
     /// The endpoint that a proxy picks for a Service port: one that is ready, by turns.
-    fn backend(&mut self, backend: &ServiceBackend) -> Result<End, Unusable> {
+    pub(super) fn backend(&mut self, backend: &ServiceBackend) -> Result<End, Unusable> {
         let name = &backend.service;
         let Some(service) = self.world.cluster.get::<Service>(&name.namespace, &name.name) else {
             return Ok(End::Stopped(format!("{name} does not exist")));

@@ -1,0 +1,212 @@
+//! What is wrong with these objects? What the API server refuses by the schema and rules of the Gateway API's definitions, and what it
+//! accepts to no effect.
+//!
+//! [`object`] judges one object by itself; a rule of the API that spans fields is reported where the definition has it. [`cluster`] finds
+//! what objects say of each other: routes that attach to nothing, references that lead nowhere or are not granted, matches that
+//! nothing reaches.
+//!
+//! ```
+//! use route_match::gateway::check;
+//! use svc_model::{Object, api::HttpRoute};
+//!
+//! let route: HttpRoute = serde_json::from_str(r#"{
+//!     "metadata": {"name": "cart"},
+//!     "spec": {"rules": [{"matches": [{"path": {"value": "cart"}}], "backendRefs": [{"name": "cart"}]}]}
+//! }"#)?;
+//! let findings = check::object(&Object::HttpRoute(route), "gateway.networking.k8s.io/v1");
+//! let fields: Vec<&str> = findings.iter().map(|finding| &*finding.field).collect();
+//! assert_eq!(fields, ["spec.rules[0].matches[0].path", "spec.rules[0].backendRefs[0]"]);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+
+mod across;
+mod listener;
+mod route;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use svc_model::api::{BackendTlsPolicy, GatewayClass, ReferenceGrant};
+use svc_model::check::{Finding, names};
+use svc_model::{Cluster, Object};
+
+/// What is wrong with one object of the Gateway API; nothing for any other. `api_version` is the one its manifest has.
+pub fn object(object: &Object, api_version: &str) -> Vec<Finding> {
+    let mut report = Report { object: svc_model::check::subject(object).to_string(), findings: Vec::new() };
+    match object {
+        Object::GatewayClass(class) => gateway_class(&mut report, class),
+        Object::Gateway(gateway) => listener::gateway(&mut report, gateway),
+        Object::ListenerSet(set) => listener::listener_set(&mut report, set),
+        Object::HttpRoute(route) => route::http(&mut report, route),
+        Object::GrpcRoute(route) => route::grpc(&mut report, route),
+        Object::TlsRoute(route) => route::tls(&mut report, route, api_version),
+        Object::TcpRoute(route) => route::stream(&mut report, &route.spec, api_version),
+        Object::UdpRoute(route) => route::stream(&mut report, &route.spec, api_version),
+        Object::ReferenceGrant(grant) => reference_grant(&mut report, grant),
+        Object::BackendTlsPolicy(policy) => backend_tls_policy(&mut report, policy),
+        _ => {}
+    }
+    report.findings
+}
+
+/// What the objects of a cluster say of each other; all of it warnings. Compiles every Gateway: O(n log n) in routes.
+pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
+    across::check(cluster)
+}
+
+/// The findings about one object.
+struct Report {
+    object: String,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn error(&mut self, field: impl Display, message: impl Display) {
+        self.findings.push(Finding::error(&self.object, field.to_string(), message.to_string()));
+    }
+
+    fn warning(&mut self, field: impl Display, message: impl Display) {
+        self.findings.push(Finding::warning(&self.object, field.to_string(), message.to_string()));
+    }
+
+    /// Whether a value is in order; an error if it is not.
+    fn check(&mut self, field: impl Display, result: Result<(), impl Display>) -> bool {
+        result.map_err(|error| self.error(field, error)).is_ok()
+    }
+
+    fn one_of(&mut self, field: impl Display, value: &str, allowed: &[&str]) {
+        if !allowed.contains(&value) {
+            self.error(field, super::read::not_one_of("", value, allowed).message);
+        }
+    }
+
+    fn within(&mut self, field: impl Display, number: i64, from: i64, to: i64) {
+        if !(from..=to).contains(&number) {
+            self.error(field, format_args!("{number} is not within {from} and {to}"));
+        }
+    }
+
+    fn at_most(&mut self, field: impl Display, count: usize, most: usize) {
+        if count > most {
+            self.error(field, format_args!("has {count} entries, at most {most} are allowed"));
+        }
+    }
+
+    fn required(&mut self, field: impl Display, text: &str) -> bool {
+        if text.is_empty() {
+            self.error(&field, "missing");
+        }
+        !text.is_empty()
+    }
+
+    /// Group, kind, name and namespace of a reference, as far as they are written.
+    fn reference(&mut self, at: &str, group: Option<&str>, kind: Option<&str>, name: &str, namespace: Option<&str>) {
+        if let Some(group) = group.filter(|group| !group.is_empty()) {
+            self.check(format_args!("{at}.group"), names::dns_1123_subdomain(group));
+        }
+        if let Some(kind) = kind
+            && !is_kind(kind)
+        {
+            self.error(format_args!("{at}.kind"), format_args!("{kind:?} is no kind"));
+        }
+        self.required(format_args!("{at}.name"), name);
+        if let Some(namespace) = namespace {
+            self.check(format_args!("{at}.namespace"), names::dns_1123_label(namespace));
+        }
+    }
+
+    /// Repeated keys of a list that is a map.
+    fn distinct<'a>(&mut self, at: &str, keys: impl Iterator<Item = &'a str>) {
+        let mut seen = BTreeSet::new();
+        for (i, key) in keys.enumerate() {
+            if !seen.insert(key) {
+                self.error(format_args!("{at}[{i}]"), format_args!("{key:?} is there already"));
+            }
+        }
+    }
+}
+
+fn is_kind(kind: &str) -> bool {
+    let mut bytes = kind.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !kind.ends_with('-')
+        && kind.len() <= 63
+}
+
+fn gateway_class(report: &mut Report, class: &GatewayClass) {
+    let name = &class.spec.controller_name;
+    let at = "spec.controllerName";
+    if report.required(at, name) {
+        match name.split_once('/') {
+            Some((domain, path)) if !path.is_empty() => {
+                report.check(at, names::dns_1123_subdomain(domain));
+            }
+            _ => report.error(at, format_args!("{name:?} is not of the form domain/path")),
+        }
+    }
+}
+
+fn reference_grant(report: &mut Report, grant: &ReferenceGrant) {
+    for (at, count) in [("spec.from", grant.spec.from.len()), ("spec.to", grant.spec.to.len())] {
+        if count == 0 {
+            report.error(at, "missing");
+        }
+        report.at_most(at, count, 16);
+    }
+    for (i, from) in grant.spec.from.iter().enumerate() {
+        let at = format!("spec.from[{i}]");
+        if report.required(format_args!("{at}.kind"), &from.kind)
+            && report.required(format_args!("{at}.namespace"), &from.namespace)
+        {
+            report.reference(&at, Some(&from.group), Some(&from.kind), "any", Some(&from.namespace));
+        }
+    }
+    for (i, to) in grant.spec.to.iter().enumerate() {
+        let at = format!("spec.to[{i}]");
+        if report.required(format_args!("{at}.kind"), &to.kind) {
+            report.reference(&at, Some(&to.group), Some(&to.kind), to.name.as_deref().unwrap_or("any"), None);
+        }
+    }
+}
+
+fn backend_tls_policy(report: &mut Report, policy: &BackendTlsPolicy) {
+    let spec = &policy.spec;
+    if spec.target_refs.is_empty() {
+        report.error("spec.targetRefs", "missing");
+    }
+    report.at_most("spec.targetRefs", spec.target_refs.len(), 16);
+    let mut targets = BTreeSet::new();
+    for (i, target) in spec.target_refs.iter().enumerate() {
+        report.reference(&format!("spec.targetRefs[{i}]"), Some(&target.group), Some(&target.kind), &target.name, None);
+        let section = target.section_name.as_deref().unwrap_or_default();
+        if !targets.insert((&target.group, &target.kind, &target.name, section)) {
+            report.error(
+                "spec.targetRefs",
+                format_args!("{} is targeted twice without sections of its own", target.name),
+            );
+        }
+    }
+    let validation = &spec.validation;
+    let at = "spec.validation.hostname";
+    if report.required(at, &validation.hostname) {
+        report.check(at, names::dns_1123_subdomain(&validation.hostname));
+    }
+    let known = validation.well_known_ca_certificates.as_deref().is_some_and(|known| !known.is_empty());
+    match (known, validation.ca_certificate_refs.is_empty()) {
+        (true, false) => report.error("spec.validation", "has both caCertificateRefs and wellKnownCACertificates"),
+        (false, true) => report.error("spec.validation", "needs caCertificateRefs or wellKnownCACertificates"),
+        _ => {}
+    }
+    report.at_most("spec.validation.caCertificateRefs", validation.ca_certificate_refs.len(), 8);
+    for (i, name) in validation.subject_alt_names.iter().enumerate() {
+        let at = format!("spec.validation.subjectAltNames[{i}]");
+        let (hostname, uri) = (name.hostname.as_deref(), name.uri.as_deref());
+        match (name.type_.as_str(), hostname.unwrap_or_default(), uri.unwrap_or_default()) {
+            ("Hostname", "", _) | ("URI", _, "") => report.error(&at, "lacks the member that its type names"),
+            ("Hostname", _, "") | ("URI", "", _) => {}
+            ("Hostname" | "URI", ..) => report.error(&at, "has a member that its type does not name"),
+            (other, ..) => report.one_of(format_args!("{at}.type"), other, &["Hostname", "URI"]),
+        }
+    }
+}

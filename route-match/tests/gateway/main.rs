@@ -1,0 +1,8 @@
+//! What a Gateway does: precedence, attachment, actions, conditions, and that updates end where compiling anew does.
+
+mod actions;
+mod generated;
+mod matching;
+mod security;
+mod status;
+mod world;

@@ -84,6 +84,7 @@
 
 mod authority;
 mod condition;
+mod escapes;
 mod excerpt;
 mod host;
 mod host_pattern;
@@ -104,6 +105,7 @@ pub mod ingress;
 
 pub use authority::{Authority, AuthorityError};
 pub use condition::{Condition, ValuePattern};
+pub use escapes::{EscapePolicy, ReservedEscape};
 pub use excerpt::Excerpt;
 pub use host::{Host, HostError, HostFault, HostKind};
 pub use host_pattern::{HostPattern, Wildcard, WildcardDepth};

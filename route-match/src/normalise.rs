@@ -61,6 +61,10 @@ impl PathNormalisation {
         if self >= Self::MergeSlashes {
             resolved = merge(&resolved);
         }
+        if resolved.is_empty() {
+            // A relative path of nothing but dots.
+            resolved.push(b'/');
+        }
         Ok(resolved)
     }
 
@@ -321,6 +325,15 @@ mod tests {
             ("a", PathFault::Relative),
         ] {
             assert_eq!(apply(Nginx, path), Err(fault), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_of_dots_alone_is_the_root() {
+        for path in [".", "..", "./", "../..", "%2e"] {
+            for mode in [Base, MergeSlashes, DecodeAndMergeSlashes] {
+                assert_eq!(apply(mode, path), Ok("/".into()), "{mode:?} {path}");
+            }
         }
     }
 

@@ -114,7 +114,7 @@ fn regexes(n: usize) {
         let single: Vec<_> = (0..n).map(|i| regex(&kind.expression(i)).build().expect("an expression")).collect();
         let set = (n <= 1_000).then(|| {
             let expressions = (0..n).map(|i| kind.expression(i));
-            regex::RegexSetBuilder::new(expressions)
+            regex::bytes::RegexSetBuilder::new(expressions)
                 .case_insensitive(true)
                 .unicode(false)
                 .size_limit(1 << 30)
@@ -125,7 +125,7 @@ fn regexes(n: usize) {
         // The floor knows which expression matches, and asks that one.
         group.add("floor: the expression that matches", || {
             for (i, path) in paths.iter().enumerate() {
-                black_box(single[kind.winner(i, n)].is_match(path));
+                black_box(single[kind.winner(i, n)].is_match(path.as_bytes()));
             }
         });
         for (i, view) in views.iter().enumerate() {
@@ -139,7 +139,7 @@ fn regexes(n: usize) {
         if let Some(set) = &set {
             group.add("regex RegexSet", || {
                 for path in &paths {
-                    black_box(set.matches(path).iter().next());
+                    black_box(set.matches(path.as_bytes()).iter().next());
                 }
             });
         }
@@ -147,8 +147,8 @@ fn regexes(n: usize) {
     }
 }
 
-fn regex(expression: &str) -> regex::RegexBuilder {
-    let mut builder = regex::RegexBuilder::new(expression);
+fn regex(expression: &str) -> regex::bytes::RegexBuilder {
+    let mut builder = regex::bytes::RegexBuilder::new(expression);
     builder.case_insensitive(true).unicode(false);
     builder
 }

@@ -2,15 +2,25 @@
 
 use std::fmt;
 
+use foldhash::fast::FixedState;
+
+use crate::hash::hash_bytes;
 use crate::regex::Regex;
 use crate::request::Request;
 
-/// A condition on the method, a header or a query parameter. All conditions of a rule must hold.
+/// A condition on the method, scheme, authority, a header or a query parameter. All conditions of a rule must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {
     /// The method equals this one; methods are case-sensitive (RFC 9110, 9.1).
     Method(Box<str>),
+    /// The method matches.
+    MethodLike(ValuePattern),
+    /// The scheme, in lower case, matches.
+    Scheme(ValuePattern),
+    /// The authority matches as it was sent, port included: not the canonical host, which is the rule's host pattern's
+    /// to judge.
+    Authority(ValuePattern),
     /// A header's value matches. The name ignores case. A header that is repeated has one value, all of them joined by
     /// commas in order of appearance (RFC 9110, 5.3); blanks around each are no part of it.
     Header {
@@ -51,6 +61,21 @@ impl Condition {
         Self::Method(method.into())
     }
 
+    /// The method is like this.
+    pub fn method_like(value: ValuePattern) -> Self {
+        Self::MethodLike(value)
+    }
+
+    /// The scheme, in lower case, is like this.
+    pub fn scheme(value: ValuePattern) -> Self {
+        Self::Scheme(value)
+    }
+
+    /// The authority, as sent, is like this.
+    pub fn authority(value: ValuePattern) -> Self {
+        Self::Authority(value)
+    }
+
     /// The header `name` has a value like this.
     pub fn header(name: &str, value: ValuePattern) -> Self {
         Self::Header { name: name.into(), value }
@@ -65,8 +90,77 @@ impl Condition {
     pub fn holds(&self, request: &Request<'_>) -> bool {
         match self {
             Self::Method(method) => **method == *request.method,
+            Self::MethodLike(value) => value.takes(Some(request.method.as_bytes())),
+            Self::Scheme(value) => value.takes_scheme(request.scheme),
+            Self::Authority(value) => value.takes(request.authority.map(str::as_bytes)),
             Self::Header { name, value } => value.takes_header(name, request),
             Self::Query { name, value } => value.takes(request.query_value(name).map(str::as_bytes)),
+        }
+    }
+
+    /// What is asked for an exact value, and the value.
+    pub(crate) fn exact(&self) -> Option<(Subject<&str>, ExactValue<'_>)> {
+        let (subject, value) = match self {
+            Self::Method(method) => return Some((Subject::Method, ExactValue(method.as_bytes()))),
+            Self::MethodLike(value) => (Subject::Method, value),
+            // Of two or three values, one is as good as none.
+            Self::Scheme(_) => return None,
+            Self::Authority(value) => (Subject::Authority, value),
+            Self::Header { name, value } => (Subject::Header(&**name), value),
+            Self::Query { name, value } => (Subject::Query(&**name), value),
+        };
+        match value {
+            ValuePattern::Exact(text) => Some((subject, ExactValue(text.as_bytes()))),
+            _ => None,
+        }
+    }
+}
+
+/// A part of a request by whose value rules can be filed; `N` is the text of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject<N> {
+    Method,
+    Authority,
+    Header(N),
+    Query(N),
+}
+
+/// A value that a condition asks for, or that a request has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExactValue<'v>(&'v [u8]);
+
+impl ExactValue<'_> {
+    /// The hash of what comes before the first comma: a header that is repeated need not be joined to be filed.
+    pub(crate) fn hash(self, state: &FixedState) -> u64 {
+        let end = self.0.iter().position(|b| *b == b',').unwrap_or(self.0.len());
+        hash_bytes(state, &self.0[..end])
+    }
+}
+
+impl Subject<&str> {
+    pub(crate) fn into_owned(self) -> Subject<Box<str>> {
+        match self {
+            Self::Method => Subject::Method,
+            Self::Authority => Subject::Authority,
+            Self::Header(name) => Subject::Header(name.into()),
+            Self::Query(name) => Subject::Query(name.into()),
+        }
+    }
+}
+
+impl Subject<Box<str>> {
+    /// The hash of the value that the request has: equal to that of every [`ExactValue`] that equals it.
+    pub(crate) fn value_hash(&self, state: &FixedState, request: &Request<'_>) -> Option<u64> {
+        let hash = |value: &[u8]| ExactValue(value).hash(state);
+        match self {
+            Self::Method => Some(hash(request.method.as_bytes())),
+            Self::Authority => request.authority.map(|authority| hash(authority.as_bytes())),
+            Self::Query(name) => request.query_value(name).map(|value| hash(value.as_bytes())),
+            Self::Header(name) => {
+                let mut first = None;
+                request.headers.each(name, &mut |value| first = first.or_else(|| Some(hash(trim(value)))));
+                first
+            }
         }
     }
 }
@@ -91,6 +185,19 @@ impl ValuePattern {
             (Self::Prefix(text), Some(value)) => value.starts_with(text.as_bytes()),
             (Self::Regex(regex), Some(value)) => regex.is_match(value),
         }
+    }
+
+    /// Schemes are case-insensitive (RFC 3986, 3.1); patterns see them in lower case.
+    fn takes_scheme(&self, scheme: Option<&str>) -> bool {
+        // Longer than any registered scheme; allocating for it would let clients decide what a look-up costs.
+        let mut lower = [0; 32];
+        let lower = scheme.and_then(|scheme| {
+            let lower = lower.get_mut(..scheme.len())?;
+            lower.copy_from_slice(scheme.as_bytes());
+            lower.make_ascii_lowercase();
+            Some(&*lower)
+        });
+        self.takes(lower)
     }
 
     fn takes_header(&self, name: &str, request: &Request<'_>) -> bool {
@@ -149,6 +256,9 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method(method) => write!(f, "method {method}"),
+            Self::MethodLike(value) => write!(f, "method {value}"),
+            Self::Scheme(value) => write!(f, "scheme {value}"),
+            Self::Authority(value) => write!(f, "authority {value}"),
             Self::Header { name, value } => write!(f, "header {name} {value}"),
             Self::Query { name, value } => write!(f, "query parameter {name} {value}"),
         }
@@ -206,7 +316,34 @@ mod tests {
         assert!(holds(&Condition::query("a", ValuePattern::Absent), &[], ""));
     }
 
+    #[test]
+    fn the_authority_is_seen_as_sent_and_the_scheme_in_lower_case() {
+        let request = Request::new(None, "/").authority("A.example:8080").scheme("HtTpS");
+        assert!(Condition::authority(ValuePattern::exact("A.example:8080")).holds(&request));
+        assert!(!Condition::authority(ValuePattern::exact("a.example")).holds(&request));
+        assert!(Condition::authority(ValuePattern::prefix("A.")).holds(&request));
+        assert!(Condition::scheme(ValuePattern::exact("https")).holds(&request), "CVE-2023-35944");
+        assert!(Condition::method_like(ValuePattern::prefix("G")).holds(&request));
+        let bare = Request::new(None, "/");
+        assert!(Condition::authority(ValuePattern::Absent).holds(&bare));
+        assert!(Condition::scheme(ValuePattern::Absent).holds(&bare));
+    }
+
     proptest! {
+        #[test]
+        fn an_exact_value_that_holds_has_the_hash_of_the_requests(
+            values in proptest::collection::vec(" ?[ab,]{0,3} ?", 1..4), seed in any::<u64>(),
+        ) {
+            let state = FixedState::with_seed(seed);
+            let headers: Vec<_> = values.iter().map(|value| ("x", value.as_str())).collect();
+            let joined = values.iter().map(|value| value.trim()).collect::<Vec<_>>().join(",");
+            let condition = Condition::header("x", ValuePattern::exact(&joined));
+            let request = Request::new(None, "/").headers(&headers);
+            prop_assert!(condition.holds(&request));
+            let (subject, value) = condition.exact().unwrap();
+            prop_assert_eq!(subject.into_owned().value_hash(&state, &request), Some(value.hash(&state)));
+        }
+
         #[test]
         fn matching_value_by_value_is_matching_the_joined_value(
             values in proptest::collection::vec("[ab,]{0,3}", 0..4), text in "[ab,]{0,8}",

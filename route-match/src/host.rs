@@ -86,33 +86,81 @@ impl FromStr for Host {
             let address: Ipv6Addr = inner.parse().map_err(|_| refuse(HostFault::Ipv6))?;
             return Ok(Self::from(address));
         }
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
-            return Ok(Self::from(address));
-        }
         let name = text.strip_suffix('.').unwrap_or(text);
-        if name.is_empty() {
-            return Err(refuse(HostFault::Empty));
+        if is_name(name.as_bytes()) {
+            return Ok(Self { text: name.to_ascii_lowercase().into_boxed_str(), kind: HostKind::Name });
         }
-        if name.len() > MAX_NAME {
-            return Err(refuse(HostFault::TooLong));
+        match (name_fault(name), text.parse::<Ipv4Addr>()) {
+            // The one way to end in a number.
+            (HostFault::NumericEnd, Ok(address)) => Ok(Self::from(address)),
+            (fault, _) => Err(refuse(fault)),
         }
-        let mut last = "";
-        for label in name.split('.') {
-            if let Some(bad) = label.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '_') {
-                return Err(refuse(HostFault::Character(bad)));
-            }
-            match label.as_bytes() {
-                [] => return Err(refuse(HostFault::EmptyLabel)),
-                [b'-', ..] | [.., b'-'] => return Err(refuse(HostFault::Hyphen)),
-                bytes if bytes.len() > MAX_LABEL => return Err(refuse(HostFault::LabelTooLong)),
-                _ => last = label,
-            }
-        }
-        if last.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(refuse(HostFault::NumericEnd));
-        }
-        Ok(Self { text: name.to_ascii_lowercase().into_boxed_str(), kind: HostKind::Name })
     }
+}
+
+/// Whether this is a name, in one pass for most.
+fn is_name(name: &[u8]) -> bool {
+    // A name begins as after a dot.
+    let (mut met, mut unfit) = (0, UNFIT_NEXT[usize::from(b'.')]);
+    for b in name {
+        met |= CLASSES[usize::from(*b)] & (OTHER | unfit);
+        unfit = UNFIT_NEXT[usize::from(*b)];
+    }
+    let last_label = || name.rsplit(|b| *b == b'.').next().unwrap_or_default();
+    met == 0
+        && unfit == 0
+        && (name.len() <= MAX_LABEL
+            || name.len() <= MAX_NAME && name.split(|b| *b == b'.').all(|label| label.len() <= MAX_LABEL))
+        && !(name.last().is_some_and(u8::is_ascii_digit) && last_label().iter().all(u8::is_ascii_digit))
+}
+
+const DOT: u8 = 1;
+const HYPHEN: u8 = 2;
+/// A byte that no label holds.
+const OTHER: u8 = 4;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut b = 0u8;
+    while b < 128 {
+        if b.is_ascii_alphanumeric() || b == b'_' {
+            classes[b as usize] = 0;
+        }
+        b += 1;
+    }
+    classes[b'.' as usize] = DOT;
+    classes[b'-' as usize] = HYPHEN;
+    classes
+};
+
+/// The classes that may not follow a byte, and after which a name may not end.
+const UNFIT_NEXT: [u8; 256] = {
+    let mut unfit = [0; 256];
+    unfit[b'.' as usize] = DOT | HYPHEN;
+    unfit[b'-' as usize] = DOT;
+    unfit
+};
+
+/// What keeps a text from being a name.
+fn name_fault(name: &str) -> HostFault {
+    if name.is_empty() {
+        return HostFault::Empty;
+    }
+    if name.len() > MAX_NAME {
+        return HostFault::TooLong;
+    }
+    for label in name.split('.') {
+        if let Some(bad) = label.chars().find(|c| !c.is_ascii_alphanumeric() && *c != '-' && *c != '_') {
+            return HostFault::Character(bad);
+        }
+        match label.as_bytes() {
+            [] => return HostFault::EmptyLabel,
+            [b'-', ..] | [.., b'-'] => return HostFault::Hyphen,
+            bytes if bytes.len() > MAX_LABEL => return HostFault::LabelTooLong,
+            _ => {}
+        }
+    }
+    HostFault::NumericEnd
 }
 
 impl From<Ipv4Addr> for Host {
@@ -197,6 +245,7 @@ pub enum HostFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn fault(text: &str) -> HostFault {
         text.parse::<Host>().unwrap_err().fault()
@@ -247,6 +296,25 @@ mod tests {
         assert_eq!(fault("[::1"), HostFault::Bracket);
         assert_eq!(fault("[::g]"), HostFault::Ipv6);
         assert_eq!(fault("[fe80::1%eth0]"), HostFault::Zone);
+    }
+
+    proptest! {
+        #[test]
+        fn one_pass_takes_what_has_no_fault(text in "[aZ09_.-]{0,8}|[a-z]{62,65}(\\.[a-z0-9]{62,65}){0,4}|\\PC{0,6}") {
+            let by_labels = !text.is_empty()
+                && text.len() <= MAX_NAME
+                && text.split('.').all(|label| {
+                    (1..=MAX_LABEL).contains(&label.len())
+                        && !label.starts_with('-')
+                        && !label.ends_with('-')
+                        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                })
+                && !text.rsplit('.').next().unwrap().bytes().all(|b| b.is_ascii_digit());
+            prop_assert_eq!(is_name(text.as_bytes()), by_labels);
+            // What is refused has a fault other than ending in a number, unless it does.
+            let ends_in_number = text.rsplit('.').next().unwrap().bytes().all(|b| b.is_ascii_digit());
+            prop_assert!(by_labels || name_fault(&text) != HostFault::NumericEnd || ends_in_number);
+        }
     }
 
     #[test]

@@ -1,186 +1,117 @@
-//! Which rules of one host can match this path? Buckets by path, each in rank order.
+//! Which rule of one host is this request's? The lowest rank that three indices can offer.
 
-use std::hash::{BuildHasher, Hasher};
-use std::ops::Range;
+use std::collections::BTreeMap;
 
 use foldhash::fast::FixedState;
 
-use crate::path_pattern::Filing;
-use crate::slots::Slots;
+use crate::condition::Condition;
+use crate::filed::{Extent, Filed, NO_RANK, Rank};
+use crate::literals::Alternatives;
+use crate::path_index::PathIndex;
+use crate::path_pattern::{Filing, PathPattern};
+use crate::regex_filter::RegexFilter;
+use crate::request::Request;
 
-/// The ranks of a host's rules, filed under the longest beginning of a path that all paths they match share, cut
-/// back to an element boundary.
+/// The ranks of a host's rules: those of literal paths by their text, those that fold case or are expressions
+/// by their literal beginning in lower case, and expressions that share theirs with others by texts that they need elsewhere.
 ///
-/// A look-up walks the element boundaries of the request's path from the root, probes for a node at each, and leaves
-/// a bucket as soon as its ranks cannot beat the best rule found so far. Memory is what it costs, so all that
-/// a node has lies together, and the rules themselves are touched only where a condition or pattern must be asked.
+/// Each index is asked for what beats the answer of those before it.
 #[derive(Clone, Debug)]
-pub(crate) struct PathIndex {
-    /// From the hash of a node's text to the node's place among the nodes.
-    slots: Slots,
-    /// For each node: [`HEADER`] words of four bytes, its ranks, its text.
-    nodes: Box<[u8]>,
-    hash: FixedState,
-    /// Elements in the longest node text: deeper boundaries need no probe.
-    deepest: usize,
+pub(crate) struct RuleIndex {
+    literal: PathIndex<false>,
+    rest: Option<Box<Rest>>,
 }
 
-/// Words before the ranks of a node: the length of its text, and the number of ranks in each bucket.
-const HEADER: usize = 4;
-/// Bytes of a word.
-const WORD: usize = 4;
-
-/// Why a rule is filed under a text; the order is that of the buckets in a node.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Bucket {
-    /// It takes exactly this path.
-    Exact,
-    /// It takes all paths below this one, by elements.
-    Elements,
-    /// It takes some of these, and its pattern has yet to be asked.
-    Within,
+/// What hosts rarely have.
+#[derive(Clone, Debug)]
+struct Rest {
+    folded: PathIndex<true>,
+    filter: Option<RegexFilter>,
 }
 
-/// A rank, and whether its rule has conditions, in one word.
-#[derive(Clone, Copy)]
-struct Rank(u32);
+/// So many expressions may share a literal beginning before they are filed by what else they need.
+const FEW: usize = 4;
 
-impl Rank {
-    fn new(rank: u32, conditional: bool) -> Self {
-        Self(rank << 1 | u32::from(conditional))
-    }
-
-    fn rank(self) -> u32 {
-        self.0 >> 1
-    }
-
-    fn is_conditional(self) -> bool {
-        self.0 & 1 == 1
-    }
-}
-
-impl PathIndex {
-    /// Files the rules of a host, given in rank order: what their patterns ask, and whether they have conditions. At most
-    /// 2^31 of them.
-    pub(crate) fn new<'p>(hash: &FixedState, rules: impl Iterator<Item = (Filing<'p>, bool)>) -> Self {
-        let mut filed: Vec<(&str, Bucket, u32)> = (0u32..)
-            .zip(rules)
-            .map(|(rank, (filing, conditional))| {
-                let rank = Rank::new(rank, conditional).0;
-                match filing {
-                    Filing::Exact(text) => (text, Bucket::Exact, rank),
-                    Filing::Elements(text) => (text, Bucket::Elements, rank),
-                    Filing::Within(text) => (last_boundary(text), Bucket::Within, rank),
-                }
-            })
-            .collect();
-        filed.sort_unstable();
-
-        let mut nodes = Vec::new();
-        let mut places = Vec::new();
-        let mut deepest = 0;
-        for group in filed.chunk_by(|(a, ..), (b, ..)| a == b) {
-            let (text, ..) = group[0];
-            places.push((hash_path(hash, text.as_bytes()), nodes.len() as u32));
-            let count = |bucket| group.iter().filter(|(_, b, _)| *b == bucket).count() as u32;
-            let header = [text.len() as u32, count(Bucket::Exact), count(Bucket::Elements), count(Bucket::Within)];
-            for word in header.into_iter().chain(group.iter().map(|(.., rank)| *rank)) {
-                nodes.extend_from_slice(&word.to_ne_bytes());
+impl RuleIndex {
+    /// Files the rules of a host, given in rank order. At most 2^30 of them, and 4 GiB of paths.
+    pub(crate) fn new<'p>(
+        hash: &FixedState,
+        rules: impl ExactSizeIterator<Item = (&'p PathPattern, &'p [Condition])>,
+    ) -> Self {
+        let (mut literal, mut folded) = (Vec::with_capacity(rules.len()), Vec::new());
+        let mut expressions = Vec::new();
+        for (rank, (path, conditions)) in (0u32..).zip(rules) {
+            let Filing { text, extent, fold_case, ask } = path.filing();
+            let (text, extent, ask) = match text.get(..PathIndex::<false>::LONGEST) {
+                None => (text, extent, ask),
+                Some(beginning) => (beginning, Extent::Text, true),
+            };
+            let filed = Filed { text, extent, rank: Rank::new(rank, ask, !conditions.is_empty()), conditions };
+            match path.as_regex() {
+                Some(regex) => expressions.push((filed, regex.required())),
+                None if fold_case => folded.push(filed),
+                None => literal.push(filed),
             }
-            nodes.extend_from_slice(text.as_bytes());
-            deepest = deepest.max(steps(text.as_bytes()).count());
         }
-        Self { slots: Slots::new(&places), nodes: nodes.into(), hash: hash.clone(), deepest }
+        let filter = file_expressions(expressions, &mut folded);
+        let rest = (!folded.is_empty() || filter.is_some())
+            .then(|| Box::new(Rest { folded: PathIndex::new(hash, folded), filter }));
+        Self { literal: PathIndex::new(hash, literal), rest }
     }
 
-    /// The smallest rank whose rule takes the path. `accepts(rank, path_known)` asks a rule for the rest: its
-    /// conditions, and its path pattern too unless `path_known`.
+    /// The smallest rank whose rule takes the request; `accepts` asks a rule for what its rank leaves open.
     #[inline]
-    pub(crate) fn best(&self, path: &[u8], mut accepts: impl FnMut(u32, bool) -> bool) -> Option<u32> {
-        let mut best = u32::MAX;
-        let mut hasher = self.hash.build_hasher();
-        // The root comes first: the empty text lies under every path.
-        let (mut end, mut depth) = (0, 0);
-        loop {
-            let whole = end == path.len();
-            if let Some(node) = self.node(hasher.clone().finish(), &path[..end]) {
-                let [exact, elements, within] = node;
-                for (bucket, asked, path_known) in [(exact, whole, true), (elements, true, true), (within, true, false)]
-                {
-                    if asked {
-                        let ranks = words(bucket).map(Rank).take_while(|rank| rank.rank() < best);
-                        let accepted =
-                            |rank: &Rank| (path_known && !rank.is_conditional()) || accepts(rank.rank(), path_known);
-                        if let Some(rank) = { ranks }.find(accepted) {
-                            best = rank.rank();
-                        }
-                    }
-                }
-            }
-            if whole || depth == self.deepest {
-                break;
-            }
-            depth += 1;
-            let from = end;
-            end = next_boundary(path, end);
-            hasher.write(&path[from..end]);
+    pub(crate) fn best(
+        &self,
+        hash: &FixedState,
+        request: &Request<'_>,
+        mut accepts: impl FnMut(Rank) -> bool,
+    ) -> Option<u32> {
+        let mut best = self.literal.best(hash, request, NO_RANK, &mut accepts);
+        if let Some(rest) = &self.rest {
+            best = rest.best(hash, request, best, &mut accepts);
         }
-        (best != u32::MAX).then_some(best)
-    }
-
-    /// The buckets of the node of this text.
-    #[inline]
-    fn node(&self, hash: u64, text: &[u8]) -> Option<[&[u8]; 3]> {
-        let mut buckets = [&[] as &[u8]; 3];
-        self.slots.find(hash, |at| {
-            let (header, rest) = self.nodes[at as usize..].split_at(HEADER * WORD);
-            let mut header = words(header).map(|word| word as usize);
-            let length = header.next().unwrap_or_default();
-            let mut rest = rest;
-            for (bucket, count) in buckets.iter_mut().zip(header) {
-                (*bucket, rest) = rest.split_at(count * WORD);
-            }
-            &rest[..length] == text
-        })?;
-        Some(buckets)
+        (best != NO_RANK).then_some(best)
     }
 }
 
-#[inline]
-fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
-    bytes.as_chunks::<WORD>().0.iter().map(|word| u32::from_ne_bytes(*word))
-}
-
-/// The text up to its last slash: every path that begins with the text has this as a prefix by elements.
-fn last_boundary(text: &str) -> &str {
-    text.rfind('/').map_or("", |slash| &text[..slash])
-}
-
-/// The element boundary after `from`, which is one itself: the place of the next slash, or the end. An element begins
-/// with its slash; a path that does not start with one has a bare first element.
-#[inline]
-fn next_boundary(path: &[u8], from: usize) -> usize {
-    let start = from + usize::from(path[from] == b'/');
-    path[start..].iter().position(|b| *b == b'/').map_or(path.len(), |n| start + n)
-}
-
-/// The pieces of a text between its element boundaries.
-fn steps(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let mut end = 0;
-    std::iter::from_fn(move || {
-        let from = end;
-        (from < text.len()).then(|| {
-            end = next_boundary(text, from);
-            from..end
-        })
-    })
-}
-
-/// The hash of a text in the pieces in which the walk feeds it.
-fn hash_path(state: &FixedState, text: &[u8]) -> u64 {
-    let mut hasher = state.build_hasher();
-    for step in steps(text) {
-        hasher.write(&text[step]);
+/// Parts expressions into those that few others share a beginning with, which are added to the `folded` ones, and those that
+/// a filter is made for.
+fn file_expressions<'p>(
+    expressions: Vec<(Filed<'p>, &'p [Alternatives])>,
+    folded: &mut Vec<Filed<'p>>,
+) -> Option<RegexFilter> {
+    let mut sharers: BTreeMap<&[u8], usize> = BTreeMap::new();
+    for (filed, _) in &expressions {
+        *sharers.entry(filed.text).or_default() += 1;
     }
-    hasher.finish()
+    let (crowded, lone): (Vec<_>, Vec<_>) =
+        expressions.into_iter().partition(|(filed, required)| !required.is_empty() && sharers[filed.text] > FEW);
+    folded.extend(lone.iter().map(|(filed, _)| *filed));
+    if crowded.is_empty() {
+        return None;
+    }
+    let filter = RegexFilter::new(&crowded.iter().map(|(filed, required)| (filed.rank, *required)).collect::<Vec<_>>());
+    if filter.is_none() {
+        folded.extend(crowded.iter().map(|(filed, _)| *filed));
+    }
+    filter
+}
+
+impl Rest {
+    fn best(
+        &self,
+        hash: &FixedState,
+        request: &Request<'_>,
+        mut best: u32,
+        accepts: &mut impl FnMut(Rank) -> bool,
+    ) -> u32 {
+        if self.folded.least() < best {
+            best = self.folded.best(hash, request, best, accepts);
+        }
+        match &self.filter {
+            Some(filter) if filter.least() < best => filter.best(request.path, best, accepts),
+            _ => best,
+        }
+    }
 }

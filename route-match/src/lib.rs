@@ -39,11 +39,11 @@
 //! * A [`HostPattern`] stands for hosts: exact, `*.x` (one label), `**.x` (one or more), any. A [`HostTable`] finds the patterns
 //!   of a host from most to least specific, for whatever values.
 //! * A [`Rule`] has a [`PathPattern`] (exact, prefix by element, prefix by text, regular expression), [`Condition`]s on method,
-//!   headers and query, all of which must hold, a key, and the value it selects.
+//!   authority, headers and query, all of which must hold, a key, and the value it selects.
 //! * A [`RouterBuilder`] compiles rules into a [`Router`]; a [`Request`] is the borrowed view that it is asked with.
 //! * [`action`] is what a match does, as data: redirect, rewrite, header edits, mirrors, weights, CORS.
 //! * [`PathNormalisation`] brings a path into the one form that is both matched and forwarded; [`RequestTarget`] takes
-//!   the request line apart before.
+//!   the request line apart before, and an [`EscapePolicy`] refuses escapes that a back end may read as structure.
 //!
 //! # Which rule wins
 //!
@@ -58,12 +58,21 @@
 //!
 //! # Costs
 //!
-//! A look-up allocates nothing. It probes one hash table for the host, then, in the host's own index, one byte for each element
-//! of the path that any rule reaches; it reads a node where rules are filed, and asks a rule itself only if it has
-//! conditions, or a pattern that is neither exact nor a prefix by element. Expressions that fold case, as ingress-nginx makes
-//! of all paths of a host, are asked one after the other behind a comparison of their literal beginning; all
-//! expressions run in time linear in the path, and are bounded in size. Building is O(n log n); [`Router::replace_host`] rebuilds one
-//! host. `cargo bench` compares with a floor and with the obvious hash map.
+//! A look-up allocates nothing (an expression sets up its working memory when a thread first uses it). It probes one
+//! hash table for the host. In the host's own index it probes for beginnings of the path, longest first, at those lengths at which
+//! some rule's text ends, until one is there; from it the shorter ones are reached without probing, and the climb ends where
+//! no rule above ranks lower than what was found. So most look-ups read one node, and a rule itself is asked only if it
+//! has conditions or is an expression.
+//!
+//! Expressions are filed by the text that they begin with, found by parsing them; those that share it with others,
+//! or have none, by a text that they need elsewhere, and one pass over the path finds all of these, whatever their number. Only
+//! expressions without any text of three bytes are tried one after the other. All run in time linear in the path, and
+//! are bounded in size. Of more than 16 rules of one path, those that ask for an exact method, authority, header or query
+//! parameter are filed by that value.
+//!
+//! A route of 15 bytes takes less than 80 bytes in all. Building is O(n log n). Clones share everything, and
+//! [`Router::replace_host`] costs that host and the square root of the number of hosts. `cargo bench` compares with a floor and
+//! with the obvious hash map, `examples/route-peers` with other crates.
 //!
 //! # Kubernetes
 //!
@@ -87,17 +96,24 @@
 pub mod action;
 mod authority;
 mod condition;
+mod escapes;
 mod excerpt;
+mod filed;
+mod hash;
 mod host;
 mod host_pattern;
 mod host_table;
 mod index;
+mod literals;
 mod normalise;
+mod path_index;
 mod path_pattern;
 mod regex;
+mod regex_filter;
 mod request;
 mod router;
 mod rule;
+mod several;
 mod slots;
 mod target;
 
@@ -110,13 +126,14 @@ pub mod ingress;
 
 pub use authority::{Authority, AuthorityError};
 pub use condition::{Condition, ValuePattern};
+pub use escapes::{EscapePolicy, ReservedEscape};
 pub use excerpt::Excerpt;
 pub use host::{Host, HostError, HostFault, HostKind};
 pub use host_pattern::{HostPattern, Wildcard, WildcardDepth};
 pub use host_table::{HostMatches, HostTable};
 pub use normalise::{PathError, PathFault, PathNormalisation};
 pub use path_pattern::PathPattern;
-pub use regex::{Anchor, Regex, RegexError};
+pub use regex::{Anchor, Captures, Regex, RegexError};
 pub use request::{Headers, Request};
 pub use router::{HostSearch, Match, Router, RouterBuilder};
 pub use rule::Rule;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::escapes::ReservedEscape;
 use crate::excerpt::Excerpt;
 
 /// How a request's path is brought into the one form that rules are matched against and that is forwarded.
@@ -47,33 +48,53 @@ impl PathNormalisation {
         if self == Self::None || self.is_normal(path) {
             return Ok(Cow::Borrowed(path));
         }
-        let refuse = |fault| PathError { path: Excerpt::of(&String::from_utf8_lossy(path)), fault };
+        self.rewrite(path).map(Cow::Owned).map_err(|fault| PathError::new(path, fault))
+    }
+
+    /// The long way.
+    fn rewrite(self, path: &[u8]) -> Result<Vec<u8>, PathFault> {
         if self == Self::Nginx {
             if path[0] != b'/' {
-                return Err(refuse(PathFault::Relative));
+                return Err(PathFault::Relative);
             }
-            let decoded = decode_all(path).map_err(refuse)?;
-            return resolve(&merge(&decoded), is_dot, true).map(Cow::Owned).map_err(refuse);
+            return resolve(&merge(&decode_all(path)?), is_dot, true);
         }
         if self == Self::DotSegments {
             if path.contains(&0) || path.windows(3).any(|escaped| escaped == b"%00") {
-                return Err(refuse(PathFault::Nul));
+                return Err(PathFault::Nul);
             }
-            return resolve(path, is_escaped_dot, false).map(Cow::Owned).map_err(refuse);
+            return resolve(path, is_escaped_dot, false);
         }
-        let decoded = self.decode(path).map_err(refuse)?;
-        let mut resolved = resolve(&decoded, is_dot, false).map_err(refuse)?;
+        let mut resolved = resolve(&self.decode(path)?, is_dot, false)?;
         if self >= Self::MergeSlashes {
             resolved = merge(&resolved);
         }
-        Ok(Cow::Owned(resolved))
+        if resolved.is_empty() {
+            // A relative path of nothing but dots.
+            resolved.push(b'/');
+        }
+        Ok(resolved)
     }
 
-    /// A quick look: nothing in the path that any mode would touch.
+    /// A quick look: nothing in the path that this mode might touch.
     fn is_normal(self, path: &[u8]) -> bool {
-        path[0] == b'/'
-            && path.iter().all(|b| !matches!(b, 0 | b'%' | b'\\'))
-            && path.windows(2).all(|pair| pair != b"//" && pair != b"/.")
+        let (mut met, mut slash) = (0, 0);
+        for b in path {
+            met |= CLASSES[usize::from(*b)] & (slash | SPECIAL);
+            slash = u8::from(*b == b'/') * AFTER_SLASH;
+        }
+        match met {
+            _ if path[0] != b'/' => false,
+            0 => true,
+            AFTER_SLASH => {
+                let mut segments = path[1..].split(|b| *b == b'/');
+                let last = segments.next_back().unwrap_or_default();
+                let is_dots = |segment: &[u8]| segment == b"." || segment == b"..";
+                !is_dots(last)
+                    && !segments.any(|segment| is_dots(segment) || (segment.is_empty() && self != Self::Base))
+            }
+            _ => false,
+        }
     }
 
     /// The decoding of the modes between `None` and `Nginx`.
@@ -99,6 +120,21 @@ impl PathNormalisation {
         Ok(out)
     }
 }
+
+/// A byte that is decoded, replaced or refused.
+const SPECIAL: u8 = 1;
+/// A byte that after a slash may begin what is resolved or merged.
+const AFTER_SLASH: u8 = 2;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    classes[0] = SPECIAL;
+    classes[b'%' as usize] = SPECIAL;
+    classes[b'\\' as usize] = SPECIAL;
+    classes[b'/' as usize] = AFTER_SLASH;
+    classes[b'.' as usize] = AFTER_SLASH;
+    classes
+};
 
 /// The byte that `%XX` at the start stands for.
 fn escape(text: &[u8]) -> Option<u8> {
@@ -200,6 +236,10 @@ pub struct PathError {
 }
 
 impl PathError {
+    pub(crate) fn new(path: &[u8], fault: PathFault) -> Self {
+        Self { path: Excerpt::of(&String::from_utf8_lossy(path)), fault }
+    }
+
     /// The rule that was broken.
     pub fn fault(&self) -> PathFault {
         self.fault
@@ -222,6 +262,9 @@ pub enum PathFault {
     /// It does not start with a slash.
     #[error("does not start with '/'")]
     Relative,
+    /// An escape that an [`EscapePolicy`](crate::EscapePolicy) refuses.
+    #[error("holds the escape {0}")]
+    Refused(ReservedEscape),
 }
 
 #[cfg(test)]
@@ -338,6 +381,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_path_of_dots_alone_is_the_root() {
+        for path in [".", "..", "./", "../..", "%2e"] {
+            for mode in [Base, MergeSlashes, DecodeAndMergeSlashes] {
+                assert_eq!(apply(mode, path), Ok("/".into()), "{mode:?} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_normal_is_borrowed() {
+        for path in ["/", "/a/b", "/.well-known/x", "/a.b/..c/...", "/a/"] {
+            for mode in [Base, MergeSlashes, DecodeAndMergeSlashes, Nginx] {
+                assert!(
+                    matches!(mode.apply(path), Ok(Cow::Borrowed(same)) if same == path.as_bytes()),
+                    "{mode:?} {path}"
+                );
+            }
+        }
+        assert!(matches!(Base.apply("/a//b/"), Ok(Cow::Borrowed(_))));
+        assert!(matches!(MergeSlashes.apply("/a//b/"), Ok(Cow::Owned(_))));
+    }
+
     /// Paths dense in what the modes look at.
     fn path() -> impl Strategy<Value = String> {
         proptest::collection::vec(
@@ -366,6 +432,15 @@ mod tests {
             for mode in [Base, MergeSlashes, DecodeAndMergeSlashes] {
                 let once = mode.apply(&path).unwrap().into_owned();
                 prop_assert_eq!(&*mode.apply(&once).unwrap(), &*once, "{:?} {}", mode, path);
+            }
+        }
+
+        #[test]
+        fn the_quick_look_changes_no_answer(path in path()) {
+            for mode in [Base, MergeSlashes, DecodeAndMergeSlashes, Nginx] {
+                if mode.is_normal(path.as_bytes()) {
+                    prop_assert_eq!(mode.rewrite(path.as_bytes()).unwrap(), path.as_bytes(), "{:?}", mode);
+                }
             }
         }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::filed::Extent;
 use crate::regex::Regex;
 
 /// The paths a rule is for. Paths are compared as bytes and without query, in the form that the router's owner
@@ -14,32 +15,35 @@ use crate::regex::Regex;
 /// assert!(prefix.matches(b"/api") && prefix.matches(b"/api/v1") && !prefix.matches(b"/apis"));
 /// assert!(PathPattern::text_prefix("/api").matches(b"/apis"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PathPattern(Kind);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Kind {
-    Literal { text: Box<str>, extent: Extent, fold_case: bool },
+    /// A mark for how the text is compared, then the text: routers hold many patterns, so that one takes two words.
+    Literal(Box<str>),
     Regex(Regex),
 }
 
-/// How much of a path a literal must cover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
-    Whole,
-    /// The text has no trailing slash: `/` is the empty text.
-    Elements,
-    Text,
+/// How a literal is compared with a path.
+#[derive(Clone, Copy)]
+struct Comparison {
+    /// How much of the path the text must be. The text of elements has no trailing slash: that of `/` is empty.
+    extent: Extent,
+    /// Whether the path is compared in lower case, as the text is.
+    fold_case: bool,
 }
 
 /// Where an index finds a pattern: see [`PathPattern::filing`].
-pub(crate) enum Filing<'p> {
-    /// Only this path matches.
-    Exact(&'p str),
-    /// All paths match of which this is a prefix by element.
-    Elements(&'p str),
-    /// All matching paths begin with this text, but not all that do match.
-    Within(&'p str),
+pub(crate) struct Filing<'p> {
+    /// The paths that match begin with this text, ...
+    pub(crate) text: &'p [u8],
+    /// ... which covers this much of them, ...
+    pub(crate) extent: Extent,
+    /// ... in lower case, as the text is, ...
+    pub(crate) fold_case: bool,
+    /// ... and the pattern has to be asked whether such a path matches.
+    pub(crate) ask: bool,
 }
 
 impl PathPattern {
@@ -70,14 +74,17 @@ impl PathPattern {
     }
 
     fn literal(text: &str, extent: Extent) -> Self {
-        Self(Kind::Literal { text: text.into(), extent, fold_case: false })
+        Self(Kind::marked(Comparison { extent, fold_case: false }, text))
     }
 
     /// The same pattern, taking ASCII upper and lower case for the same. A regular expression has its own flag
     /// ([`Regex::ignoring_case`]) and is returned unchanged.
     pub fn ignoring_case(self) -> Self {
         Self(match self.0 {
-            Kind::Literal { text, extent, .. } => Kind::Literal { text, extent, fold_case: true },
+            Kind::Literal(marked) => {
+                let (comparison, text) = parts(&marked);
+                Kind::marked(Comparison { fold_case: true, ..comparison }, &text.to_ascii_lowercase())
+            }
             regex => regex,
         })
     }
@@ -85,14 +92,10 @@ impl PathPattern {
     /// Whether the pattern takes this path.
     pub fn matches(&self, path: &[u8]) -> bool {
         match &self.0 {
-            Kind::Regex(regex) => may_begin(path, regex.literal_prefix(), regex.ignores_case()) && regex.is_match(path),
-            Kind::Literal { text, extent, fold_case } => {
-                may_begin(path, text, *fold_case)
-                    && match (extent, path.get(text.len())) {
-                        (Extent::Text, _) | (_, None) | (Extent::Elements, Some(b'/')) => true,
-                        (Extent::Elements, Some(_)) => text.is_empty(),
-                        (Extent::Whole, Some(_)) => false,
-                    }
+            Kind::Regex(regex) => begins(path, regex.prefix(), true) && regex.is_match(path),
+            Kind::Literal(marked) => {
+                let (Comparison { extent, fold_case }, text) = parts(marked);
+                begins(path, text.as_bytes(), fold_case) && extent.covers(text.as_bytes(), path)
             }
         }
     }
@@ -101,27 +104,54 @@ impl PathPattern {
     pub fn as_regex(&self) -> Option<&Regex> {
         match &self.0 {
             Kind::Regex(regex) => Some(regex),
-            Kind::Literal { .. } => None,
+            Kind::Literal(_) => None,
         }
     }
 
     pub(crate) fn filing(&self) -> Filing<'_> {
         match &self.0 {
-            Kind::Literal { fold_case: true, .. } => Filing::Within(""),
-            Kind::Literal { text, extent: Extent::Whole, .. } => Filing::Exact(text),
-            Kind::Literal { text, extent: Extent::Elements, .. } => Filing::Elements(text),
-            Kind::Literal { text, extent: Extent::Text, .. } => Filing::Within(text),
-            Kind::Regex(regex) if regex.ignores_case() => Filing::Within(""),
-            Kind::Regex(regex) => Filing::Within(regex.literal_prefix()),
+            Kind::Literal(marked) => {
+                let (Comparison { extent, fold_case }, text) = parts(marked);
+                Filing { text: text.as_bytes(), extent, fold_case, ask: false }
+            }
+            Kind::Regex(regex) => Filing { text: regex.prefix(), extent: Extent::Text, fold_case: true, ask: true },
         }
     }
 }
 
+impl Kind {
+    fn marked(Comparison { extent, fold_case }: Comparison, text: &str) -> Self {
+        let mark = match (extent, fold_case) {
+            (Extent::Whole, false) => "=",
+            (Extent::Whole, true) => "W",
+            (Extent::Elements, false) => "/",
+            (Extent::Elements, true) => "E",
+            (Extent::Text, false) => "^",
+            (Extent::Text, true) => "T",
+        };
+        Self::Literal([mark, text].concat().into())
+    }
+}
+
+/// A marked literal, taken apart.
+fn parts(marked: &str) -> (Comparison, &str) {
+    let (mark, text) = marked.split_at(1);
+    let (extent, fold_case) = match mark {
+        "=" => (Extent::Whole, false),
+        "W" => (Extent::Whole, true),
+        "/" => (Extent::Elements, false),
+        "E" => (Extent::Elements, true),
+        "^" => (Extent::Text, false),
+        _ => (Extent::Text, true),
+    };
+    (Comparison { extent, fold_case }, text)
+}
+
 /// Whether the path begins with the text.
-fn may_begin(path: &[u8], text: &str, fold_case: bool) -> bool {
+fn begins(path: &[u8], text: &[u8], fold_case: bool) -> bool {
     path.get(..text.len()).is_some_and(|start| match fold_case {
-        true => start.eq_ignore_ascii_case(text.as_bytes()),
-        false => start == text.as_bytes(),
+        true => start.eq_ignore_ascii_case(text),
+        false => start == text,
     })
 }
 
@@ -130,11 +160,19 @@ impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Regex(regex) => write!(f, "regex {regex}"),
-            Kind::Literal { text, extent: Extent::Whole, .. } => write!(f, "exact {text}"),
-            Kind::Literal { text, extent: Extent::Elements, .. } if text.is_empty() => f.write_str("prefix /"),
-            Kind::Literal { text, extent: Extent::Elements, .. } => write!(f, "prefix {text}"),
-            Kind::Literal { text, extent: Extent::Text, .. } => write!(f, "text prefix {text}"),
+            Kind::Literal(marked) => match parts(marked) {
+                (Comparison { extent: Extent::Whole, .. }, text) => write!(f, "exact {text}"),
+                (Comparison { extent: Extent::Elements, .. }, "") => f.write_str("prefix /"),
+                (Comparison { extent: Extent::Elements, .. }, text) => write!(f, "prefix {text}"),
+                (Comparison { extent: Extent::Text, .. }, text) => write!(f, "text prefix {text}"),
+            },
         }
+    }
+}
+
+impl fmt::Debug for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PathPattern({self})")
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use regex::bytes::RegexBuilder;
 
 use crate::excerpt::Excerpt;
+use crate::literals::{Alternatives, Literals};
 
 /// Longest pattern in bytes.
 const MAX_PATTERN: usize = 4096;
@@ -18,13 +20,16 @@ const MAX_NESTING: u32 = 100;
 ///
 /// The syntax is Perl's without look-around and back-references, over bytes: `\w`, `\d` and case folding are ASCII, as
 /// they are in nginx. Matching is linear in pattern times text; a pattern of more than 4096 bytes, of more than 1 MiB
-/// once compiled or of more than 100 nested groups is refused.
+/// once compiled or of more than 100 nested groups is refused. Clones share what was compiled.
 #[derive(Clone)]
-pub struct Regex {
+pub struct Regex(Arc<Compiled>);
+
+struct Compiled {
     pattern: Box<str>,
     anchor: Anchor,
     fold_case: bool,
-    compiled: regex::bytes::Regex,
+    regex: regex::bytes::Regex,
+    literals: Literals,
 }
 
 /// What part of a text a [`Regex`] must match.
@@ -68,52 +73,57 @@ impl Regex {
                 .build()
                 .map_err(|e| error(last_line(&e.to_string()).to_owned()))
         };
-        let compiled = match anchor {
-            Anchor::None => build(pattern)?,
-            Anchor::Caret => build(&format!("^{pattern}"))?,
+        let whole = match anchor {
+            Anchor::None => pattern.to_owned(),
+            Anchor::Caret => format!("^{pattern}"),
             Anchor::Start | Anchor::Whole => {
                 // By itself first: `a)|(b` must not close the group that anchors it.
                 build(pattern)?;
                 let end = if anchor == Anchor::Whole { r"\z" } else { "" };
-                build(&format!(r"\A(?:{pattern}){end}"))?
+                format!(r"\A(?:{pattern}){end}")
             }
         };
-        Ok(Self { pattern: pattern.into(), anchor, fold_case, compiled })
+        let regex = build(&whole)?;
+        let literals = Literals::of(&whole, fold_case, MAX_NESTING);
+        Ok(Self(Arc::new(Compiled { pattern: pattern.into(), anchor, fold_case, regex, literals })))
     }
 
     /// The pattern as it was given.
     pub fn as_str(&self) -> &str {
-        &self.pattern
+        &self.0.pattern
     }
 
     /// What part of a text must match.
     pub fn anchor(&self) -> Anchor {
-        self.anchor
+        self.0.anchor
     }
 
     /// Whether ASCII upper and lower case are the same.
     pub fn ignores_case(&self) -> bool {
-        self.fold_case
+        self.0.fold_case
     }
 
     /// Whether the text matches.
     #[inline]
     pub fn is_match(&self, text: &[u8]) -> bool {
-        self.compiled.is_match(text)
+        self.0.regex.is_match(text)
+    }
+
+    /// The groups of the first match in `text`; `None` if there is none. Allocates, so it is for the rule that was chosen.
+    pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Captures<'t>> {
+        self.0.regex.captures(text).map(Captures)
     }
 
     /// Fills `$0` to `$9` of a template from the first match in `text`; `None` if there is none. A group that took no
     /// part, or that the pattern does not have, is empty; every other `$` stands for itself.
     pub fn expand(&self, text: &[u8], template: &str) -> Option<Vec<u8>> {
-        let captures = self.compiled.captures(text)?;
+        let captures = self.captures(text)?;
         let mut out = Vec::with_capacity(template.len());
         let mut rest = template.as_bytes();
         while let Some((byte, tail)) = rest.split_first() {
             match (byte, tail.first()) {
                 (b'$', Some(digit)) if digit.is_ascii_digit() => {
-                    if let Some(group) = captures.get(usize::from(digit - b'0')) {
-                        out.extend_from_slice(group.as_bytes());
-                    }
+                    out.extend_from_slice(captures.group(usize::from(digit - b'0')).unwrap_or_default());
                     rest = &tail[1..];
                 }
                 _ => {
@@ -128,7 +138,7 @@ impl Regex {
     /// Every match in `text` replaced by a template in which `\0` to `\9` stand for groups (`\\` for a backslash); borrows the text if
     /// there is none. A group that took no part, or that the pattern does not have, is empty. How RE2, and so Envoy, rewrites.
     pub fn replace_all<'t>(&self, text: &'t [u8], template: &str) -> Cow<'t, [u8]> {
-        self.compiled.replace_all(text, |captures: &regex::bytes::Captures<'_>| {
+        self.0.regex.replace_all(text, |captures: &regex::bytes::Captures<'_>| {
             let mut out = Vec::with_capacity(template.len());
             let mut rest = template.as_bytes();
             while let Some((byte, tail)) = rest.split_first() {
@@ -153,51 +163,31 @@ impl Regex {
         })
     }
 
-    /// A text that every match begins with, found without parsing the pattern in full: possibly shorter than it could
-    /// be, never wrong. Empty unless the pattern is anchored.
-    pub(crate) fn literal_prefix(&self) -> &str {
-        if self.anchor == Anchor::None { "" } else { literal_prefix(&self.pattern) }
+    /// What every match begins with, in lower case.
+    pub(crate) fn prefix(&self) -> &[u8] {
+        &self.0.literals.prefix
+    }
+
+    /// Texts in lower case, of each set of which one is in every text that matches.
+    pub(crate) fn required(&self) -> &[Alternatives] {
+        &self.0.literals.required
     }
 }
 
-/// The literal beginning of a pattern that is anchored at the start.
-fn literal_prefix(pattern: &str) -> &str {
-    let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
-    if alternates(pattern) {
-        return "";
-    }
-    let is_literal = |c: char| c.is_ascii_alphanumeric() || "/_-~%=:@!,;&'\"<> ".contains(c);
-    let end = pattern.find(|c| !is_literal(c)).unwrap_or(pattern.len());
-    match pattern[end..].chars().next() {
-        // The last character may be missing.
-        Some('?' | '*' | '{') => &pattern[..end.saturating_sub(1)],
-        _ => &pattern[..end],
-    }
-}
+/// What the groups of a [`Regex`] took of a text.
+#[derive(Debug)]
+pub struct Captures<'t>(regex::bytes::Captures<'t>);
 
-/// Whether `|` may stand outside of all groups.
-fn alternates(pattern: &str) -> bool {
-    if !pattern.contains('|') {
-        return false;
+impl<'t> Captures<'t> {
+    /// What group `number` took, `None` if it took no part or does not exist. Group 0 is the whole match.
+    pub fn group(&self, number: usize) -> Option<&'t [u8]> {
+        self.0.get(number).map(|found| found.as_bytes())
     }
-    // Brackets would need a parser of character classes, and verbose mode one of comments.
-    if pattern.contains('[') || pattern.contains("(?") {
-        return true;
+
+    /// What the group `(?<name>...)` took.
+    pub fn named(&self, name: &str) -> Option<&'t [u8]> {
+        self.0.name(name).map(|found| found.as_bytes())
     }
-    let mut depth = 0usize;
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => {
-                chars.next();
-            }
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            '|' if depth == 0 => return true,
-            _ => {}
-        }
-    }
-    false
 }
 
 /// The `regex` crate draws the pattern over several lines; its last one says what is wrong.
@@ -209,16 +199,17 @@ fn last_line(message: &str) -> &str {
 impl fmt::Debug for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Regex")
-            .field("pattern", &self.pattern)
-            .field("anchor", &self.anchor)
-            .field("fold_case", &self.fold_case)
+            .field("pattern", &self.0.pattern)
+            .field("anchor", &self.0.anchor)
+            .field("fold_case", &self.0.fold_case)
             .finish()
     }
 }
 
 impl PartialEq for Regex {
     fn eq(&self, other: &Self) -> bool {
-        (&self.pattern, self.anchor, self.fold_case) == (&other.pattern, other.anchor, other.fold_case)
+        let facts = |regex: &Self| (regex.anchor(), regex.ignores_case());
+        self.as_str() == other.as_str() && facts(self) == facts(other)
     }
 }
 
@@ -226,7 +217,7 @@ impl Eq for Regex {}
 
 impl fmt::Display for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.pattern)
+        f.write_str(self.as_str())
     }
 }
 
@@ -297,32 +288,30 @@ mod tests {
     }
 
     #[test]
-    fn literal_prefixes_are_as_long_as_is_safe() {
-        for (pattern, literal) in [
-            ("/foo/bar", "/foo/bar"),
-            ("^/foo", "/foo"),
-            ("/something(/|$)(.*)", "/something"),
-            ("/a|/b", ""),
-            ("/ab?c", "/a"),
-            ("/ab+c", "/ab"),
-            ("/v[0-9]+/x", "/v"),
-            ("/a[|]b", ""),
-            ("(?i)/a", ""),
-            ("/a.b", "/a"),
-            (r"/a\.b", "/a"),
-        ] {
-            assert_eq!(literal_prefix(pattern), literal, "{pattern}");
-        }
+    fn groups_are_told_by_number_and_name() {
+        let regex = Regex::new("/(?<version>v[0-9])(/x)?/(.*)", Anchor::Start).unwrap();
+        let captures = regex.captures(b"/v1/orders").unwrap();
+        assert_eq!(captures.group(0), Some(&b"/v1/orders"[..]));
+        assert_eq!((captures.named("version"), captures.group(2)), (Some(&b"v1"[..]), None));
+        assert_eq!((captures.group(3), captures.group(4)), (Some(&b"orders"[..]), None));
+        assert!(regex.captures(b"/w").is_none());
     }
 
     proptest! {
         #[test]
-        fn every_match_begins_with_the_literal_prefix(
-            pattern in "(\\^?/)?[ab/|()\\[\\]?*+{}1,.\\\\$^]{0,10}", text in "[ab/|(]{0,8}",
+        fn every_match_has_the_literals(
+            pattern in "(\\^?/)?([ab/|()\\[\\]?*+{}1,.\\\\$^]|abc|aBc){0,8}",
+            text in "([abB/|(]|abc|aBc){0,6}",
+            fold in any::<bool>(),
         ) {
-            for anchor in [Anchor::Start, Anchor::Caret] {
-                if let Ok(regex) = Regex::new(&pattern, anchor) && regex.is_match(text.as_bytes()) {
-                    prop_assert!(text.starts_with(regex.literal_prefix()), "{:?} {} {}", anchor, pattern, text);
+            for anchor in [Anchor::None, Anchor::Start, Anchor::Caret, Anchor::Whole] {
+                if let Ok(regex) = Regex::compile(&pattern, anchor, fold) && regex.is_match(text.as_bytes()) {
+                    let lower = text.to_ascii_lowercase().into_bytes();
+                    prop_assert!(lower.starts_with(regex.prefix()), "{:?} {} {}", anchor, pattern, text);
+                    let holds = |literal: &[u8]| lower.windows(literal.len()).any(|window| window == literal);
+                    for set in regex.required() {
+                        prop_assert!(set.iter().any(|literal| holds(literal)), "{:?} {} {}", anchor, pattern, text);
+                    }
                 }
             }
         }

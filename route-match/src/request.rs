@@ -27,6 +27,13 @@ pub struct Request<'a> {
     pub path: &'a [u8],
     /// The method, as sent.
     pub method: &'a str,
+    /// The scheme, as sent; compared without regard to case. `None` when it is not known.
+    pub scheme: Option<&'a str>,
+    /// The authority as sent, port included, `None` for a request without one: what [`Condition::Authority`] sees. The host
+    /// above is what it names.
+    ///
+    /// [`Condition::Authority`]: crate::Condition::Authority
+    pub authority: Option<&'a str>,
     /// The query without `?`, as sent; empty when there is none.
     pub query: &'a str,
     /// The headers.
@@ -36,12 +43,30 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A GET without query and headers.
     pub fn new(host: Option<&'a Host>, path: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self { host, path: path.as_ref(), method: "GET", query: "", headers: &NO_HEADERS }
+        Self {
+            host,
+            path: path.as_ref(),
+            method: "GET",
+            scheme: None,
+            authority: None,
+            query: "",
+            headers: &NO_HEADERS,
+        }
     }
 
     /// The same request with this method.
     pub fn method(self, method: &'a str) -> Self {
         Self { method, ..self }
+    }
+
+    /// The same request with this scheme.
+    pub fn scheme(self, scheme: &'a str) -> Self {
+        Self { scheme: Some(scheme), ..self }
+    }
+
+    /// The same request with this authority, as sent.
+    pub fn authority(self, authority: &'a str) -> Self {
+        Self { authority: Some(authority), ..self }
     }
 
     /// The same request with this query (without `?`).
@@ -69,6 +94,8 @@ impl fmt::Debug for Request<'_> {
             .field("host", &self.host)
             .field("path", &String::from_utf8_lossy(self.path))
             .field("method", &self.method)
+            .field("scheme", &self.scheme)
+            .field("authority", &self.authority)
             .field("query", &self.query)
             .finish_non_exhaustive()
     }
@@ -117,16 +144,13 @@ impl Headers for http::HeaderMap {
 impl<'a> Request<'a> {
     /// The view of the head of an `http` request. Host and path are given, since reading and normalising them is the
     /// caller's first step ([`Authority::of_request`](crate::Authority::of_request),
-    /// [`PathNormalisation`](crate::PathNormalisation)).
+    /// [`PathNormalisation`](crate::PathNormalisation)). The authority is that of the URI, else the Host header.
     pub fn from_parts(
         parts: &'a http::request::Parts,
         host: Option<&'a Host>,
         path: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Self {
-        Self::new(host, path)
-            .method(parts.method.as_str())
-            .query(parts.uri.query().unwrap_or_default())
-            .headers(&parts.headers)
+        Self::of_http(&parts.method, &parts.uri, &parts.headers, host, path.as_ref())
     }
 
     /// As [`from_parts`](Self::from_parts), from a whole request.
@@ -135,10 +159,26 @@ impl<'a> Request<'a> {
         host: Option<&'a Host>,
         path: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Self {
-        Self::new(host, path)
-            .method(request.method().as_str())
-            .query(request.uri().query().unwrap_or_default())
-            .headers(request.headers())
+        Self::of_http(request.method(), request.uri(), request.headers(), host, path.as_ref())
+    }
+
+    fn of_http(
+        method: &'a http::Method,
+        uri: &'a http::Uri,
+        headers: &'a http::HeaderMap,
+        host: Option<&'a Host>,
+        path: &'a [u8],
+    ) -> Self {
+        let host_header = || headers.get(http::header::HOST).and_then(|value| value.to_str().ok());
+        Self {
+            host,
+            path,
+            method: method.as_str(),
+            scheme: uri.scheme_str(),
+            authority: uri.authority().map(http::uri::Authority::as_str).or_else(host_header),
+            query: uri.query().unwrap_or_default(),
+            headers,
+        }
     }
 }
 
@@ -159,6 +199,15 @@ mod tests {
             assert!(Condition::method("POST").holds(&view));
             assert!(Condition::header("x-a", ValuePattern::exact("1,2")).holds(&view));
             assert!(Condition::query("a", ValuePattern::exact("1")).holds(&view));
+            assert!(Condition::authority(ValuePattern::exact("shop.example")).holds(&view));
+            assert!(Condition::scheme(ValuePattern::exact("http")).holds(&view));
         }
+    }
+
+    #[test]
+    fn the_authority_of_an_origin_form_request_is_its_host_header() {
+        let request = http::Request::get("/cart").header("Host", "Shop.example:8080").body(()).unwrap();
+        let view = Request::from_request(&request, None, "/cart");
+        assert_eq!((view.authority, view.scheme), (Some("Shop.example:8080"), None));
     }
 }

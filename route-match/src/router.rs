@@ -1,33 +1,33 @@
 //! Which rule? The compiled table and its look-up.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
 use crate::condition::Condition;
+use crate::filed::Rank;
 use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::host_table::HostTable;
-use crate::index::PathIndex;
+use crate::index::RuleIndex;
 use crate::path_pattern::PathPattern;
+use crate::regex::Captures;
 use crate::request::Request;
 use crate::rule::Rule;
 
 /// An immutable table that selects a `T` for a request: the matching rule of lowest rank of the most specific host.
 ///
 /// Built by a [`RouterBuilder`]. A look-up allocates nothing; its cost is that of the host table, plus one hash probe for
-/// each element of the path that any rule of the host reaches, plus the rules whose pattern or conditions must be asked.
-/// Cloning is cheap and shares the rules, so that [`replace_host`](Self::replace_host) on a clone costs what that host costs,
-/// plus, for a pattern that is new, rebuilding the table of hosts.
-#[derive(Clone)]
+/// each beginning of the path that may be that of a rule, longest first, until one is; plus the rules whose pattern or
+/// conditions must be asked. Clones share everything, so that [`replace_host`](Self::replace_host) on a clone costs what that
+/// host costs and the square root of the number of hosts.
 pub struct Router<T> {
-    hosts: HostTable<u32>,
-    lists: Vec<Arc<RuleList<T>>>,
+    hosts: HostTable<Arc<RuleList<T>>>,
+    hash: FixedState,
     search: HostSearch,
-    seed: u64,
 }
 
 /// What a [`Router`] does when none of the rules of the most specific host matches: stop or go on, there is no third way.
@@ -40,64 +40,58 @@ pub enum HostSearch {
     Widen,
 }
 
-/// The rules of one host, by rank.
+/// The rules of one host, by rank; what a look-up does not touch lies apart.
 pub(crate) struct RuleList<T> {
-    rules: Box<[Ranked<T>]>,
-    index: PathIndex,
-}
-
-/// A rule whose key has become its position.
-struct Ranked<T> {
-    path: PathPattern,
-    conditions: Box<[Condition]>,
-    value: T,
+    index: RuleIndex,
+    values: Box<[T]>,
+    paths: Box<[PathPattern]>,
+    /// Empty when no rule has any.
+    conditions: Box<[Box<[Condition]>]>,
 }
 
 /// A rule that takes a request.
-#[derive(Debug, PartialEq, Eq)]
 pub struct Match<'r, T> {
     host: &'r HostPattern,
-    path: &'r PathPattern,
-    conditions: &'r [Condition],
-    rank: usize,
-    value: &'r T,
+    list: &'r RuleList<T>,
+    rank: u32,
 }
 
 impl<T> Router<T> {
     /// The rule for this request.
     #[inline]
     pub fn find(&self, request: &Request<'_>) -> Option<Match<'_, T>> {
-        let mut hosts = self.hosts.matches(request.host);
-        loop {
-            let (host, list) = hosts.next()?;
-            let list = &self.lists[*list as usize];
-            if let Some(rank) = list.best(request) {
-                return Some(list.found(host, rank as usize));
-            }
-            if self.search == HostSearch::Final {
-                return None;
+        // The usual case, apart from the rest.
+        if let Some((host, list)) = request.host.and_then(|host| self.hosts.exact(host)) {
+            let found = list.best(&self.hash, request).map(|rank| Match { host, list, rank });
+            if found.is_some() || self.search == HostSearch::Final {
+                return found;
             }
         }
+        for (host, list) in self.hosts.matches_beyond_exact(request.host) {
+            let found = list.best(&self.hash, request).map(|rank| Match { host, list, rank });
+            if found.is_some() || self.search == HostSearch::Final {
+                return found;
+            }
+        }
+        None
     }
 
     /// Every rule that takes the request, the best first, found by asking each rule of each host in turn. The first is
-    /// what [`find`](Self::find) answers; the others are what it was preferred to. Linear in the number of rules of
-    /// the hosts concerned: for explanations and tests.
+    /// what [`find`](Self::find) answers; the others are what it was preferred to. Linear in the number of hosts and of the
+    /// rules of those concerned: for explanations and tests.
     pub fn candidates(&self, request: &Request<'_>) -> impl Iterator<Item = Match<'_, T>> {
         let takes_host = |pattern: &HostPattern| match request.host {
             Some(host) => pattern.matches(host),
             None => *pattern == HostPattern::Any,
         };
-        let depth = match self.search {
-            HostSearch::Final => 1,
-            HostSearch::Widen => usize::MAX,
-        };
-        let hosts = self.hosts.iter().filter(move |(pattern, _)| takes_host(pattern)).take(depth);
-        hosts.flat_map(move |(host, list)| {
-            let list = &self.lists[*list as usize];
-            let takes = |rule: &Ranked<T>| rule.path.matches(request.path) && rule.accepts(request);
-            (0..list.rules.len()).filter(move |rank| takes(&list.rules[*rank])).map(|rank| list.found(host, rank))
-        })
+        let mut hosts: Vec<_> = self.hosts.entries().filter(|(pattern, _)| takes_host(pattern)).collect();
+        hosts.sort_unstable_by_key(|(pattern, _)| *pattern);
+        if self.search == HostSearch::Final {
+            hosts.truncate(1);
+        }
+        hosts
+            .into_iter()
+            .flat_map(move |(host, list)| list.matches(host).filter(move |found| list.takes(found.rank, request)))
     }
 
     /// The host pattern whose rules are asked first for this host, whether or not one of them matches.
@@ -112,44 +106,20 @@ impl<T> Router<T> {
 
     /// All rules of exactly this pattern, by rank.
     pub fn rules(&self, pattern: &HostPattern) -> impl Iterator<Item = Match<'_, T>> {
-        let entry = self.hosts.get_entry(pattern);
-        entry.into_iter().flat_map(|(host, list)| {
-            let list = &self.lists[*list as usize];
-            (0..list.rules.len()).map(move |rank| list.found(host, rank))
-        })
+        self.hosts.get_entry(pattern).into_iter().flat_map(|(host, list)| list.matches(host))
     }
 
     /// Replaces the rules of one pattern, which begins to exist if it did not. Patterns that shared its rules keep the old
-    /// ones.
+    /// ones, and so do clones. O(n log n) in the number of its rules, plus the square root of the number of hosts.
     pub fn replace_host<K: Ord>(&mut self, pattern: HostPattern, rules: Vec<Rule<K, T>>) {
-        let list = Arc::new(RuleList::new(&FixedState::with_seed(self.seed), rules));
-        let shared = |at: u32, hosts: &HostTable<u32>| hosts.iter().filter(|(_, list)| **list == at).count() > 1;
-        match self.hosts.get(&pattern).copied() {
-            Some(at) if !shared(at, &self.hosts) => self.lists[at as usize] = list,
-            _ => {
-                let at = self.lists.len() as u32;
-                self.lists.push(list);
-                let others = self.hosts.iter().map(|(pattern, list)| (pattern.clone(), *list));
-                self.hosts = HostTable::with_seed(self.seed, std::iter::once((pattern, at)).chain(others));
-            }
-        }
+        let list = Arc::new(RuleList::new(&self.hash, rules));
+        self.hosts.insert(pattern, list);
     }
 
-    /// Lets a pattern exist no longer; whether it did. Costs rebuilding the table of hosts.
+    /// Removes a pattern with its rules, so that its requests go to less specific hosts. Whether it existed. Costs the
+    /// square root of the number of hosts.
     pub fn remove_host(&mut self, pattern: &HostPattern) -> bool {
-        let Some(at) = self.hosts.get(pattern).copied() else {
-            return false;
-        };
-        let mut hosts: Vec<(HostPattern, u32)> = self.hosts.iter().map(|(host, list)| (host.clone(), *list)).collect();
-        hosts.retain(|(host, _)| host != pattern);
-        if hosts.iter().all(|(_, list)| *list != at) {
-            // The last list takes the place of the one that nobody needs any more.
-            self.lists.swap_remove(at as usize);
-            let moved = self.lists.len() as u32;
-            hosts.iter_mut().filter(|(_, list)| *list == moved).for_each(|(_, list)| *list = at);
-        }
-        self.hosts = HostTable::with_seed(self.seed, hosts);
-        true
+        self.hosts.remove(pattern).is_some()
     }
 }
 
@@ -157,38 +127,48 @@ impl<T> RuleList<T> {
     fn new<K: Ord>(hash: &FixedState, mut rules: Vec<Rule<K, T>>) -> Self {
         // Stable: equal keys keep the order in which they were added.
         rules.sort_by(|a, b| a.key.cmp(&b.key));
-        let rules: Box<[_]> = rules
-            .into_iter()
-            .map(|Rule { path, conditions, value, .. }| Ranked { path, conditions: conditions.into(), value })
-            .collect();
-        let index = PathIndex::new(hash, rules.iter().map(|rule| (rule.path.filing(), !rule.conditions.is_empty())));
-        Self { rules, index }
+        let conditional = rules.iter().any(|rule| !rule.conditions.is_empty());
+        let conditions_of = |rule: &mut Rule<K, T>| std::mem::take(&mut rule.conditions).into();
+        let conditions: Box<[Box<[_]>]> =
+            if conditional { rules.iter_mut().map(conditions_of).collect() } else { Box::default() };
+        let (paths, values): (Vec<_>, Vec<_>) = rules.into_iter().map(|rule| (rule.path, rule.value)).unzip();
+        let conditions_at = |rank: usize| conditions.get(rank).map_or(&[] as &[_], |conditions| conditions);
+        let index = RuleIndex::new(hash, paths.iter().enumerate().map(|(rank, path)| (path, conditions_at(rank))));
+        Self { index, values: values.into(), paths: paths.into(), conditions }
     }
 
     #[inline]
-    fn best(&self, request: &Request<'_>) -> Option<u32> {
-        self.index.best(request.path, |rank, path_known| {
-            let rule = &self.rules[rank as usize];
-            (path_known || rule.path.matches(request.path)) && rule.accepts(request)
+    fn best(&self, hash: &FixedState, request: &Request<'_>) -> Option<u32> {
+        self.index.best(hash, request, |rank: Rank| {
+            let at = rank.rank() as usize;
+            (!rank.asks_conditions() || self.accepts(at, request))
+                && (!rank.asks_pattern() || self.paths[at].matches(request.path))
         })
     }
 
-    fn found<'r>(&'r self, host: &'r HostPattern, rank: usize) -> Match<'r, T> {
-        let Ranked { path, conditions, value } = &self.rules[rank];
-        Match { host, path, conditions, rank, value }
+    fn takes(&self, rank: u32, request: &Request<'_>) -> bool {
+        self.paths[rank as usize].matches(request.path) && self.accepts(rank as usize, request)
     }
-}
 
-impl<T> Ranked<T> {
-    fn accepts(&self, request: &Request<'_>) -> bool {
-        self.conditions.iter().all(|condition| condition.holds(request))
+    fn accepts(&self, rank: usize, request: &Request<'_>) -> bool {
+        self.conditions(rank).iter().all(|condition| condition.holds(request))
+    }
+
+    fn conditions(&self, rank: usize) -> &[Condition] {
+        self.conditions.get(rank).map_or(&[], |conditions| conditions)
+    }
+
+    /// All rules, by rank.
+    fn matches<'r>(&'r self, host: &'r HostPattern) -> impl Iterator<Item = Match<'r, T>> {
+        // There are fewer than 2^30.
+        (0..self.paths.len() as u32).map(move |rank| Match { host, list: self, rank })
     }
 }
 
 impl<'r, T> Match<'r, T> {
     /// What the rule selects.
     pub fn value(&self) -> &'r T {
-        self.value
+        &self.list.values[self.rank()]
     }
 
     /// The host pattern the rule belongs to.
@@ -198,25 +178,31 @@ impl<'r, T> Match<'r, T> {
 
     /// The rule's path pattern.
     pub fn path(&self) -> &'r PathPattern {
-        self.path
+        &self.list.paths[self.rank()]
+    }
+
+    /// What the groups of the rule's expression took of the path that it was found for; `None` for a rule without
+    /// expression. Nothing is captured before this is asked: a look-up only tells whether expressions match.
+    pub fn captures<'p>(&self, path: &'p [u8]) -> Option<Captures<'p>> {
+        self.path().as_regex()?.captures(path)
     }
 
     /// The rule's conditions.
     pub fn conditions(&self) -> &'r [Condition] {
-        self.conditions
+        self.list.conditions(self.rank())
     }
 
     /// The rule's position among those of its host, counted from 0; the lower goes first.
     pub fn rank(&self) -> usize {
-        self.rank
+        self.rank as usize
     }
 }
 
 impl<T> fmt::Display for Match<'_, T> {
     /// For people: the host pattern, the path pattern, the conditions.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "host {}, {}", self.host, self.path)?;
-        self.conditions.iter().try_for_each(|condition| write!(f, ", {condition}"))
+        write!(f, "host {}, {}", self.host, self.path())?;
+        self.conditions().iter().try_for_each(|condition| write!(f, ", {condition}"))
     }
 }
 
@@ -228,9 +214,37 @@ impl<T> Clone for Match<'_, T> {
 
 impl<T> Copy for Match<'_, T> {}
 
-impl<T: fmt::Debug> fmt::Debug for Router<T> {
+impl<T: PartialEq> PartialEq for Match<'_, T> {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |found: &Self| (found.host, found.path(), found.conditions(), found.rank, found.value());
+        facts(self) == facts(other)
+    }
+}
+
+impl<T: Eq> Eq for Match<'_, T> {}
+
+impl<T: fmt::Debug> fmt::Debug for Match<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Router").field("search", &self.search).field("hosts", &self.hosts).finish_non_exhaustive()
+        f.debug_struct("Match")
+            .field("host", self.host)
+            .field("path", self.path())
+            .field("conditions", &self.conditions())
+            .field("rank", &self.rank)
+            .field("value", self.value())
+            .finish()
+    }
+}
+
+impl<T> Clone for Router<T> {
+    fn clone(&self) -> Self {
+        Self { hosts: self.hosts.clone(), hash: self.hash.clone(), search: self.search }
+    }
+}
+
+impl<T> fmt::Debug for Router<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<_> = self.hosts().collect();
+        f.debug_struct("Router").field("search", &self.search).field("hosts", &hosts).finish_non_exhaustive()
     }
 }
 
@@ -241,7 +255,7 @@ impl<T: fmt::Debug> fmt::Debug for Router<T> {
 #[derive(Clone, Debug)]
 pub struct RouterBuilder<K, T> {
     lists: Vec<Vec<Rule<K, T>>>,
-    hosts: BTreeMap<HostPattern, u32>,
+    hosts: HashMap<HostPattern, u32, FixedState>,
     search: HostSearch,
     seed: u64,
 }
@@ -249,7 +263,7 @@ pub struct RouterBuilder<K, T> {
 impl<K: Ord, T> RouterBuilder<K, T> {
     /// A builder without rules, for a router that stops at the first host.
     pub fn new() -> Self {
-        Self { lists: Vec::new(), hosts: BTreeMap::new(), search: HostSearch::Final, seed: 0 }
+        Self { lists: Vec::new(), hosts: HashMap::default(), search: HostSearch::Final, seed: 0 }
     }
 
     /// What the router does when none of the rules of the most specific host matches.
@@ -269,6 +283,13 @@ impl<K: Ord, T> RouterBuilder<K, T> {
     pub fn rule(&mut self, host: HostPattern, rule: Rule<K, T>) -> &mut Self {
         let at = self.list(host);
         self.lists[at as usize].push(rule);
+        self
+    }
+
+    /// Adds rules to a host, which begins to exist even without any.
+    pub fn rules(&mut self, host: HostPattern, rules: impl IntoIterator<Item = Rule<K, T>>) -> &mut Self {
+        let at = self.list(host);
+        self.lists[at as usize].extend(rules);
         self
     }
 
@@ -300,12 +321,9 @@ impl<K: Ord, T> RouterBuilder<K, T> {
     /// Compiles the rules. O(n log n) in the number of rules.
     pub fn build(self) -> Router<T> {
         let hash = FixedState::with_seed(self.seed);
-        Router {
-            hosts: HostTable::with_seed(self.seed, self.hosts),
-            lists: self.lists.into_iter().map(|rules| Arc::new(RuleList::new(&hash, rules))).collect(),
-            search: self.search,
-            seed: self.seed,
-        }
+        let lists: Vec<_> = self.lists.into_iter().map(|rules| Arc::new(RuleList::new(&hash, rules))).collect();
+        let hosts = self.hosts.into_iter().map(|(host, list)| (host, lists[list as usize].clone()));
+        Router { hosts: HostTable::with_seed(self.seed, hosts), hash, search: self.search }
     }
 
     fn list(&mut self, host: HostPattern) -> u32 {

@@ -114,6 +114,19 @@ fn a_look_up_does_not_allocate() {
 }
 
 #[test]
+fn the_winning_rule_captures_when_asked() {
+    let mut builder = RouterBuilder::new();
+    let regex = Regex::ignoring_case("/api(/|$)(.*)", Anchor::Caret).unwrap();
+    builder.rule(HostPattern::Any, Rule::new((), PathPattern::regex(regex), "api"));
+    builder.rule(HostPattern::Any, Rule::new((), PathPattern::any(), "any"));
+    let router = builder.build();
+    let found = router.find(&Request::new(None, "/API/v1/orders")).unwrap();
+    assert_eq!(found.captures(b"/API/v1/orders").unwrap().group(2), Some(&b"v1/orders"[..]));
+    let found = router.find(&Request::new(None, "/orders")).unwrap();
+    assert!(found.captures(b"/orders").is_none());
+}
+
+#[test]
 fn long_hostile_paths_cost_no_more_than_their_length() {
     let mut builder = RouterBuilder::new();
     builder.rule(HostPattern::Any, Rule::new((), PathPattern::exact(&"/a".repeat(50_000)), "deep"));
@@ -134,16 +147,19 @@ struct Draft {
 
 impl Draft {
     fn rule(&self, value: usize) -> Rule<u8, usize> {
-        let path = match self.kind % 6 {
+        let path = match self.kind % 8 {
             0 => PathPattern::exact(&self.path),
             1 => PathPattern::prefix(&self.path),
             2 => PathPattern::text_prefix(&self.path),
             3 => PathPattern::exact(&self.path).ignoring_case(),
             4 => PathPattern::prefix(&self.path).ignoring_case(),
-            _ => match Regex::new(&self.path.replace("/b", "/[bB]?"), Anchor::Start) {
-                Ok(regex) => PathPattern::regex(regex),
-                Err(_) => PathPattern::any(),
-            },
+            5 => PathPattern::text_prefix(&self.path).ignoring_case(),
+            kind => {
+                match Regex::new(&self.path.replace("/b", "/[bB]?"), [Anchor::Start, Anchor::None][kind as usize % 2]) {
+                    Ok(regex) => PathPattern::regex(regex),
+                    Err(_) => PathPattern::any(),
+                }
+            }
         };
         let rule = Rule::new(self.key, path, value);
         match self.condition {
@@ -250,5 +266,13 @@ proptest! {
         let request = Request::new(Some(&name), path);
         prop_assert_eq!(replaced.find(&request), anew.find(&request));
         prop_assert!(replaced.hosts().eq(anew.hosts()));
+
+        prop_assert!(replaced.remove_host(&pattern(&host)));
+        let without: Vec<_> = drafts.iter().filter(|draft| draft.host != host).cloned().collect();
+        let without = build(&without, HostSearch::Widen, 0);
+        prop_assert!(replaced.hosts().eq(without.hosts()));
+        let (path_of, host_of) = (|m: route_match::Match<'_, usize>| m.path().clone(), |m: route_match::Match<'_, usize>| m.host().clone());
+        prop_assert_eq!(replaced.find(&request).map(path_of), without.find(&request).map(path_of));
+        prop_assert_eq!(replaced.find(&request).map(host_of), without.find(&request).map(host_of));
     }
 }

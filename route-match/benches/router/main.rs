@@ -1,34 +1,26 @@
 //! How long does choosing a rule take, next to a floor that compares no text and to a map of hosts with a scan?
 //!
 //! Each figure is for the whole set of requests; criterion's throughput is requests a second. Before anything is measured,
-//! every candidate must give every answer that the workload expects.
+//! every candidate must give every answer that the workload expects. `examples/route-peers` compares with other crates.
 
+mod expressions;
 mod floors;
+mod tables;
 mod workloads;
 
-use std::cmp::Reverse;
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-use route_match::{Host, HostPattern, PathPattern, Request, Router, RouterBuilder, Rule};
+use route_match::{
+    Authority, Condition, Host, HostPattern, PathNormalisation, PathPattern, Request, RouterBuilder, Rule, ValuePattern,
+};
 
+use expressions::{EXPRESSION_SIZES, Expressions};
 use floors::{Fingerprints, MapAndScan};
-use workloads::{PathKind, REQUESTS, ROUTE_SIZES, Route, hits, misses, routes};
-
-fn router(table: &[Route]) -> Router<u32> {
-    let mut builder = RouterBuilder::new();
-    for route in table {
-        let host: HostPattern = route.host.parse().unwrap();
-        let (kind, path) = match route.kind {
-            PathKind::Exact => (0, PathPattern::exact(&route.path)),
-            PathKind::Prefix => (1, PathPattern::prefix(&route.path)),
-        };
-        builder.rule(host, Rule::new((kind, Reverse(route.path.len())), path, route.id));
-    }
-    builder.build()
-}
+use tables::{router, rule};
+use workloads::{REQUESTS, ROUTE_SIZES, hits, misses, routes};
 
 fn look_up(c: &mut Criterion) {
     for (size, hosts, paths) in ROUTE_SIZES {
@@ -63,13 +55,35 @@ fn look_up(c: &mut Criterion) {
             group.bench_with_input(BenchmarkId::new("router", size), &views, |b, views| {
                 b.iter(|| {
                     for view in views {
-                        black_box(router.find(view));
+                        black_box(router.find(view).map(|found| *found.value()));
                     }
                 });
             });
             group.finish();
         }
     }
+}
+
+/// What comes before a look-up: 20 bytes of host, 20 of path.
+fn canonical(c: &mut Criterion) {
+    let mut group = c.benchmark_group("route/canonical");
+    for name in ["svc12.t.example.com.", "Svc12.t.Example.com."] {
+        group.bench_with_input(BenchmarkId::new("host", name), name, |b, name| {
+            b.iter(|| black_box(name).parse::<Host>().unwrap());
+        });
+        group.bench_with_input(BenchmarkId::new("authority", name), name, |b, name| {
+            b.iter(|| Authority::parse(black_box(name)).unwrap());
+        });
+    }
+    group.bench_function("floor/copy of the name", |b| b.iter(|| Box::<str>::from(black_box("svc12.t.example.com"))));
+    for path in ["/api/v1/orders/12345", "/api/./v1/orders/12%"] {
+        for mode in [PathNormalisation::Base, PathNormalisation::DecodeAndMergeSlashes] {
+            group.bench_with_input(BenchmarkId::new(format!("path/{mode:?}"), path), path, |b, path| {
+                b.iter(|| mode.apply(black_box(path)).unwrap());
+            });
+        }
+    }
+    group.finish();
 }
 
 fn build(c: &mut Criterion) {
@@ -85,9 +99,85 @@ fn build(c: &mut Criterion) {
     group.finish();
 }
 
+/// One host of 100 paths among others changes: a router is cloned, the host replaced, the old router dropped.
+fn rebuild(c: &mut Criterion) {
+    let mut group = c.benchmark_group("route/rebuild");
+    for (hosts, paths) in [(1_000, 100), (100_000, 1)] {
+        let router = router(&routes(hosts, paths));
+        let changed = routes(1, 100);
+        for (kind, host) in [("replaced", "svc0.team0.example.com"), ("new", "new.example.com")] {
+            let host: HostPattern = host.parse().unwrap();
+            group.bench_function(BenchmarkId::new(kind, format!("{hosts} hosts")), |b| {
+                b.iter_batched(
+                    || (host.clone(), changed.iter().map(rule).collect()),
+                    |(host, rules)| {
+                        let mut next = router.clone();
+                        next.replace_host(host, rules);
+                        next
+                    },
+                    BatchSize::SmallInput,
+                );
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Many expressions on one host.
+fn expressions(c: &mut Criterion) {
+    for kind in Expressions::ALL {
+        let mut group = c.benchmark_group(format!("route/expressions/{}", kind.name()));
+        for size in EXPRESSION_SIZES {
+            let (router, paths) = (kind.router(size), kind.paths(size));
+            let views: Vec<_> = paths.iter().map(|path| Request::new(None, path)).collect();
+            for (k, view) in views.iter().enumerate() {
+                assert_eq!(router.find(view).map(|found| *found.value()), Some(kind.winner(k, size)));
+            }
+            group.throughput(Throughput::Elements(views.len() as u64));
+            group.bench_with_input(BenchmarkId::new("router", size), &views, |b, views| {
+                b.iter(|| {
+                    for view in views {
+                        black_box(router.find(view).map(|found| *found.value()));
+                    }
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+/// Many rules of one path that differ in a header.
+fn shared_path(c: &mut Criterion) {
+    let mut group = c.benchmark_group("route/shared path");
+    for size in [10, 100, 1_000, 10_000] {
+        let mut builder = RouterBuilder::new();
+        for i in 0..size {
+            let user = ValuePattern::exact(&format!("user{i}"));
+            let rule = Rule::new((), PathPattern::prefix("/api"), i);
+            builder.rule(HostPattern::Any, rule.when(Condition::header("x-user", user)).when(Condition::method("GET")));
+        }
+        let router = builder.build();
+        let users: Vec<String> = (0..1024).map(|k| format!("user{}", k * 7919 % size)).collect();
+        let headers: Vec<_> = users.iter().map(|user| [("accept", "*/*"), ("x-user", user)]).collect();
+        let views: Vec<_> = headers.iter().map(|headers| Request::new(None, "/api/a").headers(headers)).collect();
+        for (k, view) in views.iter().enumerate() {
+            assert_eq!(router.find(view).map(|found| *found.value()), Some(k * 7919 % size));
+        }
+        group.throughput(Throughput::Elements(views.len() as u64));
+        group.bench_with_input(BenchmarkId::new("router", size), &views, |b, views| {
+            b.iter(|| {
+                for view in views {
+                    black_box(router.find(view).map(|found| *found.value()));
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = look_up, build
+    targets = look_up, canonical, build, rebuild, expressions, shared_path
 }
 criterion_main!(benches);

@@ -1,0 +1,80 @@
+//! Which of many expressions can match this path? One pass for texts that they need.
+
+use std::collections::BTreeMap;
+
+use aho_corasick::automaton::OverlappingState;
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+
+use crate::filed::Rank;
+use crate::literals::Alternatives;
+
+/// Expressions filed by texts of which one occurs in every path that they match.
+///
+/// A look-up passes over the path once, whatever the number of expressions, and asks those of which it met a text.
+#[derive(Clone, Debug)]
+pub(crate) struct RegexFilter {
+    automaton: AhoCorasick,
+    /// For each text, the expressions that need it.
+    ranks: Box<[Box<[Rank]>]>,
+    /// All of them, ascending; never empty.
+    all: Box<[Rank]>,
+}
+
+/// So many expressions are kept in mind during the pass; a path that holds the texts of more has all expressions asked.
+const CANDIDATES: usize = 32;
+
+impl RegexFilter {
+    /// Files expressions, given by ascending rank with the sets of texts they need; there is one at least, and it has one.
+    /// `None` when the texts are too many for an automaton.
+    pub(crate) fn new(expressions: &[(Rank, &[Alternatives])]) -> Option<Self> {
+        let mut sharers: BTreeMap<&Alternatives, usize> = BTreeMap::new();
+        for set in expressions.iter().flat_map(|(_, sets)| *sets) {
+            *sharers.entry(set).or_default() += 1;
+        }
+        let mut by_text: BTreeMap<&[u8], Vec<Rank>> = BTreeMap::new();
+        for (rank, sets) in expressions {
+            // The set that it shares with the fewest; of those, the one that says most.
+            let shortest = |set: &&Alternatives| set.iter().map(|text| text.len()).min();
+            let set = sets.iter().min_by_key(|set| (sharers[set], std::cmp::Reverse(shortest(set))))?;
+            for text in set {
+                by_text.entry(text).or_default().push(*rank);
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .build(by_text.keys())
+            .ok()?;
+        let ranks = by_text.into_values().map(Into::into).collect();
+        Some(Self { automaton, ranks, all: expressions.iter().map(|(rank, _)| *rank).collect() })
+    }
+
+    /// The lowest rank of all.
+    pub(crate) fn least(&self) -> u32 {
+        self.all[0].rank()
+    }
+
+    /// The smallest rank below `best` that is accepted, of those of which the path holds a text, or `best`.
+    pub(crate) fn best(&self, path: &[u8], best: u32, accepts: &mut impl FnMut(Rank) -> bool) -> u32 {
+        // Each expression is asked once at most, and in order of rank, since asking is what costs.
+        let mut found = [Rank(0); CANDIDATES];
+        let mut count = 0;
+        let input = Input::new(path);
+        let mut state = OverlappingState::start();
+        loop {
+            self.automaton.find_overlapping(input.clone(), &mut state);
+            let Some(text) = state.get_match() else { break };
+            for rank in self.ranks[text.pattern().as_usize()].iter().take_while(|rank| rank.rank() < best) {
+                if let Err(at) = found[..count].binary_search(rank) {
+                    if count == CANDIDATES {
+                        return Rank::first(self.all.iter().copied(), best, accepts);
+                    }
+                    found.copy_within(at..count, at + 1);
+                    found[at] = *rank;
+                    count += 1;
+                }
+            }
+        }
+        Rank::first(found[..count].iter().copied(), best, accepts)
+    }
+}

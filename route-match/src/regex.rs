@@ -153,6 +153,12 @@ impl Regex {
         })
     }
 
+    /// The groups of the first match in `text`.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) fn captures<'t>(&self, text: &'t [u8]) -> Option<regex::bytes::Captures<'t>> {
+        self.compiled.captures(text)
+    }
+
     /// A text that every match begins with, found without parsing the pattern in full: possibly shorter than it could
     /// be, never wrong. Empty unless the pattern is anchored.
     pub(crate) fn literal_prefix(&self) -> &str {

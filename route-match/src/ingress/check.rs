@@ -10,8 +10,9 @@ use svc_model::{Cluster, ObjectRef, Resource};
 
 use super::class::{CLASS_ANNOTATION, DEFAULT_CLASS_ANNOTATION, Dialect, annotation, is_default, served};
 use super::flags::{controllers, parse_bool};
-use super::nginx::{has_snippet_suffix, malformed_redirect, unmodelled_annotations, uses_regex};
+use super::nginx::{self, DropCause, Format, Values, annotations, dropped, takes, uses_regex};
 use super::read::{self, path_fault};
+use super::settings::ControllerSettings;
 use super::stream::{SkippedEntry, skipped};
 use crate::host_pattern::HostPattern;
 use crate::regex::{Anchor, Regex};
@@ -117,10 +118,23 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
             for ingress in &served.ingresses {
                 nginx(ingress, &served.flags.annotations_prefix, &mut findings);
             }
+            let settings = ControllerSettings::of(cluster, &served.flags);
             for ingress in &served.dropped {
-                if let Some(annotation) = malformed_redirect(ingress, &served.flags.annotations_prefix) {
+                if let Some(nginx::Drop { annotation, why }) =
+                    dropped(ingress, &served.flags.annotations_prefix, &settings)
+                {
+                    let message = match why {
+                        DropCause::MalformedUrl => "holds a character that no URL here may".to_owned(),
+                        DropCause::TooRisky(risk) => {
+                            format!("its risk is {}, above the controller's annotations-risk-level", risk.as_str())
+                        }
+                    };
                     let field = format!("metadata.annotations[{annotation}]");
-                    findings.push(Finding::error(ingress.reference(), field, "holds a character that no URL here may"));
+                    findings.push(Finding::error(
+                        ingress.reference(),
+                        field,
+                        message + ": the whole Ingress is dropped",
+                    ));
                 }
             }
         }
@@ -236,18 +250,20 @@ fn nginx(ingress: &Ingress, prefix: &str, findings: &mut Vec<Finding>) {
             }
         }
     }
-    let keys = ingress.metadata.annotations.keys();
-    let is_canary =
-        ingress.metadata.annotations.get(&format!("{prefix}/canary")).and_then(|v| parse_bool(v)) == Some(true);
-    for (annotation, key) in keys.filter_map(|key| Some((key, key.strip_prefix(prefix)?.strip_prefix('/')?))) {
-        let message = if has_snippet_suffix(key) || unmodelled_annotations().any(|unmodelled| unmodelled == key) {
-            "is not modelled"
-        } else if key.starts_with("canary-") && !is_canary {
-            "has no effect without the annotation canary"
-        } else {
-            continue;
+    let is_canary = Values::of(ingress, prefix).boolean("canary") == Some(true);
+    for (known, annotation, value) in annotations(ingress, prefix) {
+        let mut warn = |message: String| {
+            findings.push(Finding::warning(&object, format!("metadata.annotations[{annotation}]"), message));
         };
-        findings.push(Finding::warning(&object, format!("metadata.annotations[{annotation}]"), message));
+        if known.format == Format::Snippet || known.key == "mirror-target" {
+            warn("is not modelled".to_owned());
+        } else if !takes(known, value) {
+            let denies = known.format == Format::SourceRanges || known.key == "custom-headers";
+            let so = if denies { "every request is answered 503" } else { "it is ignored" };
+            warn(format!("the controller does not take the value {value:?}: {so}"));
+        } else if known.key.starts_with("canary-") && !is_canary {
+            warn("has no effect without the annotation canary".to_owned());
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use svc_model::api::{Ingress, IngressClass, ObjectMeta};
 use svc_model::{Cluster, Resource};
 
 use super::flags::{ControllerFlags, controllers, parse_bool};
-use super::nginx::{self, malformed_redirect};
+use super::nginx::{self, dropped};
+use super::settings::ControllerSettings;
 
 /// The annotation that named a class before `spec.ingressClassName` did.
 pub(super) const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
@@ -34,7 +35,7 @@ pub struct ServedIngresses<'c> {
     /// Its Ingresses in its own order: oldest first; of equal age (or without), ingress-nginx takes the greater
     /// `namespace/name` first, others the smaller.
     pub ingresses: Vec<&'c Ingress>,
-    /// Those it would serve but drops whole for a malformed annotation.
+    /// Those it would serve but drops whole for an annotation that is malformed, or riskier than its settings allow.
     pub dropped: Vec<&'c Ingress>,
 }
 
@@ -130,8 +131,9 @@ pub fn served<'c>(cluster: &'c Cluster, class: &str) -> Result<ServedIngresses<'
         let name = if dialect == Dialect::Nginx { name.reverse() } else { name };
         a.metadata.creation_timestamp.cmp(&b.metadata.creation_timestamp).then(name)
     });
+    let settings = ControllerSettings::of(cluster, &flags);
     let (dropped, ingresses) = ingresses.into_iter().partition(|ingress| {
-        dialect == Dialect::Nginx && malformed_redirect(ingress, &flags.annotations_prefix).is_some()
+        dialect == Dialect::Nginx && dropped(ingress, &flags.annotations_prefix, &settings).is_some()
     });
     Ok(ServedIngresses { dialect, flags, ingresses, dropped })
 }

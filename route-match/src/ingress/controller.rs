@@ -1,10 +1,11 @@
 //! Where does a request to an ingress controller go? The compiled controller and its decision.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use svc_model::api::ConfigMap;
 use svc_model::{Cluster, ObjectRef};
 
+use crate::action::HeaderEdits;
 use crate::authority::Authority;
 use crate::host::Host;
 use crate::host_pattern::HostPattern;
@@ -15,9 +16,12 @@ use crate::request::Request;
 use crate::router::{Match, Router};
 
 use super::class::{Dialect, UnknownClass, served};
-use super::decision::{Cause, Decision, HttpQuestion, Outcome, Reason, Scheme};
-use super::flags::{ControllerFlags, parse_bool};
-use super::location::{Detour, HttpsRedirect, Location, Target};
+use super::decision::{CanaryReason, Cause, Decision, ForwardedRequest, Outcome, Reason};
+use super::flags::ControllerFlags;
+use super::location::{Canary, Detour, HttpsRedirect, Location, Target};
+use super::nginx::{Access, Taker, Variables, cors_response};
+use super::question::{HttpQuestion, Scheme};
+use super::settings::ControllerSettings;
 use super::{nginx, plain};
 
 /// The decisions of the controller that implements one ingress class, compiled from a cluster.
@@ -31,7 +35,7 @@ pub struct IngressController {
     router: Router<Location>,
     /// The hosts with a certificate.
     certified: HostTable<()>,
-    use_forwarded_headers: bool,
+    settings: ControllerSettings,
 }
 
 /// Something that takes a request: a path of a rule, or a default backend.
@@ -66,23 +70,15 @@ impl IngressController {
     /// name, each of which is read once, however many paths lead to it.
     pub fn compile(cluster: &Cluster, class: &str) -> Result<Self, UnknownClass> {
         let served = served(cluster, class)?;
+        let settings = ControllerSettings::of(cluster, &served.flags);
         let (router, certified) = match served.dialect {
             Dialect::Plain => (plain::compile(cluster, &served), HostTable::new([])),
             Dialect::Nginx => {
-                let nginx::Tables { router, certified } = nginx::compile(cluster, &served);
+                let nginx::Tables { router, certified } = nginx::compile(cluster, &served, &settings);
                 (router, certified)
             }
         };
-        let settings = served.flags.configmap.as_ref();
-        let settings = settings.and_then(|name| cluster.get::<ConfigMap>(&name.namespace, &name.name));
-        let forwarded = settings.and_then(|map| parse_bool(map.data.get("use-forwarded-headers")?));
-        Ok(Self {
-            dialect: served.dialect,
-            flags: served.flags,
-            router,
-            certified,
-            use_forwarded_headers: forwarded.unwrap_or(false),
-        })
+        Ok(Self { dialect: served.dialect, flags: served.flags, router, certified, settings })
     }
 
     /// How the controller reads its Ingresses.
@@ -97,11 +93,9 @@ impl IngressController {
 
     /// Where this request goes, and why.
     pub fn decide(&self, question: &HttpQuestion<'_>) -> Decision<'_> {
-        let refuse = |cause| Decision {
-            outcome: Outcome::Respond { status: 400 },
-            route: None,
-            rule: None,
-            reason: Reason { host: None, path: None, cause },
+        let refuse = |cause| {
+            let reason = Reason { host: None, path: None, cause, canary: None };
+            Decision::new(Outcome::Respond { status: 400 }, None, None, reason)
         };
         let authority = match Authority::parse(question.host) {
             Ok(authority) => authority,
@@ -113,13 +107,12 @@ impl IngressController {
         };
         let request = request(question, &authority, &path);
         match self.router.find(&request) {
-            Some(found) => self.follow(&found, question, authority.host(), &path),
-            None => Decision {
-                outcome: Outcome::Respond { status: 404 },
-                route: None,
-                rule: None,
-                reason: Reason { host: self.router.host(Some(authority.host())), path: None, cause: Cause::NoRule },
-            },
+            Some(found) => self.follow(&found, question, authority.host(), &request),
+            None => {
+                let host = self.router.host(Some(authority.host()));
+                let reason = Reason { host, path: None, cause: Cause::NoRule, canary: None };
+                Decision::new(Outcome::Respond { status: 404 }, None, None, reason)
+            }
         }
     }
 
@@ -153,45 +146,97 @@ impl IngressController {
         found: &Match<'t, Location>,
         question: &HttpQuestion<'_>,
         host: &Host,
-        path: &[u8],
+        request: &Request<'_>,
     ) -> Decision<'t> {
-        let Location { route, rule, target, policy } = found.value();
-        let decide = |outcome, cause| Decision {
-            outcome,
-            route: route.as_ref(),
-            rule: *rule,
-            reason: Reason { host: Some(found.host()), path: Some(found.path()), cause },
+        let location = found.value();
+        let Location { server, policy, .. } = location;
+        let decide = |outcome, cause| {
+            let reason = Reason { host: Some(found.host()), path: Some(found.path()), cause, canary: None };
+            Decision::new(outcome, location.route.as_ref(), location.rule, reason)
         };
         let redirect = |code, location, cause| decide(Outcome::Redirect { code, location }, cause);
+        let variables = Variables { question, host, path: request.path };
 
-        if policy.ssl_passthrough.as_ref() == Some(host) && question.scheme == Scheme::Https {
-            let annotation = "ssl-passthrough";
-            return decide(Outcome::Unmodelled { annotation }, Cause::Annotation(annotation));
+        // Before nginx looks at the location.
+        let passthrough = server.passthrough.as_ref().filter(|to| question.scheme == Scheme::Https && to.host == *host);
+        if let Some(to) = passthrough {
+            let outcome = Outcome::Forward { backends: &to.backends, request: ForwardedRequest::default() };
+            let decision = decide(outcome, Cause::Passthrough);
+            return Decision { route: to.route.as_ref(), rule: to.rule, ..decision };
         }
-        if let Some(root) = policy.app_root.as_deref().filter(|_| path == b"/") {
+        if let Some(root) = server.app_root.as_ref().filter(|_| request.path == b"/") {
+            let root = text(root.expand(&variables, |_, _| {}));
             let location = format!("{}://{}{root}", question.scheme, question.host.trim());
             return redirect(302, location, Cause::Annotation("app-root"));
         }
-        match &policy.detour {
+        match &location.detour {
             Some(Detour::TrailingSlash(with_slash)) => {
                 let query = question.query.map_or_else(String::new, |query| format!("?{query}"));
                 let location = format!("{}://{host}{with_slash}{query}", question.scheme);
                 return redirect(301, location, Cause::TrailingSlash);
             }
             Some(Detour::Www(other)) => {
-                let uri = without_slash(raw_uri(question));
+                let uri = question.uri();
+                let uri = uri.strip_suffix('/').unwrap_or(&uri);
                 let location = format!("{}://{other}:{}{uri}", question.scheme, question.port);
                 return redirect(308, location, Cause::WwwTwin);
             }
             None => {}
         }
+        if let Some(annotation) = policy.denied {
+            return decide(Outcome::Respond { status: 503 }, Cause::Denied(annotation));
+        }
         if let Some(annotation) = policy.unmodelled {
             return decide(Outcome::Unmodelled { annotation }, Cause::Annotation(annotation));
         }
-        if let Some(to) = &policy.redirect {
-            return redirect(to.code, to.location.to_string(), Cause::Annotation(to.annotation));
+
+        // From here on, whatever happens, its response has the headers of the location.
+        let mut response_headers = Cow::Borrowed(&policy.response_headers);
+        let cors = policy.cors.as_ref().and_then(|cors| cors_response(cors, question.method, question.headers));
+        let preflight = cors.as_ref().is_some_and(|(_, preflight)| *preflight);
+        if let Some((edits, _)) = cors {
+            response_headers.to_mut().extend(edits);
         }
-        let to_https = match policy.https {
+        let decision = if preflight {
+            decide(Outcome::Respond { status: 204 }, Cause::Preflight)
+        } else if let Some((code, to, cause)) = self.redirection(found, &variables) {
+            redirect(code, to, cause)
+        } else if let Target::Unavailable(why) = &location.target {
+            decide(Outcome::Respond { status: 503 }, Cause::Unavailable(why))
+        } else if let Some(decided) = admission(&policy.access, question) {
+            match decided {
+                Ok(annotation) => decide(Outcome::Respond { status: 403 }, Cause::Refused(annotation)),
+                Err(annotation) => decide(Outcome::NeedsClient { annotation }, Cause::Annotation(annotation)),
+            }
+        } else {
+            self.forward(found, &variables, request)
+        };
+        Decision { response_headers, ..decision }
+    }
+
+    /// The redirect of a location: by annotation, to a rewritten URL, or to HTTPS.
+    fn redirection<'t>(
+        &self,
+        found: &Match<'t, Location>,
+        variables: &Variables<'_>,
+    ) -> Option<(u16, String, Cause<'t>)> {
+        let Location { policy, rewrite, is_challenge, .. } = found.value();
+        let Variables { question, host, path } = variables;
+        if let Some(to) = &policy.redirect {
+            return Some((to.code, to.location.to_string(), Cause::Annotation(to.annotation)));
+        }
+        if let Some(rewrite) = rewrite.as_ref().filter(|rewrite| rewrite.target.is_absolute())
+            && let Some(groups) = rewrite.search.captures(path)
+        {
+            let to = rewrite.target.expand(variables, |group, out| {
+                out.extend(escape(groups.get(group).map_or(b"", |group| group.as_bytes()), in_redirect).bytes());
+            });
+            let query = question.query.filter(|query| !query.is_empty());
+            let query = query.map_or_else(String::new, |query| format!("?{query}"));
+            return Some((302, text(to) + &query, Cause::Annotation("rewrite-target")));
+        }
+        let cause = match policy.https {
+            _ if *is_challenge => None,
             HttpsRedirect::Never => None,
             // The catch-all server has no certificate of its own, whatever host a request names there.
             HttpsRedirect::WithCertificate => {
@@ -200,32 +245,66 @@ impl IngressController {
             }
             HttpsRedirect::Always => Some(Cause::Annotation("force-ssl-redirect")),
         };
-        if let Some(cause) = to_https.filter(|_| self.scheme(question) == Scheme::Http) {
-            let uri = raw_uri(question);
-            let uri = if policy.preserve_trailing_slash { uri } else { without_slash(uri) };
-            return redirect(308, format!("https://{host}{uri}"), cause);
-        }
-        match target {
-            Target::Service(backends) => {
-                let rewrite = policy.rewrite.as_ref();
-                let rewrite = rewrite.and_then(|rewrite| rewrite.search.expand(path, &rewrite.target));
-                let rewrite = rewrite.map(|path| escape(&path));
-                let cause = match (route, rule) {
-                    (Some(_), Some(_)) => Cause::Rule,
-                    (Some(_), None) => Cause::DefaultBackend,
-                    (None, _) => Cause::ControllerDefault,
+        let cause = cause.filter(|_| self.scheme(question) == Scheme::Http)?;
+        let uri = question.uri();
+        let kept = if policy.preserve_trailing_slash { None } else { uri.strip_suffix('/') };
+        Some((self.settings.redirect_code, format!("https://{host}{}", kept.unwrap_or(&uri)), cause))
+    }
+
+    /// Where a request goes that nothing has answered yet.
+    fn forward<'t>(
+        &'t self,
+        found: &Match<'t, Location>,
+        variables: &Variables<'_>,
+        request: &Request<'_>,
+    ) -> Decision<'t> {
+        let Location { route, rule, target, policy, rewrite, .. } = found.value();
+        let mut reason =
+            Reason { host: Some(found.host()), path: Some(found.path()), cause: Cause::NoRule, canary: None };
+        let Target::Service(main, canary) = target else {
+            return Decision::new(Outcome::Respond { status: 404 }, route.as_ref(), *rule, reason);
+        };
+        reason.cause = match (route, rule) {
+            (Some(_), Some(_)) => Cause::Rule,
+            (Some(_), None) => Cause::DefaultBackend,
+            (None, _) => Cause::ControllerDefault,
+        };
+        let mut backends = main;
+        if let Some(canary) = canary {
+            let Canary { route, rule, backends: prepared } = &**canary;
+            let (taker, cause) = rule.decide(request);
+            let weight = (rule.weight, rule.total);
+            reason.canary = Some(CanaryReason { route, cause, weight, unavailable: prepared.as_ref().err() });
+            if let Ok(prepared) = prepared {
+                backends = match taker {
+                    Taker::Main => main,
+                    Taker::Canary => &prepared.canary,
+                    Taker::Both => &prepared.both,
                 };
-                decide(Outcome::Forward { backends, rewrite }, cause)
             }
-            Target::Unavailable(why) => decide(Outcome::Respond { status: 503 }, Cause::Unavailable(why)),
-            Target::NotFound => decide(Outcome::Respond { status: 404 }, Cause::NoRule),
         }
+        let mut request = ForwardedRequest::default();
+        if let Some(rewrite) = rewrite.as_ref()
+            && let Some(groups) = rewrite.search.captures(variables.path)
+        {
+            let group = |group, out: &mut Vec<u8>| {
+                out.extend_from_slice(groups.get(group).map_or(b"", |group| group.as_bytes()));
+            };
+            request.path = Some(escape(&rewrite.target.expand(variables, group), in_path));
+            if let Some(prefix) = &policy.forwarded_prefix {
+                let prefix = text(prefix.expand(variables, group));
+                // A value that no header can hold, out of an escape in the path, is left out.
+                request.headers = HeaderEdits::new().set("x-forwarded-prefix", &prefix).unwrap_or_default();
+            }
+        }
+        request.host = policy.upstream_vhost.as_ref().map(|host| text(host.expand(variables, |_, _| {})));
+        Decision::new(Outcome::Forward { backends, request }, route.as_ref(), *rule, reason)
     }
 
     /// The scheme that the HTTPS redirect goes by.
     fn scheme(&self, question: &HttpQuestion<'_>) -> Scheme {
         let mut forwarded = None;
-        if self.use_forwarded_headers {
+        if self.settings.use_forwarded_headers {
             question.headers.each("x-forwarded-proto", &mut |value| {
                 forwarded.get_or_insert(if value.eq_ignore_ascii_case(b"https") {
                     Scheme::Https
@@ -245,32 +324,39 @@ fn request<'a>(question: &HttpQuestion<'a>, authority: &'a Authority, path: &'a 
         .headers(question.headers)
 }
 
-/// Path and query as sent.
-fn raw_uri(question: &HttpQuestion<'_>) -> String {
-    let path = if question.path.is_empty() { "/" } else { question.path };
-    match question.query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
+/// The access list that keeps a client out, or, where the client is not known, the one that would have to be asked.
+fn admission(access: &Access, question: &HttpQuestion<'_>) -> Option<Result<&'static str, &'static str>> {
+    match question.client {
+        _ if access.is_open() => None,
+        Some(client) => access.refusal(client).map(|refusal| Ok(refusal.annotation())),
+        None => Some(Err(access.annotation())),
     }
 }
 
-fn without_slash(uri: String) -> String {
-    match uri.strip_suffix('/') {
-        Some(shorter) => shorter.to_owned(),
-        None => uri,
-    }
+/// Text that was made of a request.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// A decoded path as nginx writes it to the backend.
-fn escape(path: &[u8]) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path {
-        match byte {
-            b'"' | b'#' | b'%' | b'<' | b'>' | b'?' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0..=b' ' | 0x7f.. => {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-            byte => out.push(char::from(*byte)),
+/// Escapes what may not stand where the text goes.
+fn escape(text: &[u8], may_stand: impl Fn(u8) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text {
+        if may_stand(*byte) {
+            out.push(char::from(*byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
         }
     }
     out
+}
+
+/// What nginx writes as it is into a decoded path for the backend.
+fn in_path(byte: u8) -> bool {
+    (b'!'..=b'~').contains(&byte) && !b"\"#%<>?\\^`{|}".contains(&byte)
+}
+
+/// What nginx writes as it is when a group of a decoded path becomes part of a Location.
+fn in_redirect(byte: u8) -> bool {
+    (b'!'..=b'~').contains(&byte) && !b"#%".contains(&byte)
 }

@@ -13,7 +13,9 @@ use crate::rule::Rule;
 
 use super::backend::{BackendRef, Services};
 use super::class::{Dialect, ServedIngresses};
-use super::location::{Location, Policy, Target};
+use super::decision::Upstream;
+use super::location::{Location, Target};
+use super::nginx::Balancing;
 use super::read::{PathType, paths, rule_host};
 
 /// What goes first among the rules of a host: exact paths, then longer prefixes, then the default backend; of equal
@@ -71,9 +73,10 @@ fn target(services: &Services<'_>, ingress: &Ingress, backend: BackendRef<'_>) -
     let BackendRef::Service(name, port) = backend else {
         return None;
     };
-    Some(services.resolve(ingress.namespace(), name, port, false).into())
+    let found = services.resolve(ingress.namespace(), name, port, false);
+    Some(found.map(|backend| Upstream { backend, balancing: Balancing::default() }).into())
 }
 
 fn location(ingress: &Ingress, rule: Option<usize>, target: Target) -> Location {
-    Location { route: Some(ingress.reference()), rule, target, policy: Policy::default() }
+    Location::plain(Some(ingress.reference()), rule, target)
 }

@@ -1,6 +1,7 @@
 //! The Ingress dialects: questions and answers, and the faults of manifests.
 #![cfg(feature = "kubernetes")]
 
+mod annotations;
 mod answers;
 mod faults;
 mod harness;

@@ -11,7 +11,7 @@ mod tls;
 
 pub(crate) use connect::{packet_answer, percent, port_list, source};
 pub(crate) use dns::{Dns, cost, heard, walk};
-pub(crate) use http::{Controller, ParsedRequest, shares};
+pub(crate) use http::{Controller, ParsedRequest, unknown};
 pub(crate) use tls::{now, outcome};
 
 use serde::Deserialize;

@@ -46,7 +46,8 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        let question = request.question();
+        let mut question = request.question();
+        question.client = self.sender;
         let decision = controller.routes.decide(&question);
         let why = decision.to_string();
         let mut step = |result: &str| match decision.route {

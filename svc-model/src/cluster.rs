@@ -9,7 +9,7 @@ use crate::api::{EndpointSlice, Endpoints, Pod, SERVICE_NAME_LABEL, Service, Str
 use crate::endpoints::subset_addresses;
 use crate::kind::{Kind, NamespacedName, Object, ObjectRef, Resource};
 use crate::label_index::LabelIndex;
-use crate::touched::{Change, ChangeKind, Touched};
+use crate::touched::{Change, ChangeKind, Touched, is_for_others};
 
 /// The objects of a cluster, by kind, namespace and name, with the label look-ups that endpoints need.
 ///
@@ -395,6 +395,7 @@ impl Cluster {
                 touched.configuration = true;
             }
             Object::KubeProxyConfiguration(_) => touched.configuration = true,
+            object if is_for_others(object) => drop(touched.objects.insert(object.reference())),
             _ => {}
         }
     }

@@ -191,6 +191,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    BackendTlsPolicy "BackendTLSPolicy" Namespaced
+        ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha3"];
     ConfigMap "ConfigMap" Namespaced ["v1"];
     CronJob "CronJob" Namespaced ["batch/v1", "batch/v1beta1" Removed "1.25"];
     DaemonSet "DaemonSet" Namespaced ["apps/v1", "apps/v1beta2" Removed "1.16", "extensions/v1beta1" Removed "1.16"];
@@ -198,20 +200,34 @@ kinds! {
         ["apps/v1", "apps/v1beta2" Removed "1.16", "apps/v1beta1" Removed "1.16", "extensions/v1beta1" Removed "1.16"];
     EndpointSlice "EndpointSlice" Namespaced ["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1" Removed "1.25"];
     Endpoints "Endpoints" Namespaced ["v1" Deprecated "1.33"];
+    Gateway "Gateway" Namespaced
+        ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1", "gateway.networking.k8s.io/v1alpha2"];
+    GatewayClass "GatewayClass" Cluster
+        ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1", "gateway.networking.k8s.io/v1alpha2"];
+    GrpcRoute "GRPCRoute" Namespaced ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"];
+    HttpRoute "HTTPRoute" Namespaced
+        ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1", "gateway.networking.k8s.io/v1alpha2"];
     Ingress "Ingress" Namespaced
         ["networking.k8s.io/v1", "networking.k8s.io/v1beta1" Removed "1.22", "extensions/v1beta1" Removed "1.22"];
     IngressClass "IngressClass" Cluster ["networking.k8s.io/v1", "networking.k8s.io/v1beta1" Removed "1.22"];
     Job "Job" Namespaced ["batch/v1"];
     KubeProxyConfiguration "KubeProxyConfiguration" Configuration ["kubeproxy.config.k8s.io/v1alpha1"];
     KubeletConfiguration "KubeletConfiguration" Configuration ["kubelet.config.k8s.io/v1beta1"];
+    ListenerSet "ListenerSet" Namespaced ["gateway.networking.k8s.io/v1"];
     Namespace "Namespace" Cluster ["v1"];
     Node "Node" Cluster ["v1"];
     Pod "Pod" Namespaced ["v1"];
+    ReferenceGrant "ReferenceGrant" Namespaced
+        ["gateway.networking.k8s.io/v1beta1", "gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"];
     ReplicaSet "ReplicaSet" Namespaced ["apps/v1", "apps/v1beta2" Removed "1.16", "extensions/v1beta1" Removed "1.16"];
     Secret "Secret" Namespaced ["v1"];
     Service "Service" Namespaced ["v1"];
     ServiceCidr "ServiceCIDR" Cluster ["networking.k8s.io/v1", "networking.k8s.io/v1beta1"];
     StatefulSet "StatefulSet" Namespaced ["apps/v1", "apps/v1beta2" Removed "1.16", "apps/v1beta1" Removed "1.16"];
+    TcpRoute "TCPRoute" Namespaced ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"];
+    TlsRoute "TLSRoute" Namespaced
+        ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha3", "gateway.networking.k8s.io/v1alpha2"];
+    UdpRoute "UDPRoute" Namespaced ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"];
 }
 
 impl fmt::Display for Kind {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::api::{Endpoints, Node, Pod, Service};
 use crate::cluster::Cluster;
 use crate::endpoints;
-use crate::kind::{NamespacedName, ObjectRef, Resource};
+use crate::kind::{Kind, NamespacedName, Object, ObjectRef, Resource};
 
 /// What [`Cluster::apply`] or [`Cluster::remove`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct Touched {
     pub nodes: BTreeSet<Box<str>>,
     /// The configuration of all nodes may differ.
     pub configuration: bool,
+    /// Objects that no view looks at, and others do: what routes and certificates are made of, and Namespaces.
+    pub objects: BTreeSet<ObjectRef>,
 }
 
 impl Touched {
@@ -74,13 +76,19 @@ impl Touched {
             pods: cluster.list::<Pod>().map(Resource::key).collect(),
             nodes: cluster.list::<Node>().map(|node| node.name().into()).collect(),
             configuration: true,
+            objects: cluster.objects().filter(|object| is_for_others(object)).map(Object::reference).collect(),
         }
     }
 
     /// Whether nothing is touched.
     pub fn is_empty(&self) -> bool {
-        let Touched { services, all_services, pods, nodes, configuration } = self;
-        services.is_empty() && !all_services && pods.is_empty() && nodes.is_empty() && !configuration
+        let Touched { services, all_services, pods, nodes, configuration, objects } = self;
+        services.is_empty()
+            && !all_services
+            && pods.is_empty()
+            && nodes.is_empty()
+            && !configuration
+            && objects.is_empty()
     }
 
     /// Adds what another change touched.
@@ -90,6 +98,7 @@ impl Touched {
         self.pods.extend(other.pods);
         self.nodes.extend(other.nodes);
         self.configuration |= other.configuration;
+        self.objects.extend(other.objects);
     }
 
     pub(crate) fn service(&mut self, service: NamespacedName) {
@@ -116,5 +125,40 @@ impl Touched {
         // Where somebody has made endpoints of the Pods already, those count and not the Pods.
         let by_pods = selecting.filter(|service| endpoints::source(cluster, service) == endpoints::Source::Pods);
         self.services.extend(by_pods.map(Resource::key));
+    }
+}
+
+/// Whether routes or certificates may be made of an object.
+pub(crate) fn is_for_others(object: &Object) -> bool {
+    match object.kind() {
+        Kind::BackendTlsPolicy
+        | Kind::ConfigMap
+        | Kind::Gateway
+        | Kind::GatewayClass
+        | Kind::GrpcRoute
+        | Kind::HttpRoute
+        | Kind::Ingress
+        | Kind::IngressClass
+        | Kind::ListenerSet
+        | Kind::Namespace
+        | Kind::ReferenceGrant
+        | Kind::Secret
+        | Kind::TcpRoute
+        | Kind::TlsRoute
+        | Kind::UdpRoute => true,
+        Kind::CronJob
+        | Kind::DaemonSet
+        | Kind::Deployment
+        | Kind::EndpointSlice
+        | Kind::Endpoints
+        | Kind::Job
+        | Kind::KubeProxyConfiguration
+        | Kind::KubeletConfiguration
+        | Kind::Node
+        | Kind::Pod
+        | Kind::ReplicaSet
+        | Kind::Service
+        | Kind::ServiceCidr
+        | Kind::StatefulSet => false,
     }
 }

@@ -4,7 +4,7 @@
 //! name is known, a value of the wrong type and where it stands. The mirrors of [`crate::api`] hold the part of these
 //! fields that the data plane looks at; the tables know the others by name, so that they raise no alarm.
 //!
-//! Written from the [Kubernetes API reference] of v1.36.
+//! Written from the [Kubernetes API reference] of v1.36 and the Gateway API's definitions.
 //!
 //! ```
 //! use svc_model::Kind;
@@ -21,9 +21,11 @@
 
 mod configuration;
 mod discovery;
+mod gateway;
 mod meta;
 mod networking;
 mod pod;
+mod route;
 mod service;
 mod workload;
 
@@ -83,6 +85,7 @@ impl Struct {
 /// The fields of a kind in one of its versions (any other text means the current one).
 pub fn of(kind: Kind, api_version: &str) -> &'static Struct {
     match kind {
+        Kind::BackendTlsPolicy => &gateway::BACKEND_TLS_POLICY,
         Kind::ConfigMap => &service::CONFIG_MAP,
         Kind::CronJob => &workload::CRON_JOB,
         Kind::DaemonSet => &workload::DAEMON_SET,
@@ -90,20 +93,29 @@ pub fn of(kind: Kind, api_version: &str) -> &'static Struct {
         Kind::EndpointSlice if api_version.ends_with("/v1beta1") => &discovery::ENDPOINT_SLICE_V1BETA1,
         Kind::EndpointSlice => &discovery::ENDPOINT_SLICE,
         Kind::Endpoints => &discovery::ENDPOINTS,
+        Kind::Gateway => &gateway::GATEWAY,
+        Kind::GatewayClass => &gateway::GATEWAY_CLASS,
+        Kind::GrpcRoute => &route::GRPC_ROUTE,
+        Kind::HttpRoute => &route::HTTP_ROUTE,
         Kind::Ingress if api_version.ends_with("/v1beta1") => &networking::INGRESS_V1BETA1,
         Kind::Ingress => &networking::INGRESS,
         Kind::IngressClass => &networking::INGRESS_CLASS,
         Kind::Job => &workload::JOB,
         Kind::KubeProxyConfiguration => &configuration::KUBE_PROXY,
         Kind::KubeletConfiguration => &configuration::KUBELET,
+        Kind::ListenerSet => &gateway::LISTENER_SET,
         Kind::Namespace => &service::NAMESPACE,
         Kind::Node => &pod::NODE,
         Kind::Pod => &pod::POD,
+        Kind::ReferenceGrant => &gateway::REFERENCE_GRANT,
         Kind::ReplicaSet => &workload::REPLICA_SET,
         Kind::Secret => &service::SECRET,
         Kind::Service => &service::SERVICE,
         Kind::ServiceCidr => &networking::SERVICE_CIDR,
         Kind::StatefulSet => &workload::STATEFUL_SET,
+        Kind::TcpRoute => &route::TCP_ROUTE,
+        Kind::TlsRoute => &route::TLS_ROUTE,
+        Kind::UdpRoute => &route::UDP_ROUTE,
     }
 }
 

@@ -63,7 +63,7 @@
 //! conditions, or a pattern that is neither exact nor a prefix by element. Expressions that fold case, as ingress-nginx makes
 //! of all paths of a host, are asked one after the other behind a comparison of their literal beginning; all
 //! expressions run in time linear in the path, and are bounded in size. Building is O(n log n); [`Router::replace_host`] rebuilds one
-//! host. `cargo bench` compares with a floor and with the obvious hash map.
+//! host, [`Router::update`] many. `cargo bench` compares with a floor and with the obvious hash map.
 //!
 //! # Kubernetes
 //!
@@ -114,6 +114,6 @@ pub use normalise::{PathError, PathFault, PathNormalisation};
 pub use path_pattern::PathPattern;
 pub use regex::{Anchor, Regex, RegexError};
 pub use request::{Headers, Request};
-pub use router::{HostSearch, Match, Router, RouterBuilder};
+pub use router::{HostChange, HostSearch, Match, Router, RouterBuilder};
 pub use rule::Rule;
 pub use target::RequestTarget;

@@ -40,6 +40,17 @@ pub enum HostSearch {
     Widen,
 }
 
+/// What becomes of a host pattern; see [`Router::update`].
+#[derive(Clone, Debug)]
+pub enum HostChange<K, T> {
+    /// It has these rules, and exists even without any.
+    Rules(Vec<Rule<K, T>>),
+    /// It shares those that this one has afterwards.
+    SameAs(HostPattern),
+    /// It does not exist.
+    Gone,
+}
+
 /// The rules of one host, by rank.
 pub(crate) struct RuleList<T> {
     rules: Box<[Ranked<T>]>,
@@ -117,6 +128,59 @@ impl<T> Router<T> {
             let list = &self.lists[*list as usize];
             (0..list.rules.len()).map(move |rank| list.found(host, rank))
         })
+    }
+
+    /// Changes many patterns at once: costs their rules, and, if a pattern begins or ceases to exist or to share its rules,
+    /// rebuilding the table of hosts, once. Of several changes of a pattern the last counts; a pattern that is to share with one
+    /// that does not exist ceases to.
+    pub fn update<K: Ord>(&mut self, changes: impl IntoIterator<Item = (HostPattern, HostChange<K, T>)>) {
+        let hash = FixedState::with_seed(self.seed);
+        let changes: BTreeMap<HostPattern, HostChange<K, T>> = changes.into_iter().collect();
+        let mut replaced: BTreeMap<HostPattern, Option<Arc<RuleList<T>>>> = BTreeMap::new();
+        let mut shared = Vec::new();
+        for (pattern, change) in changes {
+            match change {
+                HostChange::Rules(rules) => drop(replaced.insert(pattern, Some(Arc::new(RuleList::new(&hash, rules))))),
+                HostChange::Gone => drop(replaced.insert(pattern, None)),
+                HostChange::SameAs(other) => shared.push((pattern, other)),
+            }
+        }
+        let known = |pattern: &HostPattern| self.hosts.get(pattern).map(|at| &self.lists[*at as usize]);
+        for (pattern, other) in shared {
+            let list = replaced.get(&other).cloned().unwrap_or_else(|| known(&other).cloned());
+            replaced.insert(pattern, list);
+        }
+
+        let mut sharers = vec![0u32; self.lists.len()];
+        self.hosts.iter().for_each(|(_, at)| sharers[*at as usize] += 1);
+        let in_place = |(pattern, list): (&HostPattern, &Option<Arc<RuleList<T>>>)| {
+            let alone = self.hosts.get(pattern).is_some_and(|at| sharers[*at as usize] == 1);
+            // A list that is somebody else's too is shared from now on.
+            list.as_ref().is_some_and(|list| alone && Arc::strong_count(list) == 1)
+        };
+        if replaced.iter().all(in_place) {
+            for (pattern, list) in replaced {
+                if let (Some(at), Some(list)) = (self.hosts.get(&pattern), list) {
+                    self.lists[*at as usize] = list;
+                }
+            }
+            return;
+        }
+        let kept = self.hosts.iter().filter(|(pattern, _)| !replaced.contains_key(pattern));
+        let kept = kept.map(|(pattern, at)| (pattern.clone(), self.lists[*at as usize].clone()));
+        let all: Vec<_> =
+            kept.chain(replaced.iter().filter_map(|(p, list)| Some((p.clone(), list.clone()?)))).collect();
+        let mut lists: Vec<Arc<RuleList<T>>> = Vec::new();
+        let mut places = BTreeMap::new();
+        let hosts = all.into_iter().map(|(pattern, list)| {
+            let at = *places.entry(Arc::as_ptr(&list)).or_insert_with(|| {
+                lists.push(list.clone());
+                lists.len() as u32 - 1
+            });
+            (pattern, at)
+        });
+        self.hosts = HostTable::with_seed(self.seed, hosts);
+        self.lists = lists;
     }
 
     /// Replaces the rules of one pattern, which begins to exist if it did not. Patterns that shared its rules keep the old

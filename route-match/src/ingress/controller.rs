@@ -1,41 +1,68 @@
-//! Where does a request to an ingress controller go? The compiled controller and its decision.
+//! Where does a request to an ingress controller go? The controller compiled from a cluster, which it follows.
 
-use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use svc_model::{Cluster, ObjectRef};
+use svc_model::api::Ingress;
+use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Touched};
 
-use crate::action::HeaderEdits;
-use crate::authority::Authority;
-use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::host_table::HostTable;
-use crate::normalise::PathNormalisation;
 use crate::path_pattern::PathPattern;
-use crate::request::Request;
-use crate::router::{Match, Router};
+use crate::router::{HostChange, Router, RouterBuilder};
+use crate::rule::Rule;
 
-use super::class::{Dialect, UnknownClass, served};
-use super::decision::{CanaryReason, Cause, Decision, ForwardedRequest, Outcome, Reason};
-use super::flags::ControllerFlags;
-use super::location::{Canary, Detour, HttpsRedirect, Location, Target};
-use super::nginx::{Access, Taker, Variables, cors_response};
-use super::question::{HttpQuestion, Scheme};
-use super::settings::ControllerSettings;
+use super::class::{Dialect, Selection, UnknownClass};
+use super::flags::{ControllerFlags, controllers, is_controller};
+use super::location::{Location, Target};
+use super::names::{Found, Names, Wanted};
+use super::parts::Parts;
 use super::{nginx, plain};
 
 /// The decisions of the controller that implements one ingress class, compiled from a cluster.
 ///
-/// Immutable: compile it again when the cluster changes. A decision costs a look-up in a [`Router`]; it allocates for a
-/// Host header (its canonical form), for a path that has to be normalised, and for redirects and rewrites.
+/// A decision costs a look-up in a [`Router`]; it allocates for a Host header (its canonical form), for a path that has to be
+/// normalised, for redirects and rewrites, and for CORS. When the cluster changes, [`update`](Self::update) rebuilds the hosts that are
+/// touched; those who decide meanwhile keep a clone, which shares everything but the tables of hosts.
+///
+/// ```
+/// use route_match::ingress::{HttpQuestion, IngressController, Scheme};
+/// use svc_model::Cluster;
+/// use svc_model::api::{Ingress, IngressRule};
+///
+/// let mut cluster = Cluster::new();
+/// let mut controller = IngressController::compile(&cluster, "edge")?;
+/// let question = HttpQuestion::new(Scheme::Http, "shop.example", "/");
+/// assert_eq!(controller.decide(&question).reason.host.map(ToString::to_string).as_deref(), Some("*"));
+///
+/// let mut ingress = Ingress::default();
+/// ingress.metadata.name = "shop".into();
+/// ingress.spec.rules.push(IngressRule { host: "shop.example".into(), http: None });
+/// let change = cluster.apply(ingress);
+/// controller.update(&cluster, &change.touched)?;
+/// assert_eq!(controller.decide(&question).reason.host.map(ToString::to_string).as_deref(), Some("shop.example"));
+/// # Ok::<(), route_match::ingress::UnknownClass>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct IngressController {
-    dialect: Dialect,
-    flags: ControllerFlags,
-    router: Router<Location>,
+    pub(super) selection: Selection,
+    pub(super) router: Router<Location>,
     /// The hosts with a certificate.
-    certified: HostTable<()>,
-    settings: ControllerSettings,
+    pub(super) certified: HostTable<()>,
+    parts: Parts,
+    names: Names,
+    /// What runs ingress-nginx, and thereby gives the flags.
+    controllers: BTreeSet<ObjectRef>,
+    /// In the plain dialect, the default backend of every host that has none of its own.
+    common: Option<(NamespacedName, Target)>,
+    /// An update failed, so that the next one compiles everything anew.
+    stale: bool,
+}
+
+/// A host, built: its rules, and the names it wants beside its own.
+pub(super) struct Built<K> {
+    pub(super) rules: Vec<Rule<K, Location>>,
+    pub(super) wanted: Wanted,
 }
 
 /// Something that takes a request: a path of a rule, or a default backend.
@@ -64,299 +91,187 @@ impl fmt::Display for Candidate<'_> {
 }
 
 impl IngressController {
-    /// Compiles what the controller of `class` serves; see [`served`] for which Ingresses those are.
+    /// Compiles what the controller of `class` serves; see [`served`](super::served) for which Ingresses those are.
     ///
     /// O(n log n) in the number of paths of the Ingresses served; for ingress-nginx plus the endpoints of the Services they
     /// name, each of which is read once, however many paths lead to it.
     pub fn compile(cluster: &Cluster, class: &str) -> Result<Self, UnknownClass> {
-        let served = served(cluster, class)?;
-        let settings = ControllerSettings::of(cluster, &served.flags);
-        let (router, certified) = match served.dialect {
-            Dialect::Plain => (plain::compile(cluster, &served), HostTable::new([])),
-            Dialect::Nginx => {
-                let nginx::Tables { router, certified } = nginx::compile(cluster, &served, &settings);
-                (router, certified)
+        Ok(Self::of(cluster, Selection::of(cluster, class)?))
+    }
+
+    fn of(cluster: &Cluster, selection: Selection) -> Self {
+        let mut controller = Self {
+            selection,
+            router: RouterBuilder::<(), Location>::new().build(),
+            certified: HostTable::new([]),
+            parts: Parts::default(),
+            names: Names::default(),
+            controllers: controllers(cluster).map(|(object, _)| object).collect(),
+            common: None,
+            stale: false,
+        };
+        for ingress in cluster.list::<Ingress>() {
+            controller.take_in(ingress);
+        }
+        controller.certify();
+        controller.common = controller.common(cluster);
+        controller.rebuild(cluster, controller.all_hosts());
+        controller
+    }
+
+    /// Follows a cluster: `touched` is what changes since the last time say ([`Cluster::apply`], [`Cluster::remove`]).
+    ///
+    /// Costs the Ingresses of the hosts that are touched, and, where a host begins or ceases to exist, a walk over all hosts. A change
+    /// of an IngressClass, of the controller's flags, settings or default backend compiles everything anew. The result is
+    /// what [`compile`](Self::compile) makes of the cluster.
+    ///
+    /// # Errors
+    /// As `compile`; the controller then stays as it was, until an update succeeds.
+    pub fn update(&mut self, cluster: &Cluster, touched: &Touched) -> Result<(), UnknownClass> {
+        if self.stale || self.is_shaken(cluster, touched) {
+            // What an update that fails was told of is lost.
+            let stale = std::mem::replace(&mut self.stale, true);
+            let selection = Selection::of(cluster, self.selection.class())?;
+            self.stale = false;
+            if stale || selection != self.selection || touched.all_services {
+                *self = Self::of(cluster, selection);
+                return Ok(());
+            }
+            self.controllers = controllers(cluster).map(|(object, _)| object).collect();
+        }
+        let mut hosts = BTreeSet::new();
+        let mut named = |parts: &Parts, object: &ObjectRef| {
+            for ingress in parts.naming(object) {
+                hosts.extend(parts.hosts_of(ingress).cloned());
             }
         };
-        Ok(Self { dialect: served.dialect, flags: served.flags, router, certified, settings })
+        for object in touched.objects.iter().filter(|object| object.kind == Kind::ConfigMap) {
+            named(&self.parts, object);
+        }
+        for service in &touched.services {
+            named(&self.parts, &ObjectRef::new(Kind::Service, service.namespace.clone(), service.name.clone()));
+        }
+        for object in touched.objects.iter().filter(|object| object.kind == Kind::Ingress) {
+            let key = NamespacedName::new(object.namespace.clone(), object.name.clone());
+            hosts.extend(self.parts.hosts_of(&key).cloned());
+            self.parts.take(&key);
+            if let Some(ingress) = cluster.get::<Ingress>(&key.namespace, &key.name) {
+                self.take_in(ingress);
+            }
+            hosts.extend(self.parts.hosts_of(&key).cloned());
+        }
+        self.certify();
+        let default = self.selection.flags.default_backend_service.as_ref();
+        let common = self.common(cluster);
+        if default.is_some_and(|service| touched.services.contains(service)) || common != self.common {
+            hosts.extend(self.all_hosts());
+        }
+        self.common = common;
+        self.rebuild(cluster, hosts);
+        Ok(())
     }
 
     /// How the controller reads its Ingresses.
     pub fn dialect(&self) -> Dialect {
-        self.dialect
+        self.selection.dialect
     }
 
     /// The flags the controller runs with.
     pub fn flags(&self) -> &ControllerFlags {
-        &self.flags
+        &self.selection.flags
     }
 
-    /// Where this request goes, and why.
-    pub fn decide(&self, question: &HttpQuestion<'_>) -> Decision<'_> {
-        let refuse = |cause| {
-            let reason = Reason { host: None, path: None, cause, canary: None };
-            Decision::new(Outcome::Respond { status: 400 }, None, None, reason)
+    /// Whether what is touched may change which Ingresses are served, or how all of them are read.
+    fn is_shaken(&self, cluster: &Cluster, touched: &Touched) -> bool {
+        let Selection { flags, by_annotation, .. } = &self.selection;
+        let is_settings = |object: &ObjectRef| {
+            let name = flags.configmap.as_ref().filter(|_| object.kind == Kind::ConfigMap);
+            name.is_some_and(|name| name.namespace == object.namespace && name.name == object.name)
         };
-        let authority = match Authority::parse(question.host) {
-            Ok(authority) => authority,
-            Err(error) => return refuse(Cause::BadHost(error)),
-        };
-        let path = match self.normalisation().apply(question.path) {
-            Ok(path) => path,
-            Err(error) => return refuse(Cause::BadPath(error)),
-        };
-        let request = request(question, &authority, &path);
-        match self.router.find(&request) {
-            Some(found) => self.follow(&found, question, authority.host(), &request),
-            None => {
-                let host = self.router.host(Some(authority.host()));
-                let reason = Reason { host, path: None, cause: Cause::NoRule, canary: None };
-                Decision::new(Outcome::Respond { status: 404 }, None, None, reason)
-            }
-        }
+        let runs_controller =
+            |object: &ObjectRef| self.controllers.contains(object) || cluster.object(object).is_some_and(is_controller);
+        let pod = |pod: &NamespacedName| ObjectRef::new(Kind::Pod, pod.namespace.clone(), pod.name.clone());
+        touched.all_services
+            || touched.pods.iter().any(|key| runs_controller(&pod(key)))
+            || touched.objects.iter().any(|object| match object.kind {
+                Kind::IngressClass => true,
+                Kind::Ingress => *by_annotation,
+                _ => is_settings(object) || runs_controller(object),
+            })
     }
 
-    /// Everything that takes this request, the best first: what [`decide`](Self::decide) chose, then what it was
-    /// preferred to. Empty for a request that is refused. Linear in the size of the table.
-    pub fn candidates<'t>(&'t self, question: &HttpQuestion<'_>) -> Vec<Candidate<'t>> {
-        let (Ok(authority), Ok(path)) = (Authority::parse(question.host), self.normalisation().apply(question.path))
-        else {
-            return Vec::new();
-        };
-        let request = request(question, &authority, &path);
-        let candidate = |found: Match<'t, Location>| Candidate {
-            route: found.value().route.as_ref(),
-            rule: found.value().rule,
-            host: found.host(),
-            path: found.path(),
-        };
-        self.router.candidates(&request).map(candidate).collect()
-    }
-
-    fn normalisation(&self) -> PathNormalisation {
-        match self.dialect {
-            Dialect::Plain => PathNormalisation::None,
-            Dialect::Nginx => PathNormalisation::Nginx,
+    fn take_in(&mut self, ingress: &Ingress) {
+        if self.selection.serves(ingress) && !self.selection.drops(ingress) {
+            self.parts.put(&self.selection, ingress);
         }
     }
 
-    /// What happens in the location, in nginx's order.
-    fn follow<'t>(
-        &'t self,
-        found: &Match<'t, Location>,
-        question: &HttpQuestion<'_>,
-        host: &Host,
-        request: &Request<'_>,
-    ) -> Decision<'t> {
-        let location = found.value();
-        let Location { server, policy, .. } = location;
-        let decide = |outcome, cause| {
-            let reason = Reason { host: Some(found.host()), path: Some(found.path()), cause, canary: None };
-            Decision::new(outcome, location.route.as_ref(), location.rule, reason)
-        };
-        let redirect = |code, location, cause| decide(Outcome::Redirect { code, location }, cause);
-        let variables = Variables { question, host, path: request.path };
-
-        // Before nginx looks at the location.
-        let passthrough = server.passthrough.as_ref().filter(|to| question.scheme == Scheme::Https && to.host == *host);
-        if let Some(to) = passthrough {
-            let outcome = Outcome::Forward { backends: &to.backends, request: ForwardedRequest::default() };
-            let decision = decide(outcome, Cause::Passthrough);
-            return Decision { route: to.route.as_ref(), rule: to.rule, ..decision };
+    /// Brings the table of certified hosts up to date.
+    fn certify(&mut self) {
+        if self.parts.take_certified_changed() {
+            self.certified = HostTable::new(self.parts.certified().map(|host| (host.clone(), ())));
         }
-        if let Some(root) = server.app_root.as_ref().filter(|_| request.path == b"/") {
-            let root = text(root.expand(&variables, |_, _| {}));
-            let location = format!("{}://{}{root}", question.scheme, question.host.trim());
-            return redirect(302, location, Cause::Annotation("app-root"));
-        }
-        match &location.detour {
-            Some(Detour::TrailingSlash(with_slash)) => {
-                let query = question.query.map_or_else(String::new, |query| format!("?{query}"));
-                let location = format!("{}://{host}{with_slash}{query}", question.scheme);
-                return redirect(301, location, Cause::TrailingSlash);
-            }
-            Some(Detour::Www(other)) => {
-                let uri = question.uri();
-                let uri = uri.strip_suffix('/').unwrap_or(&uri);
-                let location = format!("{}://{other}:{}{uri}", question.scheme, question.port);
-                return redirect(308, location, Cause::WwwTwin);
-            }
-            None => {}
-        }
-        if let Some(annotation) = policy.denied {
-            return decide(Outcome::Respond { status: 503 }, Cause::Denied(annotation));
-        }
-        if let Some(annotation) = policy.unmodelled {
-            return decide(Outcome::Unmodelled { annotation }, Cause::Annotation(annotation));
-        }
-
-        // From here on, whatever happens, its response has the headers of the location.
-        let mut response_headers = Cow::Borrowed(&policy.response_headers);
-        let cors = policy.cors.as_ref().and_then(|cors| cors_response(cors, question.method, question.headers));
-        let preflight = cors.as_ref().is_some_and(|(_, preflight)| *preflight);
-        if let Some((edits, _)) = cors {
-            response_headers.to_mut().extend(edits);
-        }
-        let decision = if preflight {
-            decide(Outcome::Respond { status: 204 }, Cause::Preflight)
-        } else if let Some((code, to, cause)) = self.redirection(found, &variables) {
-            redirect(code, to, cause)
-        } else if let Target::Unavailable(why) = &location.target {
-            decide(Outcome::Respond { status: 503 }, Cause::Unavailable(why))
-        } else if let Some(decided) = admission(&policy.access, question) {
-            match decided {
-                Ok(annotation) => decide(Outcome::Respond { status: 403 }, Cause::Refused(annotation)),
-                Err(annotation) => decide(Outcome::NeedsClient { annotation }, Cause::Annotation(annotation)),
-            }
-        } else {
-            self.forward(found, &variables, request)
-        };
-        Decision { response_headers, ..decision }
     }
 
-    /// The redirect of a location: by annotation, to a rewritten URL, or to HTTPS.
-    fn redirection<'t>(
-        &self,
-        found: &Match<'t, Location>,
-        variables: &Variables<'_>,
-    ) -> Option<(u16, String, Cause<'t>)> {
-        let Location { policy, rewrite, is_challenge, .. } = found.value();
-        let Variables { question, host, path } = variables;
-        if let Some(to) = &policy.redirect {
-            return Some((to.code, to.location.to_string(), Cause::Annotation(to.annotation)));
-        }
-        if let Some(rewrite) = rewrite.as_ref().filter(|rewrite| rewrite.target.is_absolute())
-            && let Some(groups) = rewrite.search.captures(path)
-        {
-            let to = rewrite.target.expand(variables, |group, out| {
-                out.extend(escape(groups.get(group).map_or(b"", |group| group.as_bytes()), in_redirect).bytes());
-            });
-            let query = question.query.filter(|query| !query.is_empty());
-            let query = query.map_or_else(String::new, |query| format!("?{query}"));
-            return Some((302, text(to) + &query, Cause::Annotation("rewrite-target")));
-        }
-        let cause = match policy.https {
-            _ if *is_challenge => None,
-            HttpsRedirect::Never => None,
-            // The catch-all server has no certificate of its own, whatever host a request names there.
-            HttpsRedirect::WithCertificate => {
-                let listed = || self.certified.matches(Some(host)).next().is_some();
-                (*found.host() != HostPattern::Any && listed()).then_some(Cause::Certified)
-            }
-            HttpsRedirect::Always => Some(Cause::Annotation("force-ssl-redirect")),
-        };
-        let cause = cause.filter(|_| self.scheme(question) == Scheme::Http)?;
-        let uri = question.uri();
-        let kept = if policy.preserve_trailing_slash { None } else { uri.strip_suffix('/') };
-        Some((self.settings.redirect_code, format!("https://{host}{}", kept.unwrap_or(&uri)), cause))
+    fn all_hosts(&self) -> BTreeSet<HostPattern> {
+        self.parts.hosts().cloned().chain([HostPattern::Any]).collect()
     }
 
-    /// Where a request goes that nothing has answered yet.
-    fn forward<'t>(
-        &'t self,
-        found: &Match<'t, Location>,
-        variables: &Variables<'_>,
-        request: &Request<'_>,
-    ) -> Decision<'t> {
-        let Location { route, rule, target, policy, rewrite, .. } = found.value();
-        let mut reason =
-            Reason { host: Some(found.host()), path: Some(found.path()), cause: Cause::NoRule, canary: None };
-        let Target::Service(main, canary) = target else {
-            return Decision::new(Outcome::Respond { status: 404 }, route.as_ref(), *rule, reason);
-        };
-        reason.cause = match (route, rule) {
-            (Some(_), Some(_)) => Cause::Rule,
-            (Some(_), None) => Cause::DefaultBackend,
-            (None, _) => Cause::ControllerDefault,
-        };
-        let mut backends = main;
-        if let Some(canary) = canary {
-            let Canary { route, rule, backends: prepared } = &**canary;
-            let (taker, cause) = rule.decide(request);
-            let weight = (rule.weight, rule.total);
-            reason.canary = Some(CanaryReason { route, cause, weight, unavailable: prepared.as_ref().err() });
-            if let Ok(prepared) = prepared {
-                backends = match taker {
-                    Taker::Main => main,
-                    Taker::Canary => &prepared.canary,
-                    Taker::Both => &prepared.both,
-                };
-            }
+    fn common(&self, cluster: &Cluster) -> Option<(NamespacedName, Target)> {
+        match self.selection.dialect {
+            Dialect::Plain => plain::common(cluster, self.parts.of_host(cluster, &HostPattern::Any)),
+            Dialect::Nginx => None,
         }
-        let mut request = ForwardedRequest::default();
-        if let Some(rewrite) = rewrite.as_ref()
-            && let Some(groups) = rewrite.search.captures(variables.path)
-        {
-            let group = |group, out: &mut Vec<u8>| {
-                out.extend_from_slice(groups.get(group).map_or(b"", |group| group.as_bytes()));
-            };
-            request.path = Some(escape(&rewrite.target.expand(variables, group), in_path));
-            if let Some(prefix) = &policy.forwarded_prefix {
-                let prefix = text(prefix.expand(variables, group));
-                // A value that no header can hold, out of an escape in the path, is left out.
-                request.headers = HeaderEdits::new().set("x-forwarded-prefix", &prefix).unwrap_or_default();
-            }
-        }
-        request.host = policy.upstream_vhost.as_ref().map(|host| text(host.expand(variables, |_, _| {})));
-        Decision::new(Outcome::Forward { backends, request }, route.as_ref(), *rule, reason)
     }
 
-    /// The scheme that the HTTPS redirect goes by.
-    fn scheme(&self, question: &HttpQuestion<'_>) -> Scheme {
-        let mut forwarded = None;
-        if self.settings.use_forwarded_headers {
-            question.headers.each("x-forwarded-proto", &mut |value| {
-                forwarded.get_or_insert(if value.eq_ignore_ascii_case(b"https") {
-                    Scheme::Https
-                } else {
-                    Scheme::Http
+    /// Builds these hosts anew.
+    fn rebuild(&mut self, cluster: &Cluster, hosts: BTreeSet<HostPattern>) {
+        let Self { selection, router, parts, names, common, .. } = self;
+        match selection.dialect {
+            Dialect::Plain => {
+                let builder = plain::Hosts::new(cluster, common.as_ref());
+                let built = hosts.into_iter().map(|host| {
+                    let built = builder.build(&host, parts.of_host(cluster, &host));
+                    (host, built)
                 });
-            });
-        }
-        forwarded.unwrap_or(question.scheme)
-    }
-}
-
-fn request<'a>(question: &HttpQuestion<'a>, authority: &'a Authority, path: &'a [u8]) -> Request<'a> {
-    Request::new(Some(authority.host()), path)
-        .method(question.method)
-        .query(question.query.unwrap_or_default())
-        .headers(question.headers)
-}
-
-/// The access list that keeps a client out, or, where the client is not known, the one that would have to be asked.
-fn admission(access: &Access, question: &HttpQuestion<'_>) -> Option<Result<&'static str, &'static str>> {
-    match question.client {
-        _ if access.is_open() => None,
-        Some(client) => access.refusal(client).map(|refusal| Ok(refusal.annotation())),
-        None => Some(Err(access.annotation())),
-    }
-}
-
-/// Text that was made of a request.
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-/// Escapes what may not stand where the text goes.
-fn escape(text: &[u8], may_stand: impl Fn(u8) -> bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text {
-        if may_stand(*byte) {
-            out.push(char::from(*byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
+                // Nobody wants a twin here.
+                replace(router, names, built, plain::nowhere);
+            }
+            Dialect::Nginx => {
+                let builder = nginx::Hosts::new(cluster, selection);
+                let built = hosts.into_iter().map(|host| {
+                    let built = builder.build(&host, parts.of_host(cluster, &host));
+                    (host, built)
+                });
+                replace(router, names, built, nginx::www_redirect);
+            }
         }
     }
-    out
 }
 
-/// What nginx writes as it is into a decoded path for the backend.
-fn in_path(byte: u8) -> bool {
-    (b'!'..=b'~').contains(&byte) && !b"\"#%<>?\\^`{|}".contains(&byte)
-}
-
-/// What nginx writes as it is when a group of a decoded path becomes part of a Location.
-fn in_redirect(byte: u8) -> bool {
-    (b'!'..=b'~').contains(&byte) && !b"#%".contains(&byte)
+/// Puts hosts in place in the router, under all their names.
+fn replace<K: Ord>(
+    router: &mut Router<Location>,
+    names: &mut Names,
+    built: impl Iterator<Item = (HostPattern, Option<Built<K>>)>,
+    to_twin: impl Fn(&HostPattern) -> Rule<K, Location>,
+) {
+    let mut changed = BTreeSet::new();
+    let mut rules = BTreeMap::new();
+    for (host, built) in built {
+        let (wanted, of_host) = built.map(|built| (built.wanted, built.rules)).unzip();
+        changed.extend(names.put(&host, wanted));
+        rules.extend(of_host.map(|of_host| (host, of_host)));
+    }
+    let change = |name: HostPattern| {
+        let change = match names.find(&name) {
+            // A server that was not built stays, though somebody wanted its name.
+            Found::Server => HostChange::Rules(rules.remove(&name)?),
+            Found::Alias(host) => HostChange::SameAs(host.clone()),
+            Found::Twin(host) => HostChange::Rules(vec![to_twin(host)]),
+            Found::Nobody => HostChange::Gone,
+        };
+        Some((name, change))
+    };
+    router.update(changed.into_iter().filter_map(change).collect::<Vec<_>>());
 }

@@ -49,7 +49,7 @@ impl Location {
 }
 
 /// Where requests of a location go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Target {
     /// To a Service, or a part of them to a canary.
     Service(Backends<Upstream>, Option<Box<Canary>>),
@@ -69,7 +69,7 @@ impl From<Result<Upstream, Unavailable>> for Target {
 }
 
 /// The canary of a location.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Canary {
     /// Its Ingress.
     pub(super) route: ObjectRef,
@@ -78,7 +78,7 @@ pub(super) struct Canary {
 }
 
 /// Who takes requests, prepared for each way in which a canary decides.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct CanaryBackends {
     /// The canary alone.
     pub(super) canary: Backends<Upstream>,

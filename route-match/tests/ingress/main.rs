@@ -8,3 +8,4 @@ mod harness;
 mod nginx;
 mod plain;
 mod stream;
+mod updates;

@@ -64,7 +64,7 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
             }
         }
     }
-    for flags in controllers(cluster) {
+    for (_, flags) in controllers(cluster) {
         for (map, key, why) in skipped(cluster, &flags) {
             // The world is as it was written, so what endpoints there will be is not known.
             if !matches!(why, SkippedEntry::NoEndpoints(_)) {

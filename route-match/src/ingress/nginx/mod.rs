@@ -13,25 +13,26 @@ mod custom_headers;
 mod server;
 mod template;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use svc_model::Cluster;
 use svc_model::api::Ingress;
+use svc_model::{Cluster, Resource};
 
 use crate::host_pattern::{HostPattern, WildcardDepth};
-use crate::host_table::HostTable;
 use crate::path_pattern::PathPattern;
-use crate::router::{Router, RouterBuilder};
 use crate::rule::Rule;
 
-use super::backend::{BackendRef, Services};
-use super::class::{Dialect, ServedIngresses};
+use super::backend::Services;
+use super::class::{Dialect, Selection};
+use super::controller::Built;
 use super::location::{Detour, Location, Target};
+use super::names::Wanted;
 use super::read;
-use super::settings::ControllerSettings;
-use annotations::Reader;
-use server::{Annotated, Builder, Precedence};
+use annotations::{Annotations, Reader};
+use server::Builder;
+pub(super) use server::Precedence;
 
 pub(super) use access::Access;
 pub(super) use annotations::{
@@ -45,63 +46,42 @@ pub(super) use custom_headers::is_header_name;
 pub use template::Template;
 pub(super) use template::Variables;
 
-/// The compiled tables of an ingress-nginx controller.
-#[derive(Clone, Debug)]
-pub(super) struct Tables {
-    pub(super) router: Router<Location>,
-    /// The hosts that some Ingress lists in its `tls`.
-    pub(super) certified: HostTable<()>,
+/// What builds the hosts of an ingress-nginx controller.
+pub(super) struct Hosts<'c> {
+    reader: Reader<'c>,
+    servers: Builder<'c>,
+    /// Many hosts may be of one Ingress, whose annotations are read once.
+    known: RefCell<BTreeMap<(&'c str, &'c str), Arc<Annotations<'c>>>>,
 }
 
-pub(super) fn compile(cluster: &Cluster, served: &ServedIngresses<'_>, settings: &ControllerSettings) -> Tables {
-    let reader = Reader { cluster, flags: &served.flags, settings };
-    let servers = Builder { flags: &served.flags, services: Services::new(cluster, Dialect::Nginx) };
-    let mut hosts: BTreeMap<HostPattern, Vec<Annotated<'_>>> = BTreeMap::from([(HostPattern::Any, Vec::new())]);
-    for ingress in &served.ingresses {
-        let annotations = Arc::new(reader.read(ingress));
-        for host in hosts_of(ingress) {
-            hosts.entry(host).or_default().push((ingress, annotations.clone()));
+impl<'c> Hosts<'c> {
+    pub(super) fn new(cluster: &'c Cluster, selection: &'c Selection) -> Self {
+        let Selection { flags, settings, .. } = selection;
+        Self {
+            reader: Reader { cluster, flags, settings },
+            servers: Builder { flags, services: Services::new(cluster, Dialect::Nginx) },
+            known: RefCell::default(),
         }
     }
-    let servers: Vec<_> =
-        hosts.iter().filter_map(|(host, ingresses)| Some((host, servers.server(host, ingresses)?))).collect();
 
-    let mut builder = RouterBuilder::new();
-    for (host, server) in &servers {
-        builder.host((*host).clone());
-        for rule in server.rules(host) {
-            builder.rule((*host).clone(), rule);
-        }
+    /// The server of a host, from the Ingresses with a part in it, in their order; `None` if there is none.
+    pub(super) fn build(
+        &self,
+        host: &HostPattern,
+        ingresses: impl Iterator<Item = &'c Ingress>,
+    ) -> Option<Built<Precedence<'c>>> {
+        let mut known = self.known.borrow_mut();
+        let ingresses: Vec<_> = ingresses
+            .map(|ingress| {
+                let read = || Arc::new(self.reader.read(ingress));
+                (ingress, known.entry((ingress.namespace(), ingress.name())).or_insert_with(read).clone())
+            })
+            .collect();
+        let server = self.servers.server(host, &ingresses)?;
+        let aliases = server.aliases.iter().filter_map(|alias| alias_pattern(alias)).collect();
+        let wanted = Wanted { aliases, twin: www_twin(host).filter(|_| server.from_to_www) };
+        Some(Built { rules: server.rules(host), wanted })
     }
-    for (host, server) in &servers {
-        for alias in &server.aliases {
-            // An alias that is some server's host, or an earlier alias, is dropped.
-            if let Some(alias) = alias_pattern(alias)
-                && !builder.contains(&alias)
-            {
-                builder.alias(alias, (*host).clone());
-            }
-        }
-    }
-    for (host, _) in servers.iter().filter(|(_, server)| server.from_to_www) {
-        if let Some(twin) = www_twin(host)
-            && !builder.contains(&twin)
-        {
-            builder.rule(twin, www_redirect(host));
-        }
-    }
-    Tables { router: builder.build(), certified: certified(served) }
-}
-
-/// The hosts whose servers an Ingress has a part in.
-fn hosts_of(ingress: &Ingress) -> BTreeSet<HostPattern> {
-    let mut hosts: BTreeSet<HostPattern> =
-        ingress.spec.rules.iter().filter_map(|rule| read::rule_host(rule).ok()).collect();
-    if BackendRef::default_of(ingress).is_some() {
-        // Without rules it is that of the catch-all, as a canary it joins the catch-all.
-        hosts.insert(HostPattern::Any);
-    }
-    hosts
 }
 
 /// The hosts that an alias stands for. nginx takes a `*.` of its own for any number of labels, while the controller writes
@@ -120,19 +100,9 @@ fn www_twin(host: &HostPattern) -> Option<HostPattern> {
     read::host(&twin).ok()
 }
 
-fn www_redirect<'c>(to: &HostPattern) -> Rule<Precedence<'c>, Location> {
+/// The redirect from a www twin to the host it is of.
+pub(super) fn www_redirect<'c>(to: &HostPattern) -> Rule<Precedence<'c>, Location> {
     let detour = Some(Detour::Www(to.to_string().into()));
     let location = Location { detour, ..Location::plain(None, None, Target::NotFound) };
     Rule::new(Precedence::Exact, PathPattern::any(), location)
-}
-
-/// The hosts that some Ingress lists in its `tls`: a missing or unusable Secret means the default certificate. An entry
-/// without hosts lists none.
-fn certified(served: &ServedIngresses<'_>) -> HostTable<()> {
-    let tls = served.ingresses.iter().flat_map(|ingress| &ingress.spec.tls).flat_map(|tls| &tls.hosts);
-    let listed: BTreeSet<HostPattern> = tls
-        .filter_map(|host| HostPattern::parse(host, WildcardDepth::One).ok())
-        .filter(|host| *host != HostPattern::Any)
-        .collect();
-    HostTable::new(listed.into_iter().map(|host| (host, ())))
 }

@@ -59,7 +59,7 @@ struct Draft<'c> {
 
 /// What goes first among the locations of a host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Precedence<'c> {
+pub(in crate::ingress) enum Precedence<'c> {
     /// Exact locations, and the redirect to a location that ends in a slash.
     Exact,
     /// Prefix locations, the longer first.

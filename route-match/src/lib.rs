@@ -135,6 +135,6 @@ pub use normalise::{PathError, PathFault, PathNormalisation};
 pub use path_pattern::PathPattern;
 pub use regex::{Anchor, Captures, Regex, RegexError};
 pub use request::{Headers, Request};
-pub use router::{HostSearch, Match, Router, RouterBuilder};
+pub use router::{HostChange, HostSearch, Match, Router, RouterBuilder};
 pub use rule::Rule;
 pub use target::RequestTarget;

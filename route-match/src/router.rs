@@ -1,5 +1,6 @@
 //! Which rule? The compiled table and its look-up.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -38,6 +39,17 @@ pub enum HostSearch {
     Final,
     /// The next less specific host is tried: Gateway API.
     Widen,
+}
+
+/// What becomes of a host pattern; see [`Router::update`].
+#[derive(Clone, Debug)]
+pub enum HostChange<K, T> {
+    /// It has these rules, and exists even without any.
+    Rules(Vec<Rule<K, T>>),
+    /// It shares those that this one has afterwards.
+    SameAs(HostPattern),
+    /// It does not exist.
+    Gone,
 }
 
 /// The rules of one host, by rank; what a look-up does not touch lies apart.
@@ -107,6 +119,26 @@ impl<T> Router<T> {
     /// All rules of exactly this pattern, by rank.
     pub fn rules(&self, pattern: &HostPattern) -> impl Iterator<Item = Match<'_, T>> {
         self.hosts.get_entry(pattern).into_iter().flat_map(|(host, list)| list.matches(host))
+    }
+
+    /// Changes many patterns at once, each at the cost of [`replace_host`](Self::replace_host). Of several changes of a pattern the
+    /// last counts; a pattern that is to share with one that does not exist ceases to.
+    pub fn update<K: Ord>(&mut self, changes: impl IntoIterator<Item = (HostPattern, HostChange<K, T>)>) {
+        let changes: BTreeMap<HostPattern, HostChange<K, T>> = changes.into_iter().collect();
+        let mut shared = Vec::new();
+        for (pattern, change) in changes {
+            match change {
+                HostChange::Rules(rules) => self.replace_host(pattern, rules),
+                HostChange::Gone => drop(self.hosts.remove(&pattern)),
+                HostChange::SameAs(other) => shared.push((pattern, other)),
+            }
+        }
+        for (pattern, other) in shared {
+            match self.hosts.get(&other).cloned() {
+                Some(list) => drop(self.hosts.insert(pattern, list)),
+                None => drop(self.hosts.remove(&pattern)),
+            }
+        }
     }
 
     /// Replaces the rules of one pattern, which begins to exist if it did not. Patterns that shared its rules keep the old

@@ -276,3 +276,93 @@ proptest! {
         prop_assert_eq!(replaced.find(&request).map(host_of), without.find(&request).map(host_of));
     }
 }
+
+mod updates {
+    use proptest::prelude::*;
+    use route_match::{Host, HostChange, HostPattern, PathPattern, Request, Router, RouterBuilder, Rule};
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Rules(Vec<(u8, &'static str)>),
+        SameAs(&'static str),
+        Gone,
+    }
+
+    const HOSTS: [&str; 5] = ["a.example", "b.example", "*.example", "c.b.example", "*"];
+
+    fn change() -> impl Strategy<Value = (&'static str, Change)> {
+        let host = || proptest::sample::select(&HOSTS[..]);
+        let rule = (0u8..3, proptest::sample::select(&["/", "/x", "/x/y"][..]));
+        let change = prop_oneof![
+            proptest::collection::vec(rule, 0..3).prop_map(Change::Rules),
+            host().prop_map(Change::SameAs),
+            Just(Change::Gone),
+        ];
+        (host(), change)
+    }
+
+    fn answers(router: &Router<u32>) -> Vec<String> {
+        let hosts = router.hosts().map(ToString::to_string);
+        let requests = HOSTS.iter().flat_map(|host| ["/", "/x", "/x/y", "/z"].map(|path| (*host, path)));
+        let found = requests.map(|(host, path)| {
+            let host: Host = host.replace('*', "q").parse().unwrap();
+            let found = router.find(&Request::new(Some(&host), path)).map(|found| (found.to_string(), *found.value()));
+            format!("{host}{path}: {found:?}")
+        });
+        hosts.chain(found).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_router_that_is_updated_is_the_one_made_of_what_the_hosts_have_in_the_end(
+            batches in proptest::collection::vec(proptest::collection::vec(change(), 0..4), 0..5),
+        ) {
+            let pattern = |host: &str| -> HostPattern { host.parse().unwrap() };
+            let rules = |rules: &[(u8, &str)], seed: u32| -> Vec<Rule<u8, u32>> {
+                rules.iter().enumerate().map(|(i, (key, path))| Rule::new(*key, PathPattern::prefix(path), seed + i as u32)).collect()
+            };
+            let mut router: Router<u32> = RouterBuilder::<u8, u32>::new().build();
+            let mut model: std::collections::BTreeMap<&str, (u32, Vec<(u8, &str)>)> = Default::default();
+            for (n, batch) in batches.iter().enumerate() {
+                // Of several changes of a pattern the last counts.
+                let last: std::collections::BTreeMap<&str, &Change> = batch.iter().map(|(host, change)| (*host, change)).collect();
+                let seed = |host: &str| 100 * n as u32 + 10 * HOSTS.iter().position(|known| *known == host).unwrap() as u32;
+                // What shares with a host that shares in the same batch depends on the order, which nobody should count on.
+                prop_assume!(last.iter().all(|(_, change)| match change {
+                    Change::SameAs(other) => !matches!(last.get(other), Some(Change::SameAs(_))),
+                    _ => true,
+                }));
+                router.update(batch.iter().map(|(host, change)| (pattern(host), match change {
+                    Change::Rules(list) => HostChange::Rules(rules(list, seed(host))),
+                    Change::SameAs(other) => HostChange::SameAs(pattern(other)),
+                    Change::Gone => HostChange::Gone,
+                })));
+                for (host, change) in &last {
+                    match change {
+                        Change::Rules(list) => drop(model.insert(host, (seed(host), list.clone()))),
+                        Change::Gone => drop(model.remove(host)),
+                        Change::SameAs(_) => {}
+                    }
+                }
+                for (host, change) in &last {
+                    if let Change::SameAs(other) = change {
+                        match model.get(other).cloned() {
+                            Some(list) => drop(model.insert(host, list)),
+                            None => drop(model.remove(host)),
+                        }
+                    }
+                }
+                let mut anew = RouterBuilder::new();
+                for (host, (seed, list)) in &model {
+                    anew.host(pattern(host));
+                    for rule in rules(list, *seed) {
+                        anew.rule(pattern(host), rule);
+                    }
+                }
+                prop_assert_eq!(answers(&router), answers(&anew.build()));
+            }
+        }
+    }
+}

@@ -65,7 +65,8 @@ pub struct Touched {
     pub configuration: bool,
     /// Namespaces that may have come to exist or ceased to: the first object of a kind came to live there, or the last left.
     pub namespaces: BTreeSet<Box<str>>,
-    /// Objects that no view looks at, and others do: what routes and certificates are made of, and Namespaces.
+    /// Objects that no view looks at, and others do: what routes and certificates are made of, the workloads whose arguments are
+    /// a controller's flags, and Namespaces.
     pub objects: BTreeSet<ObjectRef>,
 }
 
@@ -134,11 +135,13 @@ impl Touched {
     }
 }
 
-/// Whether routes or certificates may be made of an object.
+/// Whether routes or certificates may be made of an object, or depend on the arguments of a program that it runs.
 pub(crate) fn is_for_others(object: &Object) -> bool {
     match object.kind() {
         Kind::BackendTlsPolicy
         | Kind::ConfigMap
+        | Kind::DaemonSet
+        | Kind::Deployment
         | Kind::Gateway
         | Kind::GatewayClass
         | Kind::GrpcRoute
@@ -148,13 +151,13 @@ pub(crate) fn is_for_others(object: &Object) -> bool {
         | Kind::ListenerSet
         | Kind::Namespace
         | Kind::ReferenceGrant
+        | Kind::ReplicaSet
         | Kind::Secret
+        | Kind::StatefulSet
         | Kind::TcpRoute
         | Kind::TlsRoute
         | Kind::UdpRoute => true,
         Kind::CronJob
-        | Kind::DaemonSet
-        | Kind::Deployment
         | Kind::EndpointSlice
         | Kind::Endpoints
         | Kind::Job
@@ -162,9 +165,7 @@ pub(crate) fn is_for_others(object: &Object) -> bool {
         | Kind::KubeletConfiguration
         | Kind::Node
         | Kind::Pod
-        | Kind::ReplicaSet
         | Kind::Service
-        | Kind::ServiceCidr
-        | Kind::StatefulSet => false,
+        | Kind::ServiceCidr => false,
     }
 }

@@ -71,6 +71,8 @@ case_files! {
     ingress_bad_input "ingress-bad-input.yaml";
     ingress_class "ingress-class.yaml";
     ingress_conformance "ingress-conformance.yaml";
+    ingress_nginx_annotations "ingress-nginx-annotations.yaml";
+    ingress_nginx_paths "ingress-nginx-paths.yaml";
     ingress_seeds "ingress-seeds.yaml";
     model_check "model-check.yaml";
     tls_gateway "tls-gateway.yaml";

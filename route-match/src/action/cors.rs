@@ -154,6 +154,17 @@ impl CorsRequest {
         })
     }
 
+    /// Any request, as ingress-nginx reads it: every OPTIONS is a preflight, and one without Origin has an empty one, which only
+    /// [`OriginPattern::Any`] allows.
+    pub fn of_any(method: &str, headers: &dyn Headers) -> Self {
+        let of_fetch = Self::new(method, headers);
+        let mut request = of_fetch.unwrap_or_else(|| Self { origin: "".into(), asks: None });
+        if method == "OPTIONS" {
+            request.asks.get_or_insert_default();
+        }
+        request
+    }
+
     /// The origin.
     pub fn origin(&self) -> &str {
         &self.origin

@@ -1,12 +1,14 @@
 //! Which Ingresses does a controller serve, in which order, and in which dialect does it read them?
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
-use svc_model::api::{Ingress, IngressClass, ObjectMeta};
+use svc_model::api::{Ingress, IngressClass, ObjectMeta, Time};
 use svc_model::{Cluster, Resource};
 
 use super::flags::{ControllerFlags, controllers, parse_bool};
-use super::nginx::{self, malformed_redirect};
+use super::nginx::{self, dropped};
+use super::settings::ControllerSettings;
 
 /// The annotation that named a class before `spec.ingressClassName` did.
 pub(super) const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
@@ -34,7 +36,7 @@ pub struct ServedIngresses<'c> {
     /// Its Ingresses in its own order: oldest first; of equal age (or without), ingress-nginx takes the greater
     /// `namespace/name` first, others the smaller.
     pub ingresses: Vec<&'c Ingress>,
-    /// Those it would serve but drops whole for a malformed annotation.
+    /// Those it would serve but drops whole for an annotation that is malformed, or riskier than its settings allow.
     pub dropped: Vec<&'c Ingress>,
 }
 
@@ -79,61 +81,116 @@ pub struct UnknownClass {
 /// # Errors
 /// [`UnknownClass`] when there are IngressClasses but none of this name, and no Ingress has it in its annotation.
 pub fn served<'c>(cluster: &'c Cluster, class: &str) -> Result<ServedIngresses<'c>, UnknownClass> {
-    let classes: Vec<&IngressClass> = cluster.list().collect();
-    let class_object = |name: &str| cluster.get::<IngressClass>("", name);
-    let asked = class_object(class);
-    if asked.is_none() && !classes.is_empty() {
-        let annotated = cluster.list::<Ingress>().any(|ingress| annotation(ingress) == Some(class));
-        if !annotated {
+    let selection = Selection::of(cluster, class)?;
+    let mut ingresses: Vec<&Ingress> = cluster.list().filter(|ingress| selection.serves(ingress)).collect();
+    ingresses.sort_by_cached_key(|ingress| selection.place(ingress));
+    let (dropped, ingresses) = ingresses.into_iter().partition(|ingress| selection.drops(ingress));
+    Ok(ServedIngresses { dialect: selection.dialect, flags: selection.flags, ingresses, dropped })
+}
+
+/// By what a controller knows its Ingresses: one class and its flags, whatever Ingresses there are.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Selection {
+    class: Box<str>,
+    pub(super) dialect: Dialect,
+    pub(super) flags: ControllerFlags,
+    pub(super) settings: ControllerSettings,
+    /// The IngressClasses of the controller; `None` in a cluster without any.
+    classes: Option<BTreeSet<Box<str>>>,
+    /// Whether an Ingress without class is served.
+    without_class: bool,
+    /// Whether the class has no object, and is known because an Ingress names it in its annotation.
+    pub(super) by_annotation: bool,
+}
+
+/// Where an Ingress stands among those of its controller: the older first; of equal age, or without, by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(Option<Time>, ByName);
+
+/// `namespace/name` as one text, in whichever direction the dialect has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ByName {
+    Rising(Box<str>),
+    Falling(Reverse<Box<str>>),
+}
+
+impl Selection {
+    pub(super) fn of(cluster: &Cluster, class: &str) -> Result<Self, UnknownClass> {
+        let classes: Vec<&IngressClass> = cluster.list().collect();
+        let asked = cluster.get::<IngressClass>("", class);
+        let by_annotation = asked.is_none() && !classes.is_empty();
+        if by_annotation && !cluster.list::<Ingress>().any(|ingress| annotation(ingress) == Some(class)) {
             let known = classes.iter().map(|c| c.metadata.name.clone()).collect();
             return Err(UnknownClass { class: class.to_owned(), known });
         }
-    }
-    let controller = asked.map(|c| c.spec.controller.as_str());
-    let flags = controllers(cluster).find(|flags| match controller {
-        Some(controller) => *flags.controller_class == *controller,
-        None => classes.is_empty() && *flags.ingress_class == *class,
-    });
-    let is_nginx = match controller {
-        Some(controller) => controller.ends_with("ingress-nginx") || flags.is_some(),
-        None => classes.is_empty() && (class == "nginx" || flags.is_some()),
-    };
-    let dialect = if is_nginx { Dialect::Nginx } else { Dialect::Plain };
-    let flags = flags.unwrap_or_default();
-
-    let serves_class = |name: &str| match class_object(name) {
-        Some(named) => {
+        let controller = asked.map(|c| c.spec.controller.as_str());
+        let mut flags = controllers(cluster).map(|(_, flags)| flags);
+        let flags = flags.find(|flags| match controller {
+            Some(controller) => *flags.controller_class == *controller,
+            None => classes.is_empty() && *flags.ingress_class == *class,
+        });
+        let is_nginx = match controller {
+            Some(controller) => controller.ends_with("ingress-nginx") || flags.is_some(),
+            None => classes.is_empty() && (class == "nginx" || flags.is_some()),
+        };
+        let flags = flags.unwrap_or_default();
+        let serves_class = |named: &&IngressClass| {
             Some(named.spec.controller.as_str()) == controller
-                || (flags.ingress_class_by_name && *flags.ingress_class == *name)
+                || (flags.ingress_class_by_name && *flags.ingress_class == *named.metadata.name)
+        };
+        let without_class = match default_class(&classes) {
+            Some(default) => serves_class(&default),
+            None => flags.watch_ingress_without_class || classes.is_empty(),
+        };
+        let of_controller =
+            classes.iter().copied().filter(serves_class).map(|class| class.metadata.name.as_str().into());
+        Ok(Self {
+            class: class.into(),
+            dialect: if is_nginx { Dialect::Nginx } else { Dialect::Plain },
+            settings: ControllerSettings::of(cluster, &flags),
+            classes: (!classes.is_empty()).then(|| of_controller.collect()),
+            flags,
+            without_class,
+            by_annotation,
+        })
+    }
+
+    /// The class that was asked for.
+    pub(super) fn class(&self) -> &str {
+        &self.class
+    }
+
+    /// Whether the controller serves this Ingress.
+    pub(super) fn serves(&self, ingress: &Ingress) -> bool {
+        let spec = &ingress.spec;
+        if self.flags.disable_catch_all && (spec.default_backend.is_some() || spec.backend.is_some()) {
+            return false;
         }
-        None => classes.is_empty() && name == class,
-    };
-    let default = default_class(&classes);
-    let serves = |ingress: &Ingress| {
-        if let Some(name) = ingress.spec.ingress_class_name.as_deref().filter(|name| !name.is_empty()) {
-            serves_class(name)
+        if let Some(name) = spec.ingress_class_name.as_deref().filter(|name| !name.is_empty()) {
+            match &self.classes {
+                Some(classes) => classes.contains(name),
+                None => *name == *self.class,
+            }
         } else if let Some(name) = annotation(ingress) {
-            name == class || (dialect == Dialect::Nginx && *name == *flags.ingress_class)
-        } else if let Some(default) = default {
-            serves_class(&default.metadata.name)
+            *name == *self.class || (self.dialect == Dialect::Nginx && *name == *self.flags.ingress_class)
         } else {
-            flags.watch_ingress_without_class || classes.is_empty()
+            self.without_class
         }
-    };
-    let catch_all = |ingress: &Ingress| ingress.spec.default_backend.is_some() || ingress.spec.backend.is_some();
-    let mut ingresses: Vec<&Ingress> = cluster
-        .list::<Ingress>()
-        .filter(|ingress| serves(ingress) && !(flags.disable_catch_all && catch_all(ingress)))
-        .collect();
-    ingresses.sort_by(|a, b| {
-        let name = by_name(a, b);
-        let name = if dialect == Dialect::Nginx { name.reverse() } else { name };
-        a.metadata.creation_timestamp.cmp(&b.metadata.creation_timestamp).then(name)
-    });
-    let (dropped, ingresses) = ingresses.into_iter().partition(|ingress| {
-        dialect == Dialect::Nginx && malformed_redirect(ingress, &flags.annotations_prefix).is_some()
-    });
-    Ok(ServedIngresses { dialect, flags, ingresses, dropped })
+    }
+
+    /// Whether the controller drops this Ingress whole for one of its annotations.
+    pub(super) fn drops(&self, ingress: &Ingress) -> bool {
+        self.dialect == Dialect::Nginx && dropped(ingress, &self.flags.annotations_prefix, &self.settings).is_some()
+    }
+
+    pub(super) fn place(&self, ingress: &Ingress) -> Place {
+        let name = format!("{}/{}", ingress.namespace(), ingress.name()).into();
+        let name = match self.dialect {
+            Dialect::Plain => ByName::Rising(name),
+            Dialect::Nginx => ByName::Falling(Reverse(name)),
+        };
+        Place(ingress.metadata.creation_timestamp, name)
+    }
 }
 
 /// The class that the API server's admission gives to an Ingress without one: the default; of several the newest, then
@@ -150,12 +207,4 @@ pub(super) fn is_default(class: &ObjectMeta) -> bool {
 
 pub(super) fn annotation(ingress: &Ingress) -> Option<&str> {
     ingress.metadata.annotations.get(CLASS_ANNOTATION).map(String::as_str)
-}
-
-/// Compares `namespace/name` as one text, as ingress-nginx does.
-fn by_name(a: &Ingress, b: &Ingress) -> Ordering {
-    fn text(ingress: &Ingress) -> impl Iterator<Item = u8> {
-        ingress.namespace().bytes().chain([b'/']).chain(ingress.name().bytes())
-    }
-    text(a).cmp(text(b))
 }

@@ -1,37 +1,68 @@
-//! Where does a request to an ingress controller go? The compiled controller and its decision.
+//! Where does a request to an ingress controller go? The controller compiled from a cluster, which it follows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use svc_model::api::ConfigMap;
-use svc_model::{Cluster, ObjectRef};
+use svc_model::api::Ingress;
+use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Touched};
 
-use crate::authority::Authority;
-use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::host_table::HostTable;
-use crate::normalise::PathNormalisation;
 use crate::path_pattern::PathPattern;
-use crate::request::Request;
-use crate::router::{Match, Router};
+use crate::router::{HostChange, Router, RouterBuilder};
+use crate::rule::Rule;
 
-use super::class::{Dialect, UnknownClass, served};
-use super::decision::{Cause, Decision, HttpQuestion, Outcome, Reason, Scheme};
-use super::flags::{ControllerFlags, parse_bool};
-use super::location::{Detour, HttpsRedirect, Location, Target};
+use super::class::{Dialect, Selection, UnknownClass};
+use super::flags::{ControllerFlags, controllers, is_controller};
+use super::location::{Location, Target};
+use super::names::{Found, Names, Wanted};
+use super::parts::Parts;
 use super::{nginx, plain};
 
 /// The decisions of the controller that implements one ingress class, compiled from a cluster.
 ///
-/// Immutable: compile it again when the cluster changes. A decision costs a look-up in a [`Router`]; it allocates for a
-/// Host header (its canonical form), for a path that has to be normalised, and for redirects and rewrites.
+/// A decision costs a look-up in a [`Router`]; it allocates for a Host header (its canonical form), for a path that has to be
+/// normalised, for redirects and rewrites, and for CORS. When the cluster changes, [`update`](Self::update) rebuilds the hosts that are
+/// touched; those who decide meanwhile keep a clone, which shares everything but the tables of hosts.
+///
+/// ```
+/// use route_match::ingress::{HttpQuestion, IngressController, Scheme};
+/// use svc_model::Cluster;
+/// use svc_model::api::{Ingress, IngressRule};
+///
+/// let mut cluster = Cluster::new();
+/// let mut controller = IngressController::compile(&cluster, "edge")?;
+/// let question = HttpQuestion::new(Scheme::Http, "shop.example", "/");
+/// assert_eq!(controller.decide(&question).reason.host.map(ToString::to_string).as_deref(), Some("*"));
+///
+/// let mut ingress = Ingress::default();
+/// ingress.metadata.name = "shop".into();
+/// ingress.spec.rules.push(IngressRule { host: "shop.example".into(), http: None });
+/// let change = cluster.apply(ingress);
+/// controller.update(&cluster, &change.touched)?;
+/// assert_eq!(controller.decide(&question).reason.host.map(ToString::to_string).as_deref(), Some("shop.example"));
+/// # Ok::<(), route_match::ingress::UnknownClass>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct IngressController {
-    dialect: Dialect,
-    flags: ControllerFlags,
-    router: Router<Location>,
+    pub(super) selection: Selection,
+    pub(super) router: Router<Location>,
     /// The hosts with a certificate.
-    certified: HostTable<()>,
-    use_forwarded_headers: bool,
+    pub(super) certified: HostTable<()>,
+    parts: Parts,
+    names: Names,
+    /// What runs ingress-nginx, and thereby gives the flags.
+    controllers: BTreeSet<ObjectRef>,
+    /// In the plain dialect, the default backend of every host that has none of its own.
+    common: Option<(NamespacedName, Target)>,
+    /// An update failed, so that the next one compiles everything anew.
+    stale: bool,
+}
+
+/// A host, built: its rules, and the names it wants beside its own.
+pub(super) struct Built<K> {
+    pub(super) rules: Vec<Rule<K, Location>>,
+    pub(super) wanted: Wanted,
 }
 
 /// Something that takes a request: a path of a rule, or a default backend.
@@ -60,217 +91,187 @@ impl fmt::Display for Candidate<'_> {
 }
 
 impl IngressController {
-    /// Compiles what the controller of `class` serves; see [`served`] for which Ingresses those are.
+    /// Compiles what the controller of `class` serves; see [`served`](super::served) for which Ingresses those are.
     ///
     /// O(n log n) in the number of paths of the Ingresses served; for ingress-nginx plus the endpoints of the Services they
     /// name, each of which is read once, however many paths lead to it.
     pub fn compile(cluster: &Cluster, class: &str) -> Result<Self, UnknownClass> {
-        let served = served(cluster, class)?;
-        let (router, certified) = match served.dialect {
-            Dialect::Plain => (plain::compile(cluster, &served), HostTable::new([])),
-            Dialect::Nginx => {
-                let nginx::Tables { router, certified } = nginx::compile(cluster, &served);
-                (router, certified)
+        Ok(Self::of(cluster, Selection::of(cluster, class)?))
+    }
+
+    fn of(cluster: &Cluster, selection: Selection) -> Self {
+        let mut controller = Self {
+            selection,
+            router: RouterBuilder::<(), Location>::new().build(),
+            certified: HostTable::new([]),
+            parts: Parts::default(),
+            names: Names::default(),
+            controllers: controllers(cluster).map(|(object, _)| object).collect(),
+            common: None,
+            stale: false,
+        };
+        for ingress in cluster.list::<Ingress>() {
+            controller.take_in(ingress);
+        }
+        controller.certify();
+        controller.common = controller.common(cluster);
+        controller.rebuild(cluster, controller.all_hosts());
+        controller
+    }
+
+    /// Follows a cluster: `touched` is what changes since the last time say ([`Cluster::apply`], [`Cluster::remove`]).
+    ///
+    /// Costs the Ingresses of the hosts that are touched, and, where a host begins or ceases to exist, a walk over all hosts. A change
+    /// of an IngressClass, of the controller's flags, settings or default backend compiles everything anew. The result is
+    /// what [`compile`](Self::compile) makes of the cluster.
+    ///
+    /// # Errors
+    /// As `compile`; the controller then stays as it was, until an update succeeds.
+    pub fn update(&mut self, cluster: &Cluster, touched: &Touched) -> Result<(), UnknownClass> {
+        if self.stale || self.is_shaken(cluster, touched) {
+            // What an update that fails was told of is lost.
+            let stale = std::mem::replace(&mut self.stale, true);
+            let selection = Selection::of(cluster, self.selection.class())?;
+            self.stale = false;
+            if stale || selection != self.selection || touched.all_services {
+                *self = Self::of(cluster, selection);
+                return Ok(());
+            }
+            self.controllers = controllers(cluster).map(|(object, _)| object).collect();
+        }
+        let mut hosts = BTreeSet::new();
+        let mut named = |parts: &Parts, object: &ObjectRef| {
+            for ingress in parts.naming(object) {
+                hosts.extend(parts.hosts_of(ingress).cloned());
             }
         };
-        let settings = served.flags.configmap.as_ref();
-        let settings = settings.and_then(|name| cluster.get::<ConfigMap>(&name.namespace, &name.name));
-        let forwarded = settings.and_then(|map| parse_bool(map.data.get("use-forwarded-headers")?));
-        Ok(Self {
-            dialect: served.dialect,
-            flags: served.flags,
-            router,
-            certified,
-            use_forwarded_headers: forwarded.unwrap_or(false),
-        })
+        for object in touched.objects.iter().filter(|object| object.kind == Kind::ConfigMap) {
+            named(&self.parts, object);
+        }
+        for service in &touched.services {
+            named(&self.parts, &ObjectRef::new(Kind::Service, service.namespace.clone(), service.name.clone()));
+        }
+        for object in touched.objects.iter().filter(|object| object.kind == Kind::Ingress) {
+            let key = NamespacedName::new(object.namespace.clone(), object.name.clone());
+            hosts.extend(self.parts.hosts_of(&key).cloned());
+            self.parts.take(&key);
+            if let Some(ingress) = cluster.get::<Ingress>(&key.namespace, &key.name) {
+                self.take_in(ingress);
+            }
+            hosts.extend(self.parts.hosts_of(&key).cloned());
+        }
+        self.certify();
+        let default = self.selection.flags.default_backend_service.as_ref();
+        let common = self.common(cluster);
+        if default.is_some_and(|service| touched.services.contains(service)) || common != self.common {
+            hosts.extend(self.all_hosts());
+        }
+        self.common = common;
+        self.rebuild(cluster, hosts);
+        Ok(())
     }
 
     /// How the controller reads its Ingresses.
     pub fn dialect(&self) -> Dialect {
-        self.dialect
+        self.selection.dialect
     }
 
     /// The flags the controller runs with.
     pub fn flags(&self) -> &ControllerFlags {
-        &self.flags
+        &self.selection.flags
     }
 
-    /// Where this request goes, and why.
-    pub fn decide(&self, question: &HttpQuestion<'_>) -> Decision<'_> {
-        let refuse = |cause| Decision {
-            outcome: Outcome::Respond { status: 400 },
-            route: None,
-            rule: None,
-            reason: Reason { host: None, path: None, cause },
+    /// Whether what is touched may change which Ingresses are served, or how all of them are read.
+    fn is_shaken(&self, cluster: &Cluster, touched: &Touched) -> bool {
+        let Selection { flags, by_annotation, .. } = &self.selection;
+        let is_settings = |object: &ObjectRef| {
+            let name = flags.configmap.as_ref().filter(|_| object.kind == Kind::ConfigMap);
+            name.is_some_and(|name| name.namespace == object.namespace && name.name == object.name)
         };
-        let authority = match Authority::parse(question.host) {
-            Ok(authority) => authority,
-            Err(error) => return refuse(Cause::BadHost(error)),
-        };
-        let path = match self.normalisation().apply(question.path) {
-            Ok(path) => path,
-            Err(error) => return refuse(Cause::BadPath(error)),
-        };
-        let request = request(question, &authority, &path);
-        match self.router.find(&request) {
-            Some(found) => self.follow(&found, question, authority.host(), &path),
-            None => Decision {
-                outcome: Outcome::Respond { status: 404 },
-                route: None,
-                rule: None,
-                reason: Reason { host: self.router.host(Some(authority.host())), path: None, cause: Cause::NoRule },
-            },
+        let runs_controller =
+            |object: &ObjectRef| self.controllers.contains(object) || cluster.object(object).is_some_and(is_controller);
+        let pod = |pod: &NamespacedName| ObjectRef::new(Kind::Pod, pod.namespace.clone(), pod.name.clone());
+        touched.all_services
+            || touched.pods.iter().any(|key| runs_controller(&pod(key)))
+            || touched.objects.iter().any(|object| match object.kind {
+                Kind::IngressClass => true,
+                Kind::Ingress => *by_annotation,
+                _ => is_settings(object) || runs_controller(object),
+            })
+    }
+
+    fn take_in(&mut self, ingress: &Ingress) {
+        if self.selection.serves(ingress) && !self.selection.drops(ingress) {
+            self.parts.put(&self.selection, ingress);
         }
     }
 
-    /// Everything that takes this request, the best first: what [`decide`](Self::decide) chose, then what it was
-    /// preferred to. Empty for a request that is refused. Linear in the size of the table.
-    pub fn candidates<'t>(&'t self, question: &HttpQuestion<'_>) -> Vec<Candidate<'t>> {
-        let (Ok(authority), Ok(path)) = (Authority::parse(question.host), self.normalisation().apply(question.path))
-        else {
-            return Vec::new();
-        };
-        let request = request(question, &authority, &path);
-        let candidate = |found: Match<'t, Location>| Candidate {
-            route: found.value().route.as_ref(),
-            rule: found.value().rule,
-            host: found.host(),
-            path: found.path(),
-        };
-        self.router.candidates(&request).map(candidate).collect()
-    }
-
-    fn normalisation(&self) -> PathNormalisation {
-        match self.dialect {
-            Dialect::Plain => PathNormalisation::None,
-            Dialect::Nginx => PathNormalisation::Nginx,
+    /// Brings the table of certified hosts up to date.
+    fn certify(&mut self) {
+        if self.parts.take_certified_changed() {
+            self.certified = HostTable::new(self.parts.certified().map(|host| (host.clone(), ())));
         }
     }
 
-    /// What happens in the location, in nginx's order.
-    fn follow<'t>(
-        &'t self,
-        found: &Match<'t, Location>,
-        question: &HttpQuestion<'_>,
-        host: &Host,
-        path: &[u8],
-    ) -> Decision<'t> {
-        let Location { route, rule, target, policy } = found.value();
-        let decide = |outcome, cause| Decision {
-            outcome,
-            route: route.as_ref(),
-            rule: *rule,
-            reason: Reason { host: Some(found.host()), path: Some(found.path()), cause },
-        };
-        let redirect = |code, location, cause| decide(Outcome::Redirect { code, location }, cause);
+    fn all_hosts(&self) -> BTreeSet<HostPattern> {
+        self.parts.hosts().cloned().chain([HostPattern::Any]).collect()
+    }
 
-        if policy.ssl_passthrough.as_ref() == Some(host) && question.scheme == Scheme::Https {
-            let annotation = "ssl-passthrough";
-            return decide(Outcome::Unmodelled { annotation }, Cause::Annotation(annotation));
-        }
-        if let Some(root) = policy.app_root.as_deref().filter(|_| path == b"/") {
-            let location = format!("{}://{}{root}", question.scheme, question.host.trim());
-            return redirect(302, location, Cause::Annotation("app-root"));
-        }
-        match &policy.detour {
-            Some(Detour::TrailingSlash(with_slash)) => {
-                let query = question.query.map_or_else(String::new, |query| format!("?{query}"));
-                let location = format!("{}://{host}{with_slash}{query}", question.scheme);
-                return redirect(301, location, Cause::TrailingSlash);
-            }
-            Some(Detour::Www(other)) => {
-                let uri = without_slash(raw_uri(question));
-                let location = format!("{}://{other}:{}{uri}", question.scheme, question.port);
-                return redirect(308, location, Cause::WwwTwin);
-            }
-            None => {}
-        }
-        if let Some(annotation) = policy.unmodelled {
-            return decide(Outcome::Unmodelled { annotation }, Cause::Annotation(annotation));
-        }
-        if let Some(to) = &policy.redirect {
-            return redirect(to.code, to.location.to_string(), Cause::Annotation(to.annotation));
-        }
-        let to_https = match policy.https {
-            HttpsRedirect::Never => None,
-            // The catch-all server has no certificate of its own, whatever host a request names there.
-            HttpsRedirect::WithCertificate => {
-                let listed = || self.certified.matches(Some(host)).next().is_some();
-                (*found.host() != HostPattern::Any && listed()).then_some(Cause::Certified)
-            }
-            HttpsRedirect::Always => Some(Cause::Annotation("force-ssl-redirect")),
-        };
-        if let Some(cause) = to_https.filter(|_| self.scheme(question) == Scheme::Http) {
-            let uri = raw_uri(question);
-            let uri = if policy.preserve_trailing_slash { uri } else { without_slash(uri) };
-            return redirect(308, format!("https://{host}{uri}"), cause);
-        }
-        match target {
-            Target::Service(backends) => {
-                let rewrite = policy.rewrite.as_ref();
-                let rewrite = rewrite.and_then(|rewrite| rewrite.search.expand(path, &rewrite.target));
-                let rewrite = rewrite.map(|path| escape(&path));
-                let cause = match (route, rule) {
-                    (Some(_), Some(_)) => Cause::Rule,
-                    (Some(_), None) => Cause::DefaultBackend,
-                    (None, _) => Cause::ControllerDefault,
-                };
-                decide(Outcome::Forward { backends, rewrite }, cause)
-            }
-            Target::Unavailable(why) => decide(Outcome::Respond { status: 503 }, Cause::Unavailable(why)),
-            Target::NotFound => decide(Outcome::Respond { status: 404 }, Cause::NoRule),
+    fn common(&self, cluster: &Cluster) -> Option<(NamespacedName, Target)> {
+        match self.selection.dialect {
+            Dialect::Plain => plain::common(cluster, self.parts.of_host(cluster, &HostPattern::Any)),
+            Dialect::Nginx => None,
         }
     }
 
-    /// The scheme that the HTTPS redirect goes by.
-    fn scheme(&self, question: &HttpQuestion<'_>) -> Scheme {
-        let mut forwarded = None;
-        if self.use_forwarded_headers {
-            question.headers.each("x-forwarded-proto", &mut |value| {
-                forwarded.get_or_insert(if value.eq_ignore_ascii_case(b"https") {
-                    Scheme::Https
-                } else {
-                    Scheme::Http
+    /// Builds these hosts anew.
+    fn rebuild(&mut self, cluster: &Cluster, hosts: BTreeSet<HostPattern>) {
+        let Self { selection, router, parts, names, common, .. } = self;
+        match selection.dialect {
+            Dialect::Plain => {
+                let builder = plain::Hosts::new(cluster, common.as_ref());
+                let built = hosts.into_iter().map(|host| {
+                    let built = builder.build(&host, parts.of_host(cluster, &host));
+                    (host, built)
                 });
-            });
-        }
-        forwarded.unwrap_or(question.scheme)
-    }
-}
-
-fn request<'a>(question: &HttpQuestion<'a>, authority: &'a Authority, path: &'a [u8]) -> Request<'a> {
-    Request::new(Some(authority.host()), path)
-        .method(question.method)
-        .query(question.query.unwrap_or_default())
-        .headers(question.headers)
-}
-
-/// Path and query as sent.
-fn raw_uri(question: &HttpQuestion<'_>) -> String {
-    let path = if question.path.is_empty() { "/" } else { question.path };
-    match question.query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    }
-}
-
-fn without_slash(uri: String) -> String {
-    match uri.strip_suffix('/') {
-        Some(shorter) => shorter.to_owned(),
-        None => uri,
-    }
-}
-
-/// A decoded path as nginx writes it to the backend.
-fn escape(path: &[u8]) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path {
-        match byte {
-            b'"' | b'#' | b'%' | b'<' | b'>' | b'?' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0..=b' ' | 0x7f.. => {
-                out.push_str(&format!("%{byte:02X}"));
+                // Nobody wants a twin here.
+                replace(router, names, built, plain::nowhere);
             }
-            byte => out.push(char::from(*byte)),
+            Dialect::Nginx => {
+                let builder = nginx::Hosts::new(cluster, selection);
+                let built = hosts.into_iter().map(|host| {
+                    let built = builder.build(&host, parts.of_host(cluster, &host));
+                    (host, built)
+                });
+                replace(router, names, built, nginx::www_redirect);
+            }
         }
     }
-    out
+}
+
+/// Puts hosts in place in the router, under all their names.
+fn replace<K: Ord>(
+    router: &mut Router<Location>,
+    names: &mut Names,
+    built: impl Iterator<Item = (HostPattern, Option<Built<K>>)>,
+    to_twin: impl Fn(&HostPattern) -> Rule<K, Location>,
+) {
+    let mut changed = BTreeSet::new();
+    let mut rules = BTreeMap::new();
+    for (host, built) in built {
+        let (wanted, of_host) = built.map(|built| (built.wanted, built.rules)).unzip();
+        changed.extend(names.put(&host, wanted));
+        rules.extend(of_host.map(|of_host| (host, of_host)));
+    }
+    let change = |name: HostPattern| {
+        let change = match names.find(&name) {
+            // A server that was not built stays, though somebody wanted its name.
+            Found::Server => HostChange::Rules(rules.remove(&name)?),
+            Found::Alias(host) => HostChange::SameAs(host.clone()),
+            Found::Twin(host) => HostChange::Rules(vec![to_twin(host)]),
+            Found::Nobody => HostChange::Gone,
+        };
+        Some((name, change))
+    };
+    router.update(changed.into_iter().filter_map(change).collect::<Vec<_>>());
 }

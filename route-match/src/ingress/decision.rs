@@ -1,123 +1,17 @@
-//! What is asked of a controller, what does it answer, and why?
+//! What does a controller answer, and why?
 
+use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 
 use svc_model::{NamespacedName, ObjectRef};
 
+use crate::action::{Backends, HeaderEdits};
 use crate::authority::AuthorityError;
 use crate::host_pattern::HostPattern;
 use crate::normalise::PathError;
 use crate::path_pattern::PathPattern;
-use crate::request::Headers;
 
-/// The scheme of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// Plain HTTP.
-    Http,
-    /// HTTP in TLS.
-    Https,
-}
-
-impl Scheme {
-    /// As it stands in a URL.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A request as it reached a controller, nothing in it normalised yet.
-///
-/// ```
-/// use route_match::ingress::{HttpQuestion, Scheme};
-///
-/// let headers = [("x-canary", "always")];
-/// let question = HttpQuestion::new(Scheme::Https, "shop.example", "/cart").method("POST").query("step=2").headers(&headers);
-/// assert_eq!((question.port, question.query), (443, Some("step=2")));
-/// ```
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct HttpQuestion<'a> {
-    /// The scheme of the connection.
-    pub scheme: Scheme,
-    /// The port the client connected to.
-    pub port: u16,
-    /// The Host header, as sent.
-    pub host: &'a str,
-    /// The path, as sent, without query and fragment ([`RequestTarget`](crate::RequestTarget)).
-    pub path: &'a str,
-    /// The query without `?`, as sent; `None` when there is no `?`.
-    pub query: Option<&'a str>,
-    /// The method.
-    pub method: &'a str,
-    /// The headers.
-    pub headers: &'a dyn Headers,
-    /// The client's address.
-    pub client: Option<IpAddr>,
-}
-
-impl<'a> HttpQuestion<'a> {
-    /// A GET over a connection to the scheme's usual port, without query and headers.
-    pub fn new(scheme: Scheme, host: &'a str, path: &'a str) -> Self {
-        const NONE: [(&str, &str); 0] = [];
-        let port = match scheme {
-            Scheme::Http => 80,
-            Scheme::Https => 443,
-        };
-        Self { scheme, port, host, path, query: None, method: "GET", headers: &NONE, client: None }
-    }
-
-    /// The same request over a connection to this port.
-    pub fn port(self, port: u16) -> Self {
-        Self { port, ..self }
-    }
-
-    /// The same request with this query (without `?`).
-    pub fn query(self, query: &'a str) -> Self {
-        let query = Some(query);
-        Self { query, ..self }
-    }
-
-    /// The same request with this method.
-    pub fn method(self, method: &'a str) -> Self {
-        Self { method, ..self }
-    }
-
-    /// The same request with these headers.
-    pub fn headers(self, headers: &'a dyn Headers) -> Self {
-        Self { headers, ..self }
-    }
-
-    /// The same request from this address.
-    pub fn client(self, client: IpAddr) -> Self {
-        let client = Some(client);
-        Self { client, ..self }
-    }
-}
-
-impl fmt::Debug for HttpQuestion<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpQuestion")
-            .field("scheme", &self.scheme)
-            .field("port", &self.port)
-            .field("host", &self.host)
-            .field("path", &self.path)
-            .field("query", &self.query)
-            .field("method", &self.method)
-            .field("client", &self.client)
-            .finish_non_exhaustive()
-    }
-}
+use super::nginx::{Balancing, CanaryCause};
 
 /// A port of a Service. ingress-nginx sends to the ready ones of its endpoints, not to the cluster IP: they are
 /// [`svc_model::endpoints::of`] the Service, [`for_port`](svc_model::endpoints::ServiceEndpoints::for_port) that port.
@@ -129,14 +23,14 @@ pub struct ServiceBackend {
     pub port: u16,
 }
 
-/// A backend and its part of the traffic.
+/// Where a controller sends requests: a Service port, and how an endpoint of it is chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct WeightedBackend {
-    /// The backend.
+pub struct Upstream {
+    /// The Service port.
     pub backend: ServiceBackend,
-    /// Its weight; its part is this over the sum of the weights, which is never 0.
-    pub weight: u32,
+    /// How its endpoint is chosen; the plain dialect leaves that to the proxy.
+    pub balancing: Balancing,
 }
 
 impl fmt::Display for ServiceBackend {
@@ -155,8 +49,21 @@ pub struct Decision<'t> {
     pub route: Option<&'t ObjectRef>,
     /// The index of the rule in its `spec.rules`; `None` for a default backend.
     pub rule: Option<usize>,
+    /// What is done to the headers of the response, whoever gives it.
+    pub response_headers: Cow<'t, HeaderEdits>,
     /// Why.
     pub reason: Reason<'t>,
+}
+
+impl<'t> Decision<'t> {
+    pub(super) fn new(
+        outcome: Outcome<'t>,
+        route: Option<&'t ObjectRef>,
+        rule: Option<usize>,
+        reason: Reason<'t>,
+    ) -> Self {
+        Self { outcome, route, rule, response_headers: Cow::Owned(HeaderEdits::new()), reason }
+    }
 }
 
 /// What happens to a request.
@@ -166,10 +73,10 @@ pub enum Outcome<'t> {
     /// It goes to a Service.
     #[non_exhaustive]
     Forward {
-        /// The Services that share such requests; one, save where a canary takes a part. Never empty.
-        backends: &'t [WeightedBackend],
-        /// The path that the backend sees, if it is another one.
-        rewrite: Option<String>,
+        /// The Services that share such requests; one, save where a canary takes a part. Their weights are not all 0.
+        backends: &'t Backends<Upstream>,
+        /// What is done to it on its way.
+        request: ForwardedRequest,
     },
     /// The controller redirects it.
     Redirect {
@@ -180,14 +87,31 @@ pub enum Outcome<'t> {
     },
     /// The controller answers itself.
     Respond {
-        /// 400, 404 or 503.
+        /// 204 (a CORS preflight), 400, 403, 404 or 503.
         status: u16,
     },
-    /// An annotation that is not modelled yet changes the answer. Nothing is known.
+    /// An access list decides, and the question does not say who the client is.
+    NeedsClient {
+        /// The annotation's key without prefix.
+        annotation: &'static str,
+    },
+    /// An annotation changes the answer in a way that is not modelled. Nothing is known.
     Unmodelled {
         /// The annotation's key without prefix.
         annotation: &'static str,
     },
+}
+
+/// What is done to a request before a backend sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForwardedRequest {
+    /// Another path, as it is sent; the query is kept.
+    pub path: Option<String>,
+    /// Another Host header.
+    pub host: Option<String>,
+    /// Edits of other headers.
+    pub headers: HeaderEdits,
 }
 
 /// Why a controller decides as it does; [`Display`](fmt::Display) tells it to people.
@@ -200,6 +124,22 @@ pub struct Reason<'t> {
     pub path: Option<&'t PathPattern>,
     /// What settled the matter.
     pub cause: Cause<'t>,
+    /// The canary that might have taken the request, if there is one.
+    pub canary: Option<CanaryReason<'t>>,
+}
+
+/// What a canary had to do with a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CanaryReason<'t> {
+    /// The canary's Ingress.
+    pub route: &'t ObjectRef,
+    /// What decided between main backend and canary.
+    pub cause: CanaryCause,
+    /// The canary's weight, and of how much.
+    pub weight: (u32, u32),
+    /// Why the canary cannot take its requests, so that all stay with the main backend.
+    pub unavailable: Option<&'t Unavailable>,
 }
 
 /// What settled the matter.
@@ -222,6 +162,14 @@ pub enum Cause<'t> {
     Unavailable(&'t Unavailable),
     /// An annotation of the Ingress answers it.
     Annotation(&'static str),
+    /// An annotation of the Ingress is malformed or forbidden, for which nginx answers 503 to every request.
+    Denied(&'static str),
+    /// It asks, as CORS has it, whether a request from another origin would be taken.
+    Preflight,
+    /// The client's address is kept out by an access list.
+    Refused(&'static str),
+    /// TLS connections for the host are passed on undecrypted.
+    Passthrough,
     /// The host has a certificate, so that plain HTTP is redirected; no annotation asks for it.
     Certified,
     /// The path lacks the trailing slash of a location (nginx redirects it).
@@ -279,9 +227,17 @@ impl fmt::Display for Reason<'_> {
             }
             Some(host) => write!(f, "host {host}, ")?,
         }
-        if let (Some(path), Cause::Rule | Cause::Unavailable(_) | Cause::Annotation(_) | Cause::Certified) =
-            (self.path, &self.cause)
-        {
+        let of_path = matches!(
+            self.cause,
+            Cause::Rule
+                | Cause::Unavailable(_)
+                | Cause::Annotation(_)
+                | Cause::Certified
+                | Cause::Denied(_)
+                | Cause::Preflight
+                | Cause::Refused(_)
+        );
+        if let Some(path) = self.path.filter(|_| of_path) {
             write!(f, "path {path}, ")?;
         }
         match &self.cause {
@@ -298,6 +254,30 @@ impl fmt::Display for Reason<'_> {
             ),
             Cause::TrailingSlash => f.write_str("a location has this path with a trailing slash"),
             Cause::WwwTwin => f.write_str("annotation from-to-www-redirect of the other host"),
+            Cause::Denied(key) => {
+                write!(f, "annotation {key} is malformed or names what it may not, so every request is refused")
+            }
+            Cause::Preflight => f.write_str("a CORS preflight, which the controller answers itself (enable-cors)"),
+            Cause::Refused(key) => write!(f, "annotation {key} keeps the client's address out"),
+            Cause::Passthrough => {
+                f.write_str("TLS is passed on undecrypted to the Service of its path / (ssl-passthrough)")
+            }
+        }?;
+        match &self.canary {
+            Some(canary) => write!(f, "; {canary}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for CanaryReason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "canary {}: ", self.route)?;
+        match (self.unavailable, self.cause) {
+            (Some(why), _) => write!(f, "{why}, so all stay with the main backend"),
+            (None, CanaryCause::Header) => f.write_str("its header decides"),
+            (None, CanaryCause::Cookie) => f.write_str("its cookie decides"),
+            (None, CanaryCause::Weight) => write!(f, "its weight decides, {} of {}", self.weight.0, self.weight.1),
         }
     }
 }

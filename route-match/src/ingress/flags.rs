@@ -1,9 +1,7 @@
 //! With which flags does an ingress-nginx controller run? Read from the workload that runs it.
 
-use svc_model::api::{
-    Container, DaemonSet, Deployment, ObjectMeta, Pod, PodSpec, ReplicaSet, StatefulSet, WorkloadSpec,
-};
-use svc_model::{Cluster, NamespacedName, Resource};
+use svc_model::api::{Container, DaemonSet, Deployment, Pod, PodSpec, ReplicaSet, StatefulSet, WorkloadSpec};
+use svc_model::{Cluster, NamespacedName, Object, ObjectRef, Resource};
 
 /// The program whose arguments are read.
 const PROGRAM: &str = "/nginx-ingress-controller";
@@ -74,18 +72,37 @@ impl ControllerFlags {
     }
 }
 
-/// The flags of every ingress-nginx controller that a workload of the cluster runs, in the order of kind, namespace and
-/// name.
-pub(super) fn controllers(cluster: &Cluster) -> impl Iterator<Item = ControllerFlags> {
-    fn template<'c, T: Resource>(object: &'c T, spec: &'c WorkloadSpec) -> (&'c ObjectMeta, &'c str, &'c PodSpec) {
-        (object.metadata(), object.namespace(), &spec.template.spec)
+/// The flags of every ingress-nginx controller that a workload of the cluster runs, and the workload, in the order of kind,
+/// namespace and name.
+pub(super) fn controllers(cluster: &Cluster) -> impl Iterator<Item = (ObjectRef, ControllerFlags)> {
+    fn template<'c, T: Resource>(
+        object: &'c T,
+        spec: &'c WorkloadSpec,
+    ) -> impl Iterator<Item = (ObjectRef, ControllerFlags)> + 'c {
+        let flags = of_template(object.name(), object.namespace(), &spec.template.spec);
+        flags.map(|flags| (object.reference(), flags))
     }
-    let templates = (cluster.list::<Deployment>().map(|w| template(w, &w.spec)))
-        .chain(cluster.list::<DaemonSet>().map(|w| template(w, &w.spec)))
-        .chain(cluster.list::<StatefulSet>().map(|w| template(w, &w.spec)))
-        .chain(cluster.list::<ReplicaSet>().map(|w| template(w, &w.spec)));
-    let pods = cluster.list::<Pod>().map(|pod| (&pod.metadata, pod.namespace(), &pod.spec));
-    templates.chain(pods).flat_map(|(metadata, namespace, spec)| of_template(&metadata.name, namespace, spec))
+    (cluster.list::<Deployment>().flat_map(|w| template(w, &w.spec)))
+        .chain(cluster.list::<DaemonSet>().flat_map(|w| template(w, &w.spec)))
+        .chain(cluster.list::<StatefulSet>().flat_map(|w| template(w, &w.spec)))
+        .chain(cluster.list::<ReplicaSet>().flat_map(|w| template(w, &w.spec)))
+        .chain(cluster.list::<Pod>().flat_map(|pod| {
+            let flags = of_template(pod.name(), pod.namespace(), &pod.spec);
+            flags.map(|flags| (pod.reference(), flags))
+        }))
+}
+
+/// Whether an object runs an ingress-nginx controller, so that its arguments are the controller's flags.
+pub(super) fn is_controller(object: &Object) -> bool {
+    let spec = match object {
+        Object::Deployment(workload) => &workload.spec.template.spec,
+        Object::DaemonSet(workload) => &workload.spec.template.spec,
+        Object::StatefulSet(workload) => &workload.spec.template.spec,
+        Object::ReplicaSet(workload) => &workload.spec.template.spec,
+        Object::Pod(pod) => &pod.spec,
+        _ => return false,
+    };
+    spec.containers.iter().any(runs_controller)
 }
 
 fn of_template<'c>(name: &'c str, namespace: &'c str, spec: &'c PodSpec) -> impl Iterator<Item = ControllerFlags> + 'c {
@@ -203,7 +220,7 @@ mod tests {
     fn read_pod(args: &[&str]) -> Vec<ControllerFlags> {
         let mut cluster = Cluster::new();
         cluster.apply(pod(args));
-        controllers(&cluster).collect()
+        controllers(&cluster).map(|(_, flags)| flags).collect()
     }
 
     #[test]

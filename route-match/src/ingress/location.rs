@@ -1,11 +1,15 @@
 //! What does a rule lead to? The value that both dialects select with their routers.
 
+use std::sync::Arc;
+
 use svc_model::ObjectRef;
 
+use crate::action::{Backends, Cors, HeaderEdits, WeightedBackend};
 use crate::host::Host;
 use crate::regex::Regex;
 
-use super::decision::{ServiceBackend, Unavailable, WeightedBackend};
+use super::decision::{Unavailable, Upstream};
+use super::nginx::{Access, CanaryRule, Template};
 
 /// What a matching rule of the router stands for.
 #[derive(Clone, Debug)]
@@ -16,31 +20,91 @@ pub(super) struct Location {
     pub(super) rule: Option<usize>,
     /// Where requests go.
     pub(super) target: Target,
-    /// What ingress-nginx does before they go there.
-    pub(super) policy: Policy,
+    /// What ingress-nginx does for the whole host.
+    pub(super) server: Arc<ServerPolicy>,
+    /// What it does before requests go there.
+    pub(super) policy: Arc<Policy>,
+    /// A redirect that nginx makes by itself, before any annotation of the location is looked at.
+    pub(super) detour: Option<Detour>,
+    /// A new path for the backend.
+    pub(super) rewrite: Option<Box<Rewrite>>,
+    /// Certificates are proved below this path, which plain HTTP must reach.
+    pub(super) is_challenge: bool,
+}
+
+impl Location {
+    /// One without policies.
+    pub(super) fn plain(route: Option<ObjectRef>, rule: Option<usize>, target: Target) -> Self {
+        Self {
+            route,
+            rule,
+            target,
+            server: Arc::default(),
+            policy: Arc::default(),
+            detour: None,
+            rewrite: None,
+            is_challenge: false,
+        }
+    }
 }
 
 /// Where requests of a location go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Target {
-    /// To a Service.
-    Service([WeightedBackend; 1]),
+    /// To a Service, or a part of them to a canary.
+    Service(Backends<Upstream>, Option<Box<Canary>>),
     /// To a backend that cannot be served: 503.
     Unavailable(Unavailable),
     /// Nowhere: 404.
     NotFound,
 }
 
-impl From<Result<ServiceBackend, Unavailable>> for Target {
-    fn from(resolved: Result<ServiceBackend, Unavailable>) -> Self {
+impl From<Result<Upstream, Unavailable>> for Target {
+    fn from(resolved: Result<Upstream, Unavailable>) -> Self {
         match resolved {
-            Ok(backend) => Self::Service([WeightedBackend { backend, weight: 1 }]),
+            Ok(upstream) => Self::Service(Backends::new([WeightedBackend::new(1, upstream)]), None),
             Err(why) => Self::Unavailable(why),
         }
     }
 }
 
-/// A redirect that nginx makes by itself, before any annotation is looked at.
+/// The canary of a location.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Canary {
+    /// Its Ingress.
+    pub(super) route: ObjectRef,
+    pub(super) rule: CanaryRule,
+    pub(super) backends: Result<CanaryBackends, Unavailable>,
+}
+
+/// Who takes requests, prepared for each way in which a canary decides.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CanaryBackends {
+    /// The canary alone.
+    pub(super) canary: Backends<Upstream>,
+    /// Main backend and canary, by weight.
+    pub(super) both: Backends<Upstream>,
+}
+
+/// What ingress-nginx does for all locations of a host; the default does nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ServerPolicy {
+    /// Where `app-root` sends requests for `/`.
+    pub(super) app_root: Option<Template>,
+    /// Who gets the TLS connections that never reach the controller's HTTP.
+    pub(super) passthrough: Option<Passthrough>,
+}
+
+/// The Service that gets the bytes of TLS connections for a host.
+#[derive(Clone, Debug)]
+pub(super) struct Passthrough {
+    pub(super) host: Host,
+    pub(super) route: Option<ObjectRef>,
+    pub(super) rule: Option<usize>,
+    pub(super) backends: Backends<Upstream>,
+}
+
+/// A redirect that nginx makes by itself.
 #[derive(Clone, Debug)]
 pub(super) enum Detour {
     /// To the same path with a trailing slash.
@@ -49,25 +113,35 @@ pub(super) enum Detour {
     Www(Box<str>),
 }
 
-/// What ingress-nginx does in a location before a request goes to its target; the default does nothing.
+/// What the annotations of an Ingress make of the requests of its locations; the default does nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Policy {
+    /// The annotation for which every request is answered 503.
+    pub(super) denied: Option<&'static str>,
     /// An annotation that changes the answer in a way that is not modelled.
     pub(super) unmodelled: Option<&'static str>,
-    /// The host whose TLS connections never reach the controller's HTTP.
-    pub(super) ssl_passthrough: Option<Host>,
-    /// Where `app-root` sends requests for `/` of the host.
-    pub(super) app_root: Option<Box<str>>,
-    /// A redirect instead of all that follows.
-    pub(super) detour: Option<Detour>,
+    pub(super) cors: Option<Cors>,
+    /// What every response gets.
+    pub(super) response_headers: HeaderEdits,
     /// An unconditional redirect.
     pub(super) redirect: Option<Redirect>,
     /// When plain HTTP is redirected to HTTPS.
     pub(super) https: HttpsRedirect,
     /// Whether that redirect keeps a trailing slash.
     pub(super) preserve_trailing_slash: bool,
-    /// A new path for the backend.
-    pub(super) rewrite: Option<Rewrite>,
+    /// Who may send requests.
+    pub(super) access: Access,
+    /// The Host header for the backend.
+    pub(super) upstream_vhost: Option<Template>,
+    /// The header x-forwarded-prefix for the backend, where the path is rewritten.
+    pub(super) forwarded_prefix: Option<Template>,
+}
+
+impl Policy {
+    /// The same, without those redirects and rewrites that the controller takes from no Ingress for its catch-all.
+    pub(super) fn without_redirects(&self) -> Self {
+        Self { redirect: None, https: HttpsRedirect::Never, preserve_trailing_slash: false, ..self.clone() }
+    }
 }
 
 /// An unconditional redirect by annotation.
@@ -92,5 +166,5 @@ pub(super) enum HttpsRedirect {
 #[derive(Clone, Debug)]
 pub(super) struct Rewrite {
     pub(super) search: Regex,
-    pub(super) target: Box<str>,
+    pub(super) target: Template,
 }

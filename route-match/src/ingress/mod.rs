@@ -43,17 +43,23 @@
 //! TCP and UDP ports that lead to Services by the ConfigMaps of `--tcp-services-configmap` and `--udp-services-configmap` are
 //! answered by [`stream`].
 //!
-//! Modelled annotations: `app-root`, `default-backend`, `force-ssl-redirect`, `from-to-www-redirect`, `permanent-redirect`
-//! and `temporal-redirect` with their codes, `preserve-trailing-slash`, `rewrite-target`, `server-alias`, `service-upstream`,
-//! `ssl-redirect`, `use-regex`; and `use-forwarded-headers` of the controller's ConfigMap.
+//! Modelled annotations: `affinity` and `session-cookie-*`, `allowlist-source-range`, `app-root`, `canary` and `canary-*`,
+//! `custom-headers`, `default-backend`, `denylist-source-range`, `enable-cors` and `cors-*`, `force-ssl-redirect`,
+//! `from-to-www-redirect`, `load-balance`, `permanent-redirect` and `temporal-redirect` with their codes,
+//! `preserve-trailing-slash`, `rewrite-target`, `server-alias`, `service-upstream`, `ssl-passthrough`, `ssl-redirect`,
+//! `upstream-hash-by` and `upstream-hash-by-*`, `upstream-vhost`, `use-regex`, `whitelist-source-range`, `x-forwarded-prefix`.
+//! Of the controller's ConfigMap: what holds where these say nothing, `annotations-risk-level`,
+//! `global-allowed-response-headers`, `http-redirect-code` and `use-forwarded-headers`.
 //!
-//! # Not modelled yet
+//! # Not modelled
 //!
-//! Where one of these would change the answer, the outcome is [`Outcome::Unmodelled`], never a guess: `allowlist-source-range`,
-//! `whitelist-source-range`, `denylist-source-range`, `canary` (for the locations it shares), `custom-headers`, `enable-cors`,
-//! `ssl-passthrough` (for HTTPS to the very host that is passed through), `upstream-vhost`, `x-forwarded-prefix`, and a `rewrite-target` with
-//! nginx variables or an absolute URL. Snippets, external authentication, limits, mirrors and error pages have no
-//! part in the decision; [`check`] points at snippets.
+//! Snippets, external authentication, limits, mirrors and error pages have no part in the decision; [`check`] points at
+//! snippets and mirrors. An nginx variable that is not known here ([`Template`]) makes the outcome of its location
+//! [`Outcome::Unmodelled`], never a guess. Where an access list decides and the question does not say who the client is, the
+//! outcome is [`Outcome::NeedsClient`].
+//!
+//! A canary that shares a client by weight is told as weights; that affinity keeps a client who comes with a cookie where it was
+//! is left to the proxy, which knows the endpoints ([`CookieAffinity`]).
 //!
 //! Elements that the API server would refuse (a host that is an address, a relative path, ...) are left out; the rest
 //! of their Ingress stands.
@@ -62,20 +68,27 @@ mod backend;
 pub mod check;
 mod class;
 mod controller;
+mod decide;
 mod decision;
 mod flags;
 mod location;
+mod names;
 mod nginx;
+mod parts;
 mod plain;
+mod question;
 mod read;
+mod settings;
 mod stream;
 
 pub use backend::service_backend;
 pub use class::{Dialect, ServedIngresses, UnknownClass, served};
 pub use controller::{Candidate, IngressController};
 pub use decision::{
-    Cause, Decision, HttpQuestion, Outcome, Reason, Scheme, ServiceBackend, Unavailable, WeightedBackend,
+    CanaryReason, Cause, Decision, ForwardedRequest, Outcome, Reason, ServiceBackend, Unavailable, Upstream,
 };
 pub use flags::ControllerFlags;
+pub use nginx::{AffinityMode, Balancing, CanaryCause, CookieAffinity, HashBy, Template};
+pub use question::{HttpQuestion, Scheme};
 pub use read::rule_hosts;
 pub use stream::{NoStream, SkippedEntry, StreamRoute, stream};

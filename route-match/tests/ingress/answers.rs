@@ -47,36 +47,3 @@ fn nginx_servers_and_locations() {
 fn nginx_annotations() {
     check(include_str!("cases/nginx-annotations.json"));
 }
-
-#[test]
-fn what_is_not_modelled_is_said_and_not_guessed() {
-    let world = |annotation: &str, value: &str| {
-        let case = serde_json::json!({"world": [
-            {"kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}], "selector": {"app": "web"}}},
-            {"kind": "Pod", "metadata": {"name": "web-0", "labels": {"app": "web"}}, "status": {
-                "phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}],
-            }},
-            {"kind": "Ingress", "metadata": {
-                "name": "web", "annotations": {format!("nginx.ingress.kubernetes.io/{annotation}"): value},
-            }, "spec": {"rules": [{"host": "a.example", "http": {"paths": [
-                {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}}},
-            ]}}]}},
-        ]});
-        crate::harness::world(&case)
-    };
-    let ask = serde_json::json!({"url": "http://a.example/x", "to": "IngressClass/nginx"});
-    for (annotation, value) in [
-        ("whitelist-source-range", "10.0.0.0/8"),
-        ("denylist-source-range", "10.0.0.0/8"),
-        ("custom-headers", "default/map"),
-        ("upstream-vhost", "b.example"),
-        ("enable-cors", "true"),
-        ("rewrite-target", "/$host/x"),
-    ] {
-        let answer = answer(&world(annotation, value), &ask);
-        assert_eq!(answer["unmodelled"], annotation, "{answer}");
-    }
-    for (annotation, value) in [("enable-cors", "false"), ("backend-protocol", "GRPC"), ("load-balance", "ewma")] {
-        assert_eq!(answer(&world(annotation, value), &ask)["backends"][0]["port"], 80, "{annotation}");
-    }
-}

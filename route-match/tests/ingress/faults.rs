@@ -95,7 +95,8 @@ fn a_host_and_path_claimed_twice_is_warned_of_at_the_younger() {
     old.metadata.creation_timestamp = Some("2024-01-01T00:00:00Z".parse().unwrap());
     cluster.apply(young);
     cluster.apply(old);
-    assert_eq!(warnings(&cluster), ["Ingress/default/a spec.rules[0].http.paths[0].path"]);
+    let expected = ["Ingress/default/a spec.rules[0].host", "Ingress/default/a spec.rules[0].http.paths[0].path"];
+    assert_eq!(warnings(&cluster), expected);
 }
 
 #[test]
@@ -138,4 +139,156 @@ fn an_old_version_needs_no_path_type() {
     let old = ingress("a", serde_json::json!({"rules": [{"http": {"paths": paths}}]}));
     assert_eq!(check::ingress(&old, "networking.k8s.io/v1beta1"), []);
     assert_eq!(check::ingress(&old, "networking.k8s.io/v1").len(), 1);
+}
+
+/// The warnings of ingress-nginx about these Ingresses, without those about missing objects.
+fn lints(ingresses: impl IntoIterator<Item = serde_json::Value>) -> Vec<String> {
+    let found = check::cluster(&crate::harness::nginx::cluster(ingresses));
+    let told = found.into_iter().filter(|f| f.level == Level::Warning && !f.message.starts_with("there is no"));
+    told.map(|f| format!("{} {}: {}", f.object, f.field, f.message)).collect()
+}
+
+#[test]
+fn an_expression_that_shadows_a_path_is_named_at_the_path_that_no_request_reaches() {
+    let regex = serde_json::json!({"use-regex": "true"});
+    let of = |paths: &[(&str, &str)]| {
+        let one = crate::harness::nginx::ingress("i", regex.clone(), "a.example", paths);
+        lints([one]).into_iter().filter(|lint| lint.contains("no request")).collect::<Vec<_>>()
+    };
+    let shadowed =
+        of(&[("ImplementationSpecific", "/foo/bar/[A-Z0-9]{3}"), ("Prefix", "/foo/bar/bar"), ("Prefix", "/foo")]);
+    assert_eq!(
+        shadowed,
+        [
+            "Ingress/default/i spec.rules[0].http.paths[1].path: no request reaches it: path \"/foo/bar/[A-Z0-9]{3}\" of \
+          Ingress/default/i is tried first and takes them all"
+        ]
+    );
+    // A look at the end leaves longer paths, an expression tried later takes nothing away.
+    assert_eq!(of(&[("ImplementationSpecific", "/foo/bar/[A-Z0-9]{3}$"), ("Prefix", "/foo/bar/bar")]), [""; 0]);
+    assert_eq!(of(&[("ImplementationSpecific", "/.*"), ("Prefix", "/foo")]), [""; 0]);
+}
+
+#[test]
+fn a_rule_that_the_lint_calls_unreachable_is_never_the_answer() {
+    use route_match::ingress::{HttpQuestion, IngressController, Scheme};
+    let regex = serde_json::json!({"use-regex": "true"});
+    let paths = [
+        "/a",
+        "/ab",
+        "/a/b",
+        "/a/bc",
+        "/[a-b]{2}",
+        "/a(/.*)?",
+        "/(a|b)/b.*",
+        "/.*a",
+        "/a/b/c",
+        "/(a/b)?",
+        "/b|/a/bcc",
+        "/a.c/",
+    ];
+    let declared: Vec<_> = paths.iter().map(|path| ("ImplementationSpecific", *path)).collect();
+    let one = crate::harness::nginx::ingress("i", regex, "a.example", &declared);
+    let cluster = crate::harness::nginx::cluster([one]);
+    let unreached: Vec<String> = check::cluster(&cluster)
+        .into_iter()
+        .filter(|finding| finding.message.starts_with("no request"))
+        .map(|finding| {
+            let index =
+                finding.field.rsplit_once("paths[").unwrap().1.trim_end_matches("].path").parse::<usize>().unwrap();
+            format!("regex {}", paths[index])
+        })
+        .collect();
+    assert!(unreached.len() >= 3, "{unreached:?}");
+    let controller = IngressController::compile(&cluster, "nginx").unwrap();
+    for code in 0..4usize.pow(7) {
+        let path: String = (0..7).map(|i| ['/', 'a', 'b', 'c'][code / 4usize.pow(i) % 4]).collect();
+        let path = format!("/{path}");
+        let decision = controller.decide(&HttpQuestion::new(Scheme::Http, "a.example", &path));
+        let winner = decision.reason.path.map(ToString::to_string).unwrap_or_default();
+        assert!(!unreached.contains(&winner), "{path} is answered by {winner}");
+    }
+}
+
+#[test]
+fn contagion_of_expressions_names_who_brought_it() {
+    let rewrite = serde_json::json!({"rewrite-target": "/"});
+    let ingress = crate::harness::nginx::ingress;
+    let told = lints([
+        ingress("b", serde_json::json!({}), "a.example", &[("Exact", "/x")]),
+        ingress("a", rewrite, "a.example", &[("Prefix", "/y"), ("ImplementationSpecific", "/z")]),
+    ]);
+    assert_eq!(
+        told,
+        [
+            "Ingress/default/a spec.rules[0].host: Ingress/default/b names this host too, and before: its annotations and \
+             default backend count for other paths",
+            "Ingress/default/a spec.rules[0].http.paths[0].path: rewrite-target makes an expression of it, which takes paths \
+             that go on within an element, and in any case",
+            "Ingress/default/b spec.rules[0].http.paths[0].path: Ingress/default/a makes expressions of all paths of host \
+             a.example (rewrite-target): this one takes paths that are longer, and in any case",
+        ]
+    );
+}
+
+#[test]
+fn prefixes_that_say_the_same_and_expressions_that_are_none_are_told() {
+    let ingress = crate::harness::nginx::ingress;
+    let paths = [("Prefix", "/x"), ("Prefix", "/x/"), ("ImplementationSpecific", "/y/(.*)"), ("Exact", "/x/")];
+    let told = lints([ingress("i", serde_json::json!({}), "a.example", &paths)]);
+    assert_eq!(
+        told,
+        [
+            "Ingress/default/i spec.rules[0].http.paths[1].path: no request reaches it: path \"/x\" of Ingress/default/i takes \
+             the same paths",
+            "Ingress/default/i spec.rules[0].http.paths[2].path: it is compared letter by letter: an expression needs the \
+             annotation use-regex",
+        ]
+    );
+}
+
+#[test]
+fn a_host_that_the_tls_of_its_ingress_leaves_out_is_told() {
+    let mut one = crate::harness::nginx::ingress("i", serde_json::json!({}), "a.example", &[("Prefix", "/")]);
+    for (listed, told) in [("a.example", 0), ("*.example", 0), ("b.example", 1), ("*.a.example", 1)] {
+        one["spec"]["tls"] = serde_json::json!([{"hosts": [listed]}]);
+        let lints = lints([one.clone()]);
+        assert_eq!(lints.iter().filter(|lint| lint.contains("spec.tls lists other hosts")).count(), told, "{listed}");
+    }
+}
+
+#[test]
+fn values_that_the_controller_does_not_take_are_told_with_what_becomes_of_them() {
+    let told = |annotations: serde_json::Value| {
+        lints([crate::harness::nginx::ingress("i", annotations, "a.example", &[("Prefix", "/")])])
+    };
+    let field = "Ingress/default/i metadata.annotations[nginx.ingress.kubernetes.io";
+    assert_eq!(
+        told(serde_json::json!({"canary-weight": "many", "denylist-source-range": "x", "canary-by-cookie": "c"})),
+        [
+            format!("{field}/canary-by-cookie]: has no effect without the annotation canary"),
+            format!("{field}/canary-weight]: the controller does not take the value \"many\": it is ignored"),
+            format!(
+                "{field}/denylist-source-range]: the controller does not take the value \"x\": every request is answered 503"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn cve_2021_25746_and_2024_7646_no_annotation_with_a_line_break_is_taken() {
+    for key in [
+        "rewrite-target",
+        "upstream-vhost",
+        "server-alias",
+        "canary-by-header",
+        "cors-allow-headers",
+        "session-cookie-path",
+    ] {
+        for value in ["a\nb", "a\rb", "a\";}\nlocation /x {"] {
+            let annotations = serde_json::json!({key: value, "canary": "true"});
+            let told = lints([crate::harness::nginx::ingress("i", annotations, "a.example", &[("Prefix", "/")])]);
+            assert!(told.iter().any(|lint| lint.contains(key) && lint.contains("does not take")), "{key}: {told:?}");
+        }
+    }
 }

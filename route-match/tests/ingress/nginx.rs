@@ -1,46 +1,11 @@
 //! ingress-nginx beyond the shared cases: dropped Ingresses, certificates, reasons, flags.
 
 use serde_json::{Value, json};
-use svc_model::Cluster;
 
 use route_match::ingress::{Dialect, HttpQuestion, IngressController, Scheme, served, service_backend};
 
-use crate::harness::{answer, world};
-
-fn service(name: &str) -> [Value; 2] {
-    [
-        json!({"kind": "Service", "metadata": {"name": name}, "spec": {"ports": [{"port": 80}], "selector": {"app": name}}}),
-        json!({"kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "status": {
-            "phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}],
-        }}),
-    ]
-}
-
-fn ingress(name: &str, annotations: Value, host: &str, paths: &[(&str, &str)]) -> Value {
-    let annotations: serde_json::Map<String, Value> = annotations
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(key, value)| (format!("nginx.ingress.kubernetes.io/{key}"), value.clone()))
-        .collect();
-    let paths: Vec<Value> = paths
-        .iter()
-        .map(|(path_type, path)| {
-            json!({"path": path, "pathType": path_type, "backend": {"service": {"name": "web", "port": {"number": 80}}}})
-        })
-        .collect();
-    json!({"kind": "Ingress", "metadata": {"name": name, "annotations": annotations},
-        "spec": {"rules": [{"host": host, "http": {"paths": paths}}]}})
-}
-
-fn cluster(objects: impl IntoIterator<Item = Value>) -> Cluster {
-    let objects: Vec<Value> = service("web").into_iter().chain(objects).collect();
-    world(&json!({ "world": objects }))
-}
-
-fn ask(cluster: &Cluster, url: &str) -> Value {
-    answer(cluster, &json!({"url": url, "to": "IngressClass/nginx"}))
-}
+use crate::harness::answer;
+use crate::harness::nginx::{ask, cluster, ingress};
 
 #[test]
 fn cve_2023_5044_a_redirect_that_is_no_url_drops_the_whole_ingress() {
@@ -159,7 +124,12 @@ fn ssl_passthrough_is_asked_of_the_ingress_that_creates_the_server_and_holds_for
     let unasked = cluster([controller.clone(), first("a", &passthrough), first("b", &json!({}))]);
     assert_eq!(ask(&unasked, "https://a.example/")["route"], "Ingress/default/b");
     let asked = cluster([controller, first("b", &passthrough), first("a", &json!({})), wild, nowhere]);
-    assert_eq!(ask(&asked, "https://a.example/")["unmodelled"], "ssl-passthrough");
+    let passed = ask(&asked, "https://a.example/any/path");
+    assert_eq!(
+        (&passed["route"], &passed["backends"][0]["ref"]),
+        (&json!("Ingress/default/b"), &json!("Service/default/web"))
+    );
+    assert!(passed["reason"].as_str().unwrap().ends_with("(ssl-passthrough)"), "{passed}");
     assert_eq!(ask(&asked, "http://a.example/")["route"], "Ingress/default/b");
     assert_eq!(ask(&asked, "https://alias.example/")["route"], "Ingress/default/b");
     assert_eq!(ask(&asked, "https://x.w.example/")["route"], "Ingress/default/w");
@@ -215,7 +185,7 @@ fn a_trailing_slash_redirect_gives_way_to_whoever_claims_the_path() {
         assert_eq!(ask(&cluster, url)["route"], "Ingress/default/i", "{url}");
         assert!(ask(&cluster, url)["redirect"].is_null(), "{url}");
     }
-    let other = self::cluster([ingress("i", json!({}), "a.example", &[("Prefix", "/c/")])]);
+    let other = crate::harness::nginx::cluster([ingress("i", json!({}), "a.example", &[("Prefix", "/c/")])]);
     assert_eq!(ask(&other, "https://A.Example.:8443/c?x=1")["redirect"]["location"], "https://a.example/c/?x=1");
 }
 

@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use route_match::ingress::{
-    Decision, HttpQuestion, IngressController, Outcome, Scheme, ServiceBackend, WeightedBackend,
-};
+use route_match::action::{HeaderEdit, HeaderEdits, WeightedBackend};
+use route_match::ingress::{Balancing, Decision, HttpQuestion, IngressController, Outcome, Scheme, Upstream};
 use route_match::{Authority, RequestTarget};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -77,32 +76,42 @@ impl Http {
             answer.set("rule", rule);
         }
         match &decision.outcome {
-            Outcome::Forward { backends, rewrite, .. } => {
-                let shares = shares(backends);
-                for (backend, p) in shares.iter().filter(|_| shares.len() > 1) {
-                    answer.step(format!("{} to {backend}", percent(*p)));
+            Outcome::Forward { backends, request, .. } => {
+                let several = backends.only().is_none();
+                for (share, p) in backends.shares().filter(|_| several) {
+                    answer.step(format!("{} to {}", percent(p), share.backend.backend));
                 }
-                let entry = |(backend, p): &(&ServiceBackend, f64)| json!({ "ref": backend.service.to_string(), "port": backend.port, "p": p });
-                answer.set("backends", shares.iter().map(entry).collect::<Vec<Value>>());
-                if let Some(path) = rewrite {
-                    answer.set("rewrite", json!({ "path": path }));
+                let entry = |(share, p): (&WeightedBackend<Upstream>, f64)| {
+                    let to = &share.backend.backend;
+                    json!({ "ref": to.service.to_string(), "port": to.port, "p": p })
+                };
+                answer.set("backends", backends.shares().map(entry).collect::<Vec<Value>>());
+                for (share, _) in backends.shares() {
+                    if let Some(how) = balancing(&share.backend.balancing) {
+                        answer.step(format!("an endpoint of {} is chosen {how}", share.backend.backend.service));
+                    }
+                }
+                if request.path.is_some() || request.host.is_some() {
+                    answer.set("rewrite", json!({ "path": request.path, "host": request.host }));
+                }
+                if let Some(path) = &request.path {
                     answer.step(format!("the backend sees the path {path}"));
                 }
+                if let Some(host) = &request.host {
+                    answer.step(format!("the backend sees the host {host}"));
+                }
+                header_edits(&mut answer, "requestHeaders", "request", &request.headers);
             }
             Outcome::Redirect { code, location } => {
                 answer.set("redirect", json!({ "code": code, "location": location }))
             }
             Outcome::Respond { status } => answer.set("status", *status),
-            Outcome::Unmodelled { annotation } => {
-                return Err(unusable(format!(
-                    "the answer depends on the annotation {annotation}, which is not modelled yet"
-                )));
-            }
-            _ => return Err(unusable("the answer is of a kind that is not modelled yet")),
+            other => return Err(unknown(other)),
         }
+        header_edits(&mut answer, "responseHeaders", "response", &decision.response_headers);
         let assumed = match &decision.outcome {
-            Outcome::Forward { backends, .. } => backends.first().and_then(|share| {
-                let name = &share.backend.service;
+            Outcome::Forward { backends, .. } => backends.entries().first().and_then(|share| {
+                let name = &share.backend.backend.service;
                 world.cluster.get::<Service>(&name.namespace, &name.name)
             }),
             _ => None,
@@ -120,20 +129,61 @@ impl Http {
 pub(crate) fn headline(url: &str, decision: &Decision<'_>) -> String {
     match &decision.outcome {
         Outcome::Forward { backends, .. } => {
-            let names: Vec<String> = backends.iter().map(|share| share.backend.to_string()).collect();
+            let names: Vec<String> = backends.shares().map(|(share, _)| share.backend.backend.to_string()).collect();
             format!("{url} -> {}", names.join(" or "))
         }
         Outcome::Redirect { code, location } => format!("{url} -> {code} to {location}"),
         Outcome::Respond { status } => format!("{url} -> {status}"),
-        _ => format!("{url} -> not modelled yet"),
+        _ => format!("{url} -> unknown"),
     }
 }
 
-/// The backends that take a part of the requests, with their parts.
-pub(crate) fn shares(backends: &[WeightedBackend]) -> Vec<(&ServiceBackend, f64)> {
-    let total: u64 = backends.iter().map(|share| u64::from(share.weight)).sum();
-    let parts = backends.iter().filter(|share| share.weight > 0);
-    parts.map(|share| (&share.backend, f64::from(share.weight) / total as f64)).collect()
+/// Why there is no answer.
+pub(crate) fn unknown(outcome: &Outcome<'_>) -> Unusable {
+    match outcome {
+        Outcome::NeedsClient { annotation } => unusable(format!(
+            "src: the annotation {annotation} lets in some addresses only, and the question names no client (\"src\", --src)"
+        )),
+        Outcome::Unmodelled { annotation } => {
+            unusable(format!("the answer depends on the annotation {annotation}, whose value is not modelled"))
+        }
+        _ => unusable("the answer is of a kind that is not modelled"),
+    }
+}
+
+/// How an endpoint is chosen, unless it is by turns.
+fn balancing(balancing: &Balancing) -> Option<String> {
+    match balancing {
+        Balancing::Ewma => Some("by latency, the better of two (load-balance: ewma)".to_owned()),
+        Balancing::HashBy(by) => {
+            let groups = by.subset_size.map(|size| format!(", then by chance among {size}")).unwrap_or_default();
+            Some(format!("by the hash of {}{groups} (upstream-hash-by)", by.key))
+        }
+        Balancing::Cookie(cookie) => Some(format!("by the cookie {} (affinity: cookie)", cookie.name)),
+        _ => None,
+    }
+}
+
+/// Edits of headers, as the contract has them, and a step for each.
+fn header_edits(answer: &mut Answer, key: &str, of: &str, edits: &HeaderEdits) {
+    if edits.is_empty() {
+        return;
+    }
+    let (mut set, mut add, mut remove) = (Map::new(), Map::new(), Vec::new());
+    for edit in edits.iter() {
+        answer.step(format!("{of} header: {edit}"));
+        match edit {
+            HeaderEdit::Set(name, value) => {
+                set.insert(name.to_string(), json!(value));
+            }
+            HeaderEdit::Add(name, value) => {
+                add.insert(name.to_string(), json!(value));
+            }
+            HeaderEdit::Remove(name) => remove.push(json!(name)),
+            _ => {}
+        }
+    }
+    answer.set(key, json!({ "set": set, "add": add, "remove": remove }));
 }
 
 /// A URL and headers, taken apart.

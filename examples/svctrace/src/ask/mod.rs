@@ -15,7 +15,7 @@ mod tls;
 
 pub(crate) use connect::{packet_answer, percent, port_list, source};
 pub(crate) use dns::Dns;
-pub(crate) use http::{Controller, ParsedRequest, shares};
+pub(crate) use http::{Controller, ParsedRequest, unknown};
 pub(crate) use lookup::{Walk, walk};
 pub(crate) use tls::{now, outcome};
 

@@ -230,6 +230,9 @@ pub(super) struct HttpArgs {
     /// A header of the request
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(super) headers: Vec<String>,
+    /// The client's address, where access lists ask for it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) src: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -44,7 +44,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
             method: Some(args.method.clone()),
             headers: headers(&args.headers)?,
             to: args.to.clone(),
-            ..ask::Http::default()
+            src: args.src.clone(),
         }),
         Command::Tls(args) => Ask::Tls(ask::Tls {
             sni: Some(args.sni.clone()),

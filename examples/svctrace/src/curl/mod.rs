@@ -8,6 +8,8 @@ mod gateway;
 mod packet;
 mod proxy;
 
+use std::net::IpAddr;
+
 use route_match::Authority;
 use serde_json::{Map, Value};
 use svc_model::ObjectRef;
@@ -45,7 +47,7 @@ impl Curl {
     /// Walks it.
     pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
         let mut steps = Vec::new();
-        let end = Walk { world, curl: self, steps: &mut steps }.run()?;
+        let end = Walk { world, curl: self, steps: &mut steps, sender: None }.run()?;
         let (reached, words) = match end {
             End::Reached(words) => (true, words),
             End::Stopped(words) => (false, words),
@@ -77,6 +79,8 @@ struct Walk<'w, 'a> {
     world: &'w World,
     curl: &'a Curl,
     steps: &'a mut Vec<String>,
+    /// The address that whoever takes the connection sees as the client's; `None` while, and where, it is not known.
+    sender: Option<IpAddr>,
 }
 
 /// Where a walk goes: the host and port of its URL, and the request if it is HTTP.

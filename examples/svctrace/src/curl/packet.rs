@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lb_select::{Pick, Policy, Pool, Random};
 use route_match::ingress::{ControllerFlags, Scheme};
-use svc_model::addr::parse_ip;
+use svc_model::addr::{IpFamily, parse_ip};
 use svc_model::api::{Node, Pod, Service};
 use svc_model::{
     Decision, Frontend, FrontendKind, Kind, NodeView, ObjectRef, Packet, Protocol, Reason, Resource, Verdict, endpoints,
@@ -28,7 +28,7 @@ impl<'w> Walk<'w, '_> {
     ) -> Result<End, Unusable> {
         let dst = SocketAddr::new(addr, destination.port);
         let Some(src) = client.source(addr) else {
-            let family = svc_model::addr::IpFamily::of(addr);
+            let family = IpFamily::of(addr);
             return Ok(End::Stopped(format!("{client} has no {family} address to send from")));
         };
         let packet = Packet::new(src, dst, Protocol::Tcp);
@@ -49,7 +49,10 @@ impl<'w> Walk<'w, '_> {
             Verdict::Drop => {
                 Ok(End::Stopped("the packet is dropped, so the client waits until it gives up".to_owned()))
             }
-            Verdict::Accept => self.arrive_directly(&decision, dst, &view, destination),
+            Verdict::Accept => {
+                self.sender = Some(src);
+                self.arrive_directly(&decision, dst, &view, destination)
+            }
             Verdict::Dnat => {
                 let candidates = decision.endpoints.candidates();
                 let addrs: Vec<SocketAddr> = candidates.iter().map(|candidate| candidate.addr).collect();
@@ -62,6 +65,14 @@ impl<'w> Walk<'w, '_> {
                     }
                 };
                 self.step("endpoint", &chosen.addr.to_string(), &why);
+                self.sender = match decision.endpoints.masquerades(chosen) {
+                    false => Some(src),
+                    // The node gives its own address.
+                    true => {
+                        let mut addrs = view.settings().primary_addresses().iter();
+                        addrs.find(|addr| IpFamily::of(**addr) == IpFamily::of(src)).copied()
+                    }
+                };
                 let pod = chosen.pod().and_then(|pod| self.world.cluster.get::<Pod>(&pod.namespace, &pod.name));
                 self.arrive(chosen.addr, pod.or_else(|| self.world.pod_with_ip(chosen.addr.ip())), destination)
             }

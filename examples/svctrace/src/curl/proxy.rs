@@ -11,7 +11,7 @@ use tls_sni::{CertificateRef, Mode, Sni, TlsQuestion};
 use super::packet::{choose, reached};
 use super::{End, Walk};
 use crate::ask::{self, ParsedRequest, percent};
-use crate::world::{Unusable, unusable};
+use crate::world::Unusable;
 
 impl Walk<'_, '_> {
     /// The class by which to ask a controller: its own word for one, else the first class that names it.
@@ -46,7 +46,8 @@ impl Walk<'_, '_> {
                 }
             }
         }
-        let question = request.question();
+        let mut question = request.question();
+        question.client = self.sender;
         let decision = controller.routes.decide(&question);
         let why = decision.to_string();
         let mut step = |result: &str| match decision.route {
@@ -54,15 +55,18 @@ impl Walk<'_, '_> {
             None => self.step("route", result, &why),
         };
         match &decision.outcome {
-            Outcome::Forward { backends, rewrite, .. } => {
-                let shares = ask::shares(backends);
-                let Some((backend, share)) = shares.first() else {
+            Outcome::Forward { backends, request, .. } => {
+                let Some((share, part)) = backends.shares().next() else {
                     return Ok(End::Stopped("no backend has a share of the requests".to_owned()));
                 };
-                let share =
-                    if shares.len() > 1 { format!(" ({} of the requests)", percent(*share)) } else { String::new() };
-                let path = rewrite.as_ref().map(|path| format!(", path rewritten to {path}")).unwrap_or_default();
-                step(&format!("{backend}{share}{path}"));
+                let backend = &share.backend.backend;
+                let of_all = match backends.only() {
+                    Some(_) => String::new(),
+                    None => format!(" ({} of the requests)", percent(part)),
+                };
+                let path = request.path.as_ref().map(|path| format!(", path rewritten to {path}")).unwrap_or_default();
+                let host = request.host.as_ref().map(|host| format!(", host rewritten to {host}")).unwrap_or_default();
+                step(&format!("{backend}{of_all}{path}{host}"));
                 if controller.routes.dialect() == Dialect::Plain {
                     self.step(
                         "proxy",
@@ -80,10 +84,7 @@ impl Walk<'_, '_> {
                 step(&format!("status {status}"));
                 Ok(End::Stopped(format!("the controller answers {status}")))
             }
-            Outcome::Unmodelled { annotation } => {
-                Err(unusable(format!("the answer depends on the annotation {annotation}, which is not modelled yet")))
-            }
-            _ => Err(unusable("the answer is of a kind that is not modelled yet")),
+            other => Err(ask::unknown(other)),
         }
     }
 

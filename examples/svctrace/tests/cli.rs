@@ -73,7 +73,7 @@ fn batch_answers_line_by_line_and_goes_on_after_an_unusable_one() {
         "{\"kind\":\"connect\",\"src\":\"10.1.2.3\",\"dst\":\"10.96.0.10\"}\n",
         "{\"kind\":\"resolv\",\"pod\":\"shop/nobody\"}\n",
         "{\"kind\":\"dns\",\"name\":\"a..b\",\"type\":\"A\"}\n",
-        "{\"kind\":\"http\",\"url\":\"http://a/\",\"to\":\"Gateway/edge/public\"}\n",
+        "{\"kind\":\"http\",\"url\":\"http://a/\",\"to\":\"Gateway/edge/nobody\"}\n",
         "{\"kind\":\"dns\",\"name\":\"web.shop.svc.cluster.local\",\"type\":\"AAAA\"}\n",
     );
     let output = run(&["-f", &shop, "batch"], questions);

@@ -28,7 +28,7 @@ fuzz_target!(|input: (&str, &str, &str, &str)| {
             let _ = decision.to_string();
             let first = table.candidates(&question);
             let found = decision.rule.is_some() && !matches!(decision.outcome, Outcome::NoHttp);
-            assert!(!found || decision.rule == first.first().map(|found| &***found.value()));
+            assert!(!found || decision.rule == first.first().map(|found| &**found.value()));
             table.decide_tls(port, name.as_ref());
             table.decide_tcp(port);
         }

@@ -512,7 +512,8 @@ impl<'s, S: Sink> Out<'s, S> {
         Self { sink, section: Section::Answer, ttl, rotation, any: false }
     }
 
-    #[inline]
+    /// One function with its caller, as is [`all`](Out::all): names handed over in memory are read back in other pieces, which waits.
+    #[inline(always)]
     fn record(&mut self, owner: JoinedName<'_>, data: RecordData<JoinedName<'_>>) {
         self.any = true;
         self.sink.record(self.section, &Record { owner, ttl: self.ttl, data });
@@ -553,7 +554,7 @@ impl<'s, S: Sink> Out<'s, S> {
     }
 
     /// As many as the sink takes, which may be a small part.
-    #[inline]
+    #[inline(always)]
     fn all<T: Copy>(
         &mut self,
         owner: JoinedName<'_>,

@@ -49,7 +49,13 @@ fn octets(name: &[u8], i: usize) -> u64 {
         (Some(octets), _) => u64::from_be_bytes(*octets),
         // The last eight of the name, without those that belong to the word before.
         (None, Some(last)) => u64::from_be_bytes(*last).unbounded_shl(64 - 8 * rest.len() as u32),
-        (None, None) => rest.iter().rev().fold(0, |word, octet| word >> 8 | u64::from(*octet) << 56),
+        (None, None) => match (rest.first_chunk(), rest.last_chunk()) {
+            (Some(first), Some(last)) => {
+                u64::from(u32::from_be_bytes(*first)) << 32
+                    | u64::from(u32::from_be_bytes(*last)) << (64 - 8 * rest.len())
+            }
+            _ => rest.iter().rev().fold(0, |word, octet| word >> 8 | u64::from(*octet) << 56),
+        },
     }
 }
 

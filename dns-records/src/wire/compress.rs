@@ -75,7 +75,8 @@ impl<'q> Names<'q> {
         let ((head, tail), question) = (name.as_wire(), self.question.as_wire());
         let is_its_end = head.is_empty() && std::ptr::eq(question.as_ptr_range().end, tail.as_ptr_range().end);
         // The root alone is shorter than a pointer to it.
-        let before = question.len().checked_sub(tail.len()).filter(|before| is_its_end && (*before == 0 || tail.len() > 1));
+        let before =
+            question.len().checked_sub(tail.len()).filter(|before| is_its_end && (*before == 0 || tail.len() > 1));
         before.map(|before| HEADER + before)
     }
 

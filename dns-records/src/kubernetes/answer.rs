@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use svc_model::ObjectRef;
 
-use super::place::{Place, Spot};
+use super::place::{Place, Spot, Starts};
 use super::pointers::{AddressLabel, Pointer};
 use super::reason::{Owner, Reason};
 use super::service::{Addresses, Content, Endpoints, Head, HostId, PortId, Records, Service, protocol_label};
@@ -13,7 +13,7 @@ use super::zone::{OriginKind, Zone};
 use crate::answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};
 use crate::joined::JoinedName;
 use crate::name::{MAX_WIRE, Name, NameRef};
-use crate::record::{Record, RecordData, RecordType};
+use crate::record::{Record, RecordData, RecordRef, RecordType};
 
 /// `ns.dns` in wire form: the name server left of the zone.
 const NS_DNS: &[u8] = b"\x02ns\x03dns";
@@ -94,6 +94,18 @@ impl Zone {
         upstream: &mut dyn Upstream,
         sink: &mut dyn Sink,
     ) -> Verdict<Reason<'a>> {
+        self.answer_through(question, rotation, upstream, &mut Through(sink))
+    }
+
+    /// As [`answer_rotated`](Zone::answer_rotated), for a sink whose type is known: its records go there without detour.
+    #[inline]
+    pub(crate) fn answer_through<'a>(
+        &'a self,
+        question: Question<'a>,
+        rotation: u32,
+        upstream: &mut dyn Upstream,
+        sink: &mut impl Sink,
+    ) -> Verdict<Reason<'a>> {
         if question.record_type.is_transfer() {
             return self.transfer(question, sink);
         }
@@ -103,13 +115,16 @@ impl Zone {
         let mut last_alias = None;
         loop {
             let here = Question { name, ..question };
-            let Some(spot) = self.locate(name) else {
+            let mut starts: Starts = [0; 128];
+            let Some(spot) = self.locate(name, &mut starts) else {
                 return elsewhere(here, last_alias, Reason::NotOurs, upstream, sink);
             };
             if !self.is_loaded {
                 return Verdict { rcode: Rcode::ServFail, authoritative: false, reason: Reason::NotLoaded };
             }
-            match spot.place {
+            // The place stays where it was written: reading it back in other pieces to copy it takes longer than to find it.
+            let place = &self.place(name, &spot);
+            match place {
                 Place::Alias(service, target) if !matches!(question.record_type, RecordType::SRV | RecordType::PTR) => {
                     let service: &ObjectRef = &service.object;
                     if followed[..links].contains(&Some(service)) {
@@ -118,9 +133,9 @@ impl Zone {
                     if links == MAX_ALIASES {
                         return no_error(Reason::TooManyAliases { service });
                     }
-                    let data = RecordData::Cname(target.into());
+                    let data = RecordData::Cname((*target).into());
                     sink.record(Section::Answer, &Record { owner: name.into(), ttl: self.settings.ttl, data });
-                    let alias = spot.place.owner();
+                    let alias = place.owner();
                     if question.record_type == RecordType::CNAME {
                         return no_error(Reason::Has(alias));
                     }
@@ -128,33 +143,40 @@ impl Zone {
                     name = target.as_ref();
                 }
                 Place::Missing(missing) if self.falls_through(name) => {
-                    return elsewhere(here, last_alias, Reason::FallsThrough(missing), upstream, sink);
+                    return elsewhere(here, last_alias, Reason::FallsThrough(*missing), upstream, sink);
                 }
                 Place::Missing(missing) => {
                     self.negative(spot.zone, sink);
-                    return Verdict { rcode: Rcode::NxDomain, authoritative: true, reason: Reason::Missing(missing) };
+                    return Verdict { rcode: Rcode::NxDomain, authoritative: true, reason: Reason::Missing(*missing) };
                 }
-                place => {
-                    let owner = place.owner();
+                _ => {
                     let mut out = Out::new(sink, self.settings.ttl, rotation);
-                    self.records(&spot, name, question.record_type, &mut out);
+                    self.records(&spot, place, name, question.record_type, &mut out);
                     if out.any {
-                        return no_error(Reason::Has(owner));
+                        return no_error(Reason::Has(place.owner()));
                     }
                     self.negative(spot.zone, sink);
-                    return no_error(Reason::NoData(owner, question.record_type));
+                    return no_error(Reason::NoData(place.owner(), question.record_type));
                 }
             }
         }
     }
 
     /// Puts the records of a type at a place into the sink.
-    fn records(&self, spot: &Spot<'_>, owner: NameRef<'_>, record_type: RecordType, out: &mut Out<'_>) {
+    #[inline]
+    fn records(
+        &self,
+        spot: &Spot<'_, '_>,
+        place: &Place<'_>,
+        owner: NameRef<'_>,
+        record_type: RecordType,
+        out: &mut Out<'_, impl Sink>,
+    ) {
         let owner = JoinedName::from(owner);
-        match (spot.place, record_type) {
+        match (place, record_type) {
             (Place::Apex, RecordType::SOA) => self.soa(spot.zone, out),
             (Place::Apex, RecordType::NS) => self.name_server_records(spot, out),
-            (Place::PodAddress(addr), _) => out.address(owner, addr, record_type),
+            (Place::PodAddress(addr), _) => out.address(owner, *addr, record_type),
             (Place::Pod(pod), _) => out.address(owner, pod.addr, record_type),
             (Place::NameServer, RecordType::A | RecordType::AAAA) => {
                 out.addresses(owner, &self.name_servers.all, record_type);
@@ -163,7 +185,7 @@ impl Zone {
                 out.ttl = VERSION.1;
                 out.record(owner, RecordData::Txt(Cow::Borrowed(VERSION.0.as_bytes())));
             }
-            (Place::Reverse(addr, pointers), RecordType::PTR) => self.ptr_records(addr, pointers, owner, out),
+            (Place::Reverse(addr, pointers), RecordType::PTR) => self.ptr_records(*addr, pointers, owner, out),
             (Place::Service(_, records), RecordType::A | RecordType::AAAA) => {
                 out.addresses(owner, &records.addresses, record_type);
             }
@@ -172,7 +194,7 @@ impl Zone {
                 out.addresses(owner, addresses, record_type);
             }
             (Place::Endpoint(_, endpoints, host), RecordType::A | RecordType::AAAA) => {
-                let (v4, v6) = endpoints.addresses(host);
+                let (v4, v6) = endpoints.addresses(*host);
                 if record_type == RecordType::A { out.v4(owner, v4) } else { out.v6(owner, v6) }
             }
             (Place::Service(service, records), RecordType::SRV) => {
@@ -181,20 +203,20 @@ impl Zone {
                 srv.target_addresses(service, records, spot.zone, out);
             }
             (Place::Port(service, records, id, port), RecordType::SRV) => {
-                let srv = Srv { port: Some(id), weight: port.weight };
+                let srv = Srv { port: Some(*id), weight: port.weight };
                 srv.records(service, records, owner, spot.zone, out);
                 srv.target_addresses(service, records, spot.zone, out);
             }
             (Place::Endpoint(service, endpoints, host), RecordType::SRV) => {
-                let profile = endpoints.profile(host);
+                let profile = endpoints.profile(*host);
                 let mut names = NamesBelow::new(service.head.as_wire());
-                let Some(target) = names.name(&[endpoints.label(host)], spot.zone) else { return };
+                let Some(target) = names.name(&[endpoints.label(*host)], spot.zone) else { return };
                 for port in profile.numbers.select(None) {
                     out.srv(owner, profile.weight, port, target);
                 }
                 if out.any {
                     out.section = Section::Additional;
-                    let (v4, v6) = endpoints.addresses(host);
+                    let (v4, v6) = endpoints.addresses(*host);
                     out.v4(target, v4);
                     out.v6(target, v6);
                 }
@@ -203,7 +225,7 @@ impl Zone {
         }
     }
 
-    fn ptr_records(&self, addr: IpAddr, pointers: &[Pointer], owner: JoinedName<'_>, out: &mut Out<'_>) {
+    fn ptr_records(&self, addr: IpAddr, pointers: &[Pointer], owner: JoinedName<'_>, out: &mut Out<'_, impl Sink>) {
         let (zone, label) = (Name::as_ref(&self.forward), AddressLabel::of(addr));
         for pointer in pointers {
             let head = Head::of(pointer.service());
@@ -223,7 +245,7 @@ impl Zone {
     }
 
     /// NS records and the addresses of their targets. The targets of a reverse zone lie in the first forward one.
-    fn name_server_records(&self, spot: &Spot<'_>, out: &mut Out<'_>) {
+    fn name_server_records(&self, spot: &Spot<'_, '_>, out: &mut Out<'_, impl Sink>) {
         let is_reverse = spot.origin.kind == OriginKind::Reverse;
         let zone = if is_reverse { Name::as_ref(&self.forward) } else { spot.zone };
         let servers = self.name_servers.owners.iter().filter_map(|owner| Some((owner, owner.head.within(zone)?)));
@@ -247,7 +269,7 @@ impl Zone {
         out.section = section;
     }
 
-    fn soa(&self, zone: NameRef<'_>, out: &mut Out<'_>) {
+    fn soa(&self, zone: NameRef<'_>, out: &mut Out<'_, impl Sink>) {
         let below = |head| JoinedName::from_head(head, zone).unwrap_or(zone.into());
         out.ttl = self.settings.ttl.min(MAX_SOA_TTL);
         out.record(
@@ -265,7 +287,7 @@ impl Zone {
         out.ttl = self.settings.ttl;
     }
 
-    fn negative(&self, zone: NameRef<'_>, sink: &mut dyn Sink) {
+    fn negative(&self, zone: NameRef<'_>, sink: &mut impl Sink) {
         let mut out = Out::new(sink, self.settings.ttl, 0);
         out.section = Section::Authority;
         self.soa(zone, &mut out);
@@ -273,11 +295,12 @@ impl Zone {
 
     /// The whole zone (RFC 5936): SOA, name servers, every exposed Service by (namespace, name), SOA. Allocates to put the
     /// Services in order.
-    fn transfer<'a>(&'a self, question: Question<'a>, sink: &mut dyn Sink) -> Verdict<Reason<'a>> {
-        let Some(spot) = self.locate(question.name) else {
+    fn transfer<'a>(&'a self, question: Question<'a>, sink: &mut impl Sink) -> Verdict<Reason<'a>> {
+        let mut starts: Starts = [0; 128];
+        let Some(spot) = self.locate(question.name, &mut starts) else {
             return refused(Reason::NotOurs);
         };
-        if !self.settings.transfer || !matches!(spot.place, Place::Apex) {
+        if !self.settings.transfer || !matches!(self.place(question.name, &spot), Place::Apex) {
             return refused(Reason::NoTransfer);
         }
         if !self.is_loaded {
@@ -303,7 +326,7 @@ impl Zone {
     }
 
     /// Headless Services list SRV under their ports only, and only they list endpoints by name.
-    fn transfer_service(&self, service: &Service, zone: NameRef<'_>, out: &mut Out<'_>) {
+    fn transfer_service(&self, service: &Service, zone: NameRef<'_>, out: &mut Out<'_, impl Sink>) {
         let Some(name) = service.head.within(zone) else { return };
         let records = match &service.content {
             Content::Records(records) => records,
@@ -347,7 +370,7 @@ impl Srv {
         records: &Records,
         owner: JoinedName<'_>,
         zone: NameRef<'_>,
-        out: &mut Out<'_>,
+        out: &mut Out<'_, impl Sink>,
     ) {
         if let Some(target) = service.head.within(zone) {
             for port in records.numbers.select(self.port) {
@@ -370,7 +393,7 @@ impl Srv {
     }
 
     /// The addresses of every target, once.
-    fn target_addresses(&self, service: &Service, records: &Records, zone: NameRef<'_>, out: &mut Out<'_>) {
+    fn target_addresses(&self, service: &Service, records: &Records, zone: NameRef<'_>, out: &mut Out<'_, impl Sink>) {
         out.section = Section::Additional;
         if let Some(target) = service.head.within(zone)
             && records.numbers.select(self.port).next().is_some()
@@ -408,7 +431,7 @@ impl Srv {
     fn hosts(&self, records: &Records, endpoints: &Endpoints, rotation: u32) -> impl Iterator<Item = HostId> {
         let part = self.part(records);
         let count = part.map_or(endpoints.hosts.len(), <[HostId]>::len);
-        let start = (rotation as usize).checked_rem(count).unwrap_or(0);
+        let start = start(rotation, count);
         (start..count).chain(0..start).map(move |i| part.map_or(i as HostId, |part| part[i]))
     }
 }
@@ -446,7 +469,7 @@ fn elsewhere<'a>(
     alias: Option<Owner<'a>>,
     reason: Reason<'a>,
     upstream: &mut dyn Upstream,
-    sink: &mut dyn Sink,
+    sink: &mut impl Sink,
 ) -> Verdict<Reason<'a>> {
     let Some(alias) = alias else { return refused(reason) };
     upstream.resolve(question, sink);
@@ -461,9 +484,22 @@ fn refused(reason: Reason<'_>) -> Verdict<Reason<'_>> {
     Verdict { rcode: Rcode::Refused, authoritative: false, reason }
 }
 
+/// A sink of any type.
+struct Through<'s>(&'s mut dyn Sink);
+
+impl Sink for Through<'_> {
+    fn record(&mut self, section: Section, record: &RecordRef<'_>) {
+        self.0.record(section, record);
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+}
+
 /// Puts records into a section with one TTL, and knows whether there was any.
-struct Out<'s> {
-    sink: &'s mut dyn Sink,
+struct Out<'s, S> {
+    sink: &'s mut S,
     section: Section,
     ttl: u32,
     /// Which of several addresses comes first.
@@ -471,11 +507,13 @@ struct Out<'s> {
     any: bool,
 }
 
-impl<'s> Out<'s> {
-    fn new(sink: &'s mut dyn Sink, ttl: u32, rotation: u32) -> Self {
+impl<'s, S: Sink> Out<'s, S> {
+    fn new(sink: &'s mut S, ttl: u32, rotation: u32) -> Self {
         Self { sink, section: Section::Answer, ttl, rotation, any: false }
     }
 
+    /// One function with its caller, as is [`all`](Out::all): names handed over in memory are read back in other pieces, which waits.
+    #[inline(always)]
     fn record(&mut self, owner: JoinedName<'_>, data: RecordData<JoinedName<'_>>) {
         self.any = true;
         self.sink.record(self.section, &Record { owner, ttl: self.ttl, data });
@@ -493,6 +531,7 @@ impl<'s> Out<'s> {
         }
     }
 
+    #[inline]
     fn addresses(&mut self, owner: JoinedName<'_>, addrs: &Addresses, record_type: RecordType) {
         match record_type {
             RecordType::A => self.v4(owner, addrs.v4.as_slice()),
@@ -505,29 +544,45 @@ impl<'s> Out<'s> {
         self.v6(owner, addrs.v6.as_slice());
     }
 
+    #[inline]
     fn v4(&mut self, owner: JoinedName<'_>, addrs: &[Ipv4Addr]) {
-        let (first, last) = rotated(addrs, self.rotation);
-        self.all(owner, first.iter().chain(last).map(|addr| RecordData::A(*addr)));
+        self.all(owner, addrs, RecordData::A);
     }
 
     fn v6(&mut self, owner: JoinedName<'_>, addrs: &[Ipv6Addr]) {
-        let (first, last) = rotated(addrs, self.rotation);
-        self.all(owner, first.iter().chain(last).map(|addr| RecordData::Aaaa(*addr)));
+        self.all(owner, addrs, RecordData::Aaaa);
     }
 
     /// As many as the sink takes, which may be a small part.
-    fn all<'n>(&mut self, owner: JoinedName<'_>, data: impl Iterator<Item = RecordData<JoinedName<'n>>>) {
-        for data in data {
-            self.record(owner, data);
-            if self.sink.is_full() {
-                break;
+    #[inline(always)]
+    fn all<T: Copy>(
+        &mut self,
+        owner: JoinedName<'_>,
+        addrs: &[T],
+        data: impl Fn(T) -> RecordData<JoinedName<'static>>,
+    ) {
+        let (first, last) = rotated(addrs, self.rotation);
+        for part in [first, last] {
+            for addr in part {
+                self.record(owner, data(*addr));
+                if self.sink.is_full() {
+                    return;
+                }
             }
         }
     }
 }
 
 /// What comes first, and what after that.
+#[inline]
 fn rotated<T>(all: &[T], rotation: u32) -> (&[T], &[T]) {
-    let start = (rotation as usize).checked_rem(all.len()).unwrap_or(0);
+    let start = start(rotation, all.len());
     (&all[start..], &all[..start])
+}
+
+/// Which of so many comes first.
+#[inline]
+fn start(rotation: u32, count: usize) -> usize {
+    // Mostly there is one, and a division takes longer than all else about it.
+    if count > 1 { rotation as usize % count } else { 0 }
 }

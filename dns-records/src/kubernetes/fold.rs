@@ -2,10 +2,14 @@
 
 use std::cmp::Ordering;
 
-/// Whether two names are one. Most are asked for as they are spelled, and comparing octets is quick.
+/// Whether two names are one. Most are asked for as they are spelled, and then nothing is folded.
 #[inline]
 pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
-    one == other || one.eq_ignore_ascii_case(other)
+    let same = |i| {
+        let (one, other) = (octets(one, i), octets(other, i));
+        one == other || lower(one) == lower(other)
+    };
+    one.len() == other.len() && (0..word_count(one)).all(same)
 }
 
 /// How two names in lower case compare, octet by octet.
@@ -34,16 +38,29 @@ pub(super) fn word_count(name: &[u8]) -> usize {
 /// Eight octets of a name in lower case, the first of them in front, filled up with zeros.
 #[inline]
 pub(super) fn word(name: &[u8], i: usize) -> u64 {
+    lower(octets(name, i))
+}
+
+/// Eight octets of a name as they are, the first of them in front, filled up with zeros.
+#[inline]
+fn octets(name: &[u8], i: usize) -> u64 {
     let rest = name.get(8 * i..).unwrap_or_default();
-    let octets = rest.first_chunk().copied().unwrap_or_else(|| {
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        last
-    });
-    lower(u64::from_be_bytes(octets))
+    match (rest.first_chunk(), name.last_chunk()) {
+        (Some(octets), _) => u64::from_be_bytes(*octets),
+        // The last eight of the name, without those that belong to the word before.
+        (None, Some(last)) => u64::from_be_bytes(*last).unbounded_shl(64 - 8 * rest.len() as u32),
+        (None, None) => match (rest.first_chunk(), rest.last_chunk()) {
+            (Some(first), Some(last)) => {
+                u64::from(u32::from_be_bytes(*first)) << 32
+                    | u64::from(u32::from_be_bytes(*last)) << (64 - 8 * rest.len())
+            }
+            _ => rest.iter().rev().fold(0, |word, octet| word >> 8 | u64::from(*octet) << 56),
+        },
+    }
 }
 
 /// Eight octets at once, with the ASCII letters among them in lower case.
+#[inline]
 fn lower(octets: u64) -> u64 {
     let each = |octet: u8| u64::from_be_bytes([octet; 8]);
     // The high bit of an octet says whether its other seven are at least `A`, or beyond `Z`.

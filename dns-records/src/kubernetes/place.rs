@@ -35,13 +35,16 @@ pub(super) enum Place<'a> {
     Missing(Missing<'a>),
 }
 
-/// A name, the zone it is in, and what it is there.
-pub(super) struct Spot<'a> {
+/// The zone that a name is in, and what stands left of it.
+pub(super) struct Spot<'a, 'b> {
     pub(super) origin: &'a Origin,
     /// The zone's part of the name, spelled as asked.
     pub(super) zone: NameRef<'a>,
-    pub(super) place: Place<'a>,
+    relative: Relative<'a, 'b>,
 }
+
+/// Room for where each label of a name starts, of which there are at most 127, and then its zone.
+pub(super) type Starts = [u8; 128];
 
 impl Zone {
     /// Whether the name lies in a zone that is answered for.
@@ -53,38 +56,36 @@ impl Zone {
         self.settings.fallthrough.iter().any(|zone| name.is_within(zone.as_ref()))
     }
 
-    /// Finds the zone and what the name is in it; `None` outside the zones.
-    pub(super) fn locate<'a>(&'a self, name: NameRef<'a>) -> Option<Spot<'a>> {
+    /// Finds the zone that a name is in; `None` outside the zones.
+    #[inline]
+    pub(super) fn locate<'a, 'b>(&'a self, name: NameRef<'a>, starts: &'b mut Starts) -> Option<Spot<'a, 'b>> {
         let wire = name.as_wire();
-        // A name has at most 127 labels.
-        let mut starts = [0u8; 128];
-        let (mut count, mut at) = (0, 0);
-        while wire[at] != 0 {
-            starts[count] = at as u8;
-            at += 1 + usize::from(wire[at]);
-            count += 1;
-        }
-        starts[count] = at as u8;
-        let cut = |origin: &Origin| {
-            let cut = usize::from(starts[count.checked_sub(origin.labels)?]);
-            same_name(&wire[cut..], origin.name.as_ref().as_wire()).then_some(cut)
-        };
-        let (origin, cut) = self.origins.iter().find_map(|origin| Some((origin, cut(origin)?)))?;
-        let relative = Relative { wire, starts: &starts[..=count - origin.labels] };
-        let mut place = match origin.kind {
+        let (origin, cut, count) = self.origins.iter().find_map(|origin| {
+            let zone = origin.name.as_ref().as_wire();
+            let cut = wire.len().checked_sub(zone.len())?;
+            let count = if same_name(&wire[cut..], zone) { label_starts(wire, cut, starts) } else { None };
+            Some((origin, cut, count?))
+        })?;
+        Some(Spot { origin, zone: name.tail(cut), relative: Relative { wire, starts: &starts[..=count] } })
+    }
+
+    /// What a name is in its zone.
+    pub(super) fn place<'a>(&'a self, name: NameRef<'a>, spot: &Spot<'a, '_>) -> Place<'a> {
+        let relative = &spot.relative;
+        let mut place = match spot.origin.kind {
             _ if relative.count() == 0 => Place::Apex,
-            OriginKind::Forward => self.forward_place(&relative),
+            OriginKind::Forward => self.forward_place(relative),
             // The tree of Services hangs in the forward zones only.
-            OriginKind::Reverse => fixed(&relative).unwrap_or_else(|| self.reverse_place(name)),
+            OriginKind::Reverse => fixed(relative).unwrap_or_else(|| self.reverse_place(name)),
             OriginKind::Both => match reverse::read(name) {
                 Some(_) => self.reverse_place(name),
-                None => self.forward_place(&relative),
+                None => self.forward_place(relative),
             },
         };
         if matches!(place, Place::Missing(_)) && self.is_above_others(name) {
             place = Place::Inner;
         }
-        Some(Spot { origin, zone: name.tail(cut), place })
+        place
     }
 
     /// Whether another zone, or in a zone above the reverse trees an address, hangs on this name.
@@ -183,8 +184,8 @@ impl Zone {
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn owner(self) -> Owner<'a> {
-        match self {
+    pub(super) fn owner(&self) -> Owner<'a> {
+        match *self {
             Self::Apex => Owner::Apex,
             // What is missing has no owner; it was answered before.
             Self::Inner | Self::Missing(_) => Owner::Inner,
@@ -225,6 +226,20 @@ fn fixed<'a>(relative: &Relative<'_, '_>) -> Option<Place<'a>> {
         2 if is(0, "ns") && is(1, "dns") => Some(Place::NameServer),
         _ => None,
     }
+}
+
+/// Writes down where each label starts that stands before `cut`, and `cut` itself. How many labels that are; `None` if `cut` lies
+/// within one.
+#[inline]
+fn label_starts(wire: &[u8], cut: usize, starts: &mut Starts) -> Option<usize> {
+    let (mut count, mut at) = (0, 0);
+    while at < cut {
+        starts[count] = at as u8;
+        at += 1 + usize::from(wire[at]);
+        count += 1;
+    }
+    starts[count] = at as u8;
+    (at == cut).then_some(count)
 }
 
 /// The labels of a name left of its zone.

@@ -69,9 +69,30 @@ impl<'q> Names<'q> {
         head.is_empty() && std::ptr::eq(tail, self.question.as_wire())
     }
 
+    /// Where a name stands that was cut from the question itself; quick, and `None` for an equal one from elsewhere.
+    #[inline]
+    fn cut_from_question(&self, name: JoinedName<'_>) -> Option<usize> {
+        let ((head, tail), question) = (name.as_wire(), self.question.as_wire());
+        let is_its_end = head.is_empty() && std::ptr::eq(question.as_ptr_range().end, tail.as_ptr_range().end);
+        // The root alone is shorter than a pointer to it.
+        let before =
+            question.len().checked_sub(tail.len()).filter(|before| is_its_end && (*before == 0 || tail.len() > 1));
+        before.map(|before| HEADER + before)
+    }
+
     /// How an owner is written at `at`.
+    #[inline]
     pub(super) fn owner(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
-        let place = if self.is_asked(name) || self.is_question(name) {
+        if let Some(place) = self.cut_from_question(name) {
+            self.owner = place;
+            return Spelling { octets: 0, pointer: Some(place as u16) };
+        }
+        self.other_owner(message, at, name)
+    }
+
+    /// How an owner is written that is not cut from the question.
+    fn other_owner(&mut self, message: &[u8], at: usize, name: JoinedName<'_>) -> Spelling {
+        let place = if self.is_question(name) {
             Some(HEADER)
         } else if self.owner != HEADER && stands_at(message, self.owner, name) {
             Some(self.owner)

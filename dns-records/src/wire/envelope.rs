@@ -30,12 +30,12 @@ pub(super) struct Envelope<'a> {
 }
 
 /// What a reply says apart from its records.
-pub(super) struct Outcome {
+pub(super) struct Outcome<'a> {
     pub(super) rcode: Rcode,
     pub(super) authoritative: bool,
     pub(super) truncated: bool,
     /// Records in answer, authority and additional, OPT not counted.
-    pub(super) counts: [u16; 3],
+    pub(super) counts: &'a [u16; 3],
 }
 
 impl Envelope<'_> {
@@ -78,8 +78,8 @@ impl Envelope<'_> {
     }
 
     /// Writes the OPT record at `at` and the header, and says how long the message is.
-    pub(super) fn close(&self, settings: &Settings, out: &mut [u8], mut at: usize, outcome: &Outcome) -> usize {
-        let [answer, authority, mut additional] = outcome.counts;
+    pub(super) fn close(&self, settings: &Settings, out: &mut [u8], mut at: usize, outcome: &Outcome<'_>) -> usize {
+        let &[answer, authority, mut additional] = outcome.counts;
         let rcode = outcome.rcode as u8;
         if let Some(edns) = self.edns {
             let [high, low] = settings.max_udp.max(MIN_MESSAGE as u16).to_be_bytes();

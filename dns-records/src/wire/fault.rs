@@ -122,7 +122,7 @@ impl Refusal<'_> {
     pub fn reply(&self, settings: &Settings, out: &mut [u8]) -> Result<Option<usize>, BufferTooSmall> {
         let (Some(rcode), Some(envelope)) = (self.fault.rcode(), self.envelope) else { return Ok(None) };
         let (at, _) = envelope.open(settings, out)?;
-        let outcome = Outcome { rcode, authoritative: false, truncated: false, counts: [0; 3] };
+        let outcome = Outcome { rcode, authoritative: false, truncated: false, counts: &[0; 3] };
         Ok(Some(envelope.close(settings, out, at, &outcome)))
     }
 }

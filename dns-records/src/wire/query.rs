@@ -45,6 +45,7 @@ impl<'a> Query<'a> {
     ///
     /// # Errors
     /// A [`Refusal`], which knows what to send instead of an answer: see [`Fault`].
+    #[inline]
     pub fn read(message: &'a [u8], transport: Transport) -> Result<Self, Refusal<'a>> {
         let Some((header, rest)) = message.split_first_chunk::<HEADER>() else {
             return Err(Refusal { fault: Fault::TooShort { length: message.len() }, envelope: None });

@@ -30,7 +30,8 @@ pub fn reply<'q, R>(
     out: &mut [u8],
     answer: impl FnOnce(Question<'q>, &mut Writer<'_>) -> Verdict<R>,
 ) -> Result<Reply<R>, BufferTooSmall> {
-    let mut writer = Writer::open(query, settings, out)?;
+    let room = query.envelope.open(settings, out)?;
+    let mut writer = Writer::within(query, out, room);
     let verdict = answer(query.question(), &mut writer);
     let length = writer.close(query, settings, verdict.rcode, verdict.authoritative);
     Ok(Reply { length, truncated: writer.is_truncated(), verdict })

@@ -48,8 +48,14 @@ struct Set {
 impl<'a> Writer<'a> {
     #[inline]
     pub(super) fn open(query: &Query<'a>, settings: &Settings, out: &'a mut [u8]) -> Result<Self, BufferTooSmall> {
-        let (at, end) = query.envelope.open(settings, out)?;
-        Ok(Self {
+        let room = query.envelope.open(settings, out)?;
+        Ok(Self::within(query, out, room))
+    }
+
+    /// Writes between two places, where the question was repeated already.
+    #[inline]
+    pub(super) fn within(query: &Query<'a>, out: &'a mut [u8], (at, end): (usize, usize)) -> Self {
+        Self {
             out,
             at,
             end,
@@ -59,7 +65,7 @@ impl<'a> Writer<'a> {
             set: Set { owner: 0, record_type: RecordType(0), start: at, count: 0 },
             is_full: false,
             truncated: false,
-        })
+        }
     }
 
     /// Whether a record was left out of the answer or authority section.
@@ -74,7 +80,7 @@ impl<'a> Writer<'a> {
 
     /// Adds the OPT record and the header; gives the length of the message.
     pub(super) fn close(&mut self, query: &Query<'_>, settings: &Settings, rcode: Rcode, authoritative: bool) -> usize {
-        let outcome = Outcome { rcode, authoritative, truncated: self.truncated, counts: self.counts };
+        let outcome = Outcome { rcode, authoritative, truncated: self.truncated, counts: &self.counts };
         query.envelope.close(settings, self.out, self.at, &outcome)
     }
 
@@ -148,12 +154,14 @@ impl<'a> Writer<'a> {
 }
 
 impl Sink for Writer<'_> {
+    #[inline]
     fn record(&mut self, section: Section, record: &RecordRef<'_>) {
         if self.push_address(section, record).is_none() && !self.is_full && self.push(section, record).is_none() {
             self.cut(section, record.data.record_type());
         }
     }
 
+    #[inline]
     fn is_full(&self) -> bool {
         self.is_full
     }
@@ -183,6 +191,7 @@ struct Owner<'a> {
 
 impl Owner<'_> {
     /// How a name below the owner is written, if it was made with this very owner: nothing has to be looked for then.
+    #[inline]
     fn below(self, name: JoinedName<'_>) -> Option<Spelling> {
         let ((front, own), (head, tail)) = (self.name.as_wire(), name.as_wire());
         let is_below = self.spelling.octets == 0 && front.is_empty() && std::ptr::eq(own, tail);
@@ -202,17 +211,20 @@ struct Room<'a> {
 
 impl Room<'_> {
     /// The next octets, to be filled.
+    #[inline]
     fn next<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
         let next = self.octets.get_mut(self.at..)?.first_chunk_mut()?;
         self.at += N;
         Some(next)
     }
 
+    #[inline]
     fn put<const N: usize>(&mut self, octets: [u8; N]) -> Option<()> {
         *self.next()? = octets;
         Some(())
     }
 
+    #[inline]
     fn slice(&mut self, octets: &[u8]) -> Option<()> {
         if octets.is_empty() {
             return Some(());
@@ -222,6 +234,7 @@ impl Room<'_> {
         Some(())
     }
 
+    #[inline]
     fn name(&mut self, name: JoinedName<'_>, spelling: Spelling) -> Option<()> {
         let (head, tail) = name.as_wire();
         self.slice(&head[..spelling.octets.min(head.len())])?;
@@ -246,9 +259,9 @@ impl Room<'_> {
                 self.name(*target, spelling)
             }
             RecordData::Soa { primary, mailbox, serial, refresh, retry, expire, minimum } => {
-                for name in [*primary, *mailbox] {
-                    let spelling = owner.below(name).unwrap_or_else(|| names.ending(self.octets, self.at, name));
-                    self.name(name, spelling)?;
+                for name in [primary, mailbox] {
+                    let spelling = owner.below(*name).unwrap_or_else(|| names.ending(self.octets, self.at, *name));
+                    self.name(*name, spelling)?;
                 }
                 let numbers = self.next::<20>()?.as_chunks_mut().0;
                 for (octets, number) in numbers.iter_mut().zip([serial, refresh, retry, expire, minimum]) {

@@ -1,18 +1,20 @@
 //! What are the records at a name, of a type?
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use svc_model::ObjectRef;
 
+use super::out::Out;
 use super::place::{Place, Spot, Starts};
 use super::pointers::{AddressLabel, Pointer};
 use super::reason::{Owner, Reason};
-use super::service::{Addresses, Content, Endpoints, Head, HostId, PortId, Records, Service, protocol_label};
+use super::service::{Content, Head, Service, protocol_label};
+use super::srv::{NamesBelow, Srv};
 use super::zone::{OriginKind, Zone};
 use crate::answer::{Answer, NoUpstream, Question, Rcode, Section, Sink, Upstream, Verdict};
 use crate::joined::JoinedName;
-use crate::name::{MAX_WIRE, Name, NameRef};
+use crate::name::{Name, NameRef};
 use crate::record::{Record, RecordData, RecordRef, RecordType};
 
 /// `ns.dns` in wire form: the name server left of the zone.
@@ -357,112 +359,6 @@ impl Zone {
     }
 }
 
-/// The SRV records of a Service, or of one of its named ports.
-struct Srv {
-    port: Option<PortId>,
-    weight: u16,
-}
-
-impl Srv {
-    fn records(
-        &self,
-        service: &Service,
-        records: &Records,
-        owner: JoinedName<'_>,
-        zone: NameRef<'_>,
-        out: &mut Out<'_, impl Sink>,
-    ) {
-        if let Some(target) = service.head.within(zone) {
-            for port in records.numbers.select(self.port) {
-                out.srv(owner, self.weight, port, target);
-            }
-        }
-        if let Some(endpoints) = self.endpoints(service, records) {
-            let mut names = NamesBelow::new(service.head.as_wire());
-            for host in self.hosts(records, endpoints, 0) {
-                if out.sink.is_full() {
-                    break;
-                }
-                if let Some(target) = names.name(&[endpoints.label(host)], zone) {
-                    for port in endpoints.profile(host).numbers.select(self.port) {
-                        out.srv(owner, self.weight, port, target);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The addresses of every target, once.
-    fn target_addresses(&self, service: &Service, records: &Records, zone: NameRef<'_>, out: &mut Out<'_, impl Sink>) {
-        out.section = Section::Additional;
-        if let Some(target) = service.head.within(zone)
-            && records.numbers.select(self.port).next().is_some()
-        {
-            out.both_families(target, &records.addresses);
-        }
-        if let Some(endpoints) = self.endpoints(service, records) {
-            let mut names = NamesBelow::new(service.head.as_wire());
-            for host in self.hosts(records, endpoints, out.rotation) {
-                if out.sink.is_full() {
-                    break;
-                }
-                if let Some(target) = names.name(&[endpoints.label(host)], zone)
-                    && endpoints.profile(host).numbers.select(self.port).next().is_some()
-                {
-                    let (v4, v6) = endpoints.addresses(host);
-                    out.v4(target, v4);
-                    out.v6(target, v6);
-                }
-            }
-        }
-    }
-
-    /// The endpoints that are targets: those of a headless Service.
-    fn endpoints<'a>(&self, service: &Service, records: &'a Records) -> Option<&'a Endpoints> {
-        records.endpoints.as_deref().filter(|_| service.kind.is_headless())
-    }
-
-    /// The hosts that have the port, where not all have.
-    fn part<'a>(&self, records: &'a Records) -> Option<&'a [HostId]> {
-        records.ports[self.port? as usize].part.as_ref().map(|part| &*part.hosts)
-    }
-
-    /// The targets among the endpoints, from the one at `rotation` on.
-    fn hosts(&self, records: &Records, endpoints: &Endpoints, rotation: u32) -> impl Iterator<Item = HostId> {
-        let part = self.part(records);
-        let count = part.map_or(endpoints.hosts.len(), <[HostId]>::len);
-        let start = start(rotation, count);
-        (start..count).chain(0..start).map(move |i| part.map_or(i as HostId, |part| part[i]))
-    }
-}
-
-/// Names that differ in their first labels only, one after the other in the same place.
-struct NamesBelow {
-    octets: [u8; MAX_WIRE],
-    /// Where the labels start that all have.
-    base: usize,
-}
-
-impl NamesBelow {
-    fn new(base: &[u8]) -> Self {
-        let mut octets = [0; MAX_WIRE];
-        let start = MAX_WIRE - base.len();
-        octets[start..].copy_from_slice(base);
-        Self { octets, base: start }
-    }
-
-    /// The name of labels, in wire form, in front of the common ones, in a zone; `None` where that would be too long.
-    fn name<'a>(&'a mut self, labels: &[&[u8]], zone: NameRef<'a>) -> Option<JoinedName<'a>> {
-        let mut start = self.base;
-        for label in labels.iter().rev() {
-            let end = start;
-            start = start.checked_sub(label.len())?;
-            self.octets[start..end].copy_from_slice(label);
-        }
-        JoinedName::from_head(&self.octets[start..], zone)
-    }
-}
-
 /// What others have to answer: the end of an alias is asked for upstream, the question itself is refused.
 fn elsewhere<'a>(
     question: Question<'_>,
@@ -495,94 +391,4 @@ impl Sink for Through<'_> {
     fn is_full(&self) -> bool {
         self.0.is_full()
     }
-}
-
-/// Puts records into a section with one TTL, and knows whether there was any.
-struct Out<'s, S> {
-    sink: &'s mut S,
-    section: Section,
-    ttl: u32,
-    /// Which of several addresses comes first.
-    rotation: u32,
-    any: bool,
-}
-
-impl<'s, S: Sink> Out<'s, S> {
-    fn new(sink: &'s mut S, ttl: u32, rotation: u32) -> Self {
-        Self { sink, section: Section::Answer, ttl, rotation, any: false }
-    }
-
-    /// One function with its caller, as is [`all`](Out::all): names handed over in memory are read back in other pieces, which waits.
-    #[inline(always)]
-    fn record(&mut self, owner: JoinedName<'_>, data: RecordData<JoinedName<'_>>) {
-        self.any = true;
-        self.sink.record(self.section, &Record { owner, ttl: self.ttl, data });
-    }
-
-    fn srv(&mut self, owner: JoinedName<'_>, weight: u16, port: u16, target: JoinedName<'_>) {
-        self.record(owner, RecordData::Srv { priority: 0, weight, port, target });
-    }
-
-    fn address(&mut self, owner: JoinedName<'_>, addr: IpAddr, record_type: RecordType) {
-        match (addr, record_type) {
-            (IpAddr::V4(addr), RecordType::A) => self.v4(owner, &[addr]),
-            (IpAddr::V6(addr), RecordType::AAAA) => self.v6(owner, &[addr]),
-            _ => {}
-        }
-    }
-
-    #[inline]
-    fn addresses(&mut self, owner: JoinedName<'_>, addrs: &Addresses, record_type: RecordType) {
-        match record_type {
-            RecordType::A => self.v4(owner, addrs.v4.as_slice()),
-            _ => self.v6(owner, addrs.v6.as_slice()),
-        }
-    }
-
-    fn both_families(&mut self, owner: JoinedName<'_>, addrs: &Addresses) {
-        self.v4(owner, addrs.v4.as_slice());
-        self.v6(owner, addrs.v6.as_slice());
-    }
-
-    #[inline]
-    fn v4(&mut self, owner: JoinedName<'_>, addrs: &[Ipv4Addr]) {
-        self.all(owner, addrs, RecordData::A);
-    }
-
-    fn v6(&mut self, owner: JoinedName<'_>, addrs: &[Ipv6Addr]) {
-        self.all(owner, addrs, RecordData::Aaaa);
-    }
-
-    /// As many as the sink takes, which may be a small part.
-    #[inline(always)]
-    fn all<T: Copy>(
-        &mut self,
-        owner: JoinedName<'_>,
-        addrs: &[T],
-        data: impl Fn(T) -> RecordData<JoinedName<'static>>,
-    ) {
-        let (first, last) = rotated(addrs, self.rotation);
-        for part in [first, last] {
-            for addr in part {
-                self.record(owner, data(*addr));
-                if self.sink.is_full() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// What comes first, and what after that.
-#[inline]
-fn rotated<T>(all: &[T], rotation: u32) -> (&[T], &[T]) {
-    let start = start(rotation, all.len());
-    (&all[start..], &all[..start])
-}
-
-/// Which of so many comes first.
-#[inline]
-fn start(rotation: u32, count: usize) -> usize {
-    // Mostly there is one, and a division takes longer than all else about it.
-    if count > 1 { rotation as usize % count } else { 0 }
 }

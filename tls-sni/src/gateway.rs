@@ -27,7 +27,8 @@
 //!
 //! let table = Arc::new(GatewayTable::compile(&cluster, &NamespacedName::new("default", "edge"))?);
 //! let certificates = GatewayTls::new(&cluster, table);
-//! let decision = certificates.decide(&TlsQuestion::new(Sni::new(Some(b"shop.example"))), 0);
+//! let question = TlsQuestion::new(Sni::new(Some(b"shop.example")));
+//! let decision = certificates.decide(&question, 0);
 //! assert_eq!(decision.mode, Mode::Reject);
 //! assert_eq!(decision.reason.code(), "no-certificate");
 //! # Ok::<(), route_match::gateway::UnknownGateway>(())

@@ -27,7 +27,7 @@ fn facts(world: &World) -> Vec<String> {
 fn the_shop_is_read_without_a_finding() {
     let world = world(&manifests().join("shop"), Purpose::Check);
     assert_eq!(facts(&world), Vec::<String>::new());
-    assert_eq!(world.ignored_kinds().into_keys().collect::<Vec<_>>(), [""; 0]);
+    assert!(world.ignored_kinds().is_empty());
     assert!(world.objects.len() > 30, "{}", world.objects.len());
     assert!(!world.unreadable);
 }

@@ -1,4 +1,5 @@
 //! What a Gateway does: precedence, attachment, actions, conditions, and that updates end where compiling anew does.
+#![cfg(feature = "kubernetes")]
 
 mod actions;
 mod generated;

@@ -39,7 +39,7 @@ pub use check::check;
 pub use corefile::{Corefile, CorefileError, Fault, Plugin, ServerBlock};
 pub use lookup::{Capture, Cheaper, Lookup, Resolver};
 pub use pod_files::{hosts_file, resolv_conf};
-pub use reason::{Missing, Owner, Reason, ServiceKind};
+pub use reason::{Missing, Namespaces, Owner, Reason, ServiceKind};
 pub use server::{Server, ServerOptions};
 pub use server_reason::{PluginReason, ServerReason};
 pub use settings::{DEFAULT_DOMAIN, PodMode, ZoneSettings, cluster_dns, cluster_domain};

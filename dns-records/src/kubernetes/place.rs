@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::fold::same_name;
 use super::pods::LivePod;
 use super::pointers::Pointer;
-use super::reason::{Missing, Owner};
+use super::reason::{Missing, Namespaces, Owner};
 use super::reverse::{self, Reverse};
 use super::service::{Content, Endpoints, HostId, Port, PortId, Records, Service, Withheld, protocol_of};
 use super::settings::PodMode;
@@ -102,7 +102,7 @@ impl Zone {
         }
     }
 
-    /// What is at a name in the tree of Services. One look-up finds the Service, another why there is none.
+    /// What is at a name in the tree of Services. One look-up finds the Service; why there is none is found when somebody reads it.
     fn service_place<'a>(&'a self, relative: &Relative<'a, '_>) -> Place<'a> {
         let label = |i| relative.label(i);
         let has_namespace = |i| self.namespaces.get(label(i).0).is_some();
@@ -116,10 +116,7 @@ impl Zone {
         };
         let Some(service) = service else {
             let (service, namespace) = (label(count - 3), label(count - 2));
-            return Place::Missing(match count {
-                3 if !has_namespace(1) => Missing::Namespace { namespace },
-                _ => Missing::Service { service, namespace },
-            });
+            return Place::Missing(Missing::Service { service, namespace, namespaces: Namespaces(&self.namespaces) });
         };
         let object = &service.object;
         let no_endpoint = || Place::Missing(Missing::Endpoint { endpoint: label(0), service: object });

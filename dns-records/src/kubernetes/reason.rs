@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use svc_model::ObjectRef;
 
+use super::table::Table;
 use crate::name::{Label, NameRef};
 use crate::record::RecordType;
 
@@ -137,12 +139,14 @@ pub enum Missing<'a> {
         /// As asked.
         namespace: Label<'a>,
     },
-    /// No such Service.
+    /// No such Service, and perhaps no such namespace either.
     Service {
         /// As asked.
         service: Label<'a>,
         /// As asked.
         namespace: Label<'a>,
+        /// Asked by those who want to know more: few read on, and most questions of a cluster end here.
+        namespaces: Namespaces<'a>,
     },
     /// The Service has no ready endpoint of that name.
     Endpoint {
@@ -232,6 +236,17 @@ impl<'a> Owner<'a> {
     }
 }
 
+/// The namespaces of a zone that exist and are exposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namespaces<'a>(pub(super) &'a Table<Arc<str>>);
+
+impl Namespaces<'_> {
+    /// Whether one has this name, without regard to case. One hash look-up.
+    pub fn contains(&self, name: Label<'_>) -> bool {
+        self.0.get(name.0).is_some()
+    }
+}
+
 impl<'a> Missing<'a> {
     fn object(&self) -> Option<&'a ObjectRef> {
         match *self {
@@ -294,7 +309,10 @@ impl fmt::Display for Missing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Namespace { namespace } => write!(f, "no namespace {namespace}"),
-            Self::Service { service, namespace } => write!(f, "no Service {service} in namespace {namespace}"),
+            Self::Service { namespace, namespaces, .. } if !namespaces.contains(*namespace) => {
+                Missing::Namespace { namespace: *namespace }.fmt(f)
+            }
+            Self::Service { service, namespace, .. } => write!(f, "no Service {service} in namespace {namespace}"),
             Self::Endpoint { endpoint, service } => write!(f, "{service} has no ready endpoint named {endpoint}"),
             Self::Port { port, protocol, service } => write!(f, "{service} has no port {port} of protocol {protocol}"),
             Self::NoEndpoints { service } => write!(f, "{service} is headless and has no ready endpoint"),

@@ -18,7 +18,7 @@ fn curl_walks_from_a_pod_through_the_ingress_controller() {
             https://shop.example.com/cart: Pod/shop/cart-deployment-0 port 8080
                1. client: Pod/shop/debug at 10.244.1.200 on worker-a — --from shop/debug (manifests/shop/11-debug.yaml:5)
                2. lookup: shop.example.com.shop.svc.cluster.local. — NXDOMAIN (no Service com in namespace shop)
-               3. lookup: shop.example.com.svc.cluster.local. — NXDOMAIN (no Service example in namespace com)
+               3. lookup: shop.example.com.svc.cluster.local. — NXDOMAIN (no namespace com)
                4. lookup: shop.example.com.cluster.local. — NXDOMAIN (no name of a cluster has this form)
                5. lookup: shop.example.com. — left to the servers the cluster's DNS forwards to
                6. name: shop.example.com is 203.0.113.10 — --resolve, in place of the servers outside; 4 names, 8 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for shop.example.com. costs 2, and so does the name as it is with ndots:2
@@ -150,7 +150,7 @@ fn lookup_tells_what_it_costs() {
         expect![[r#"
             www.example.com in Pod/shop/debug: left to servers elsewhere
               1. www.example.com.shop.svc.cluster.local. — NXDOMAIN (no Service com in namespace shop)
-              2. www.example.com.svc.cluster.local. — NXDOMAIN (no Service example in namespace com)
+              2. www.example.com.svc.cluster.local. — NXDOMAIN (no namespace com)
               3. www.example.com.cluster.local. — NXDOMAIN (no name of a cluster has this form)
               4. www.example.com. — left to the servers the cluster's DNS forwards to
               5. 4 names, 8 questions (A and AAAA each); 2 dots are fewer than ndots:5, so the search list goes first; asking for www.example.com. costs 2, and so does the name as it is with ndots:2

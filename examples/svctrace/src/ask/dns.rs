@@ -135,13 +135,7 @@ fn dig(name: &Name, record_type: RecordType, found: &dns_records::Answer<ServerR
 fn meant(world: &World, name: &Name, reason: &ServerReason<'_>) -> String {
     let labels: Vec<_> = name.as_ref().labels().map(|label| label.to_string()).collect();
     let found = match reason.zone() {
-        Some(Reason::Missing(Missing::Service { service, namespace })) => similar(world, &service, &namespace),
-        Some(Reason::Missing(Missing::Namespace { namespace })) if labels.len() > 2 => {
-            // The label before the namespace is the Service's.
-            let at = labels.iter().position(|label| *label == namespace.to_string());
-            let service = at.and_then(|at| labels.get(at.checked_sub(1)?));
-            service.map(|service| similar(world, &Label(service.as_bytes()), &namespace)).unwrap_or_default()
-        }
+        Some(Reason::Missing(Missing::Service { service, namespace, .. })) => similar(world, &service, &namespace),
         // The short form of a program in a Pod: here no search list makes it whole.
         Some(Reason::NotOurs) => match labels.as_slice() {
             [service, namespace] | [service, namespace, _] if world.has_service(namespace, service) => {

@@ -280,6 +280,10 @@ proptest! {
 mod updates {
     use proptest::prelude::*;
     use route_match::{Host, HostChange, HostPattern, PathPattern, Request, Router, RouterBuilder, Rule};
+    use std::collections::BTreeMap;
+
+    /// The key and path of each rule, and the value of the first.
+    type Rules = (u32, Vec<(u8, &'static str)>);
 
     #[derive(Clone, Debug)]
     enum Change {
@@ -324,10 +328,10 @@ mod updates {
                 rules.iter().enumerate().map(|(i, (key, path))| Rule::new(*key, PathPattern::prefix(path), seed + i as u32)).collect()
             };
             let mut router: Router<u32> = RouterBuilder::<u8, u32>::new().build();
-            let mut model: std::collections::BTreeMap<&str, (u32, Vec<(u8, &str)>)> = Default::default();
+            let mut model: BTreeMap<&str, Rules> = BTreeMap::new();
             for (n, batch) in batches.iter().enumerate() {
                 // Of several changes of a pattern the last counts.
-                let last: std::collections::BTreeMap<&str, &Change> = batch.iter().map(|(host, change)| (*host, change)).collect();
+                let last: BTreeMap<&str, &Change> = batch.iter().map(|(host, change)| (*host, change)).collect();
                 let seed = |host: &str| 100 * n as u32 + 10 * HOSTS.iter().position(|known| *known == host).unwrap() as u32;
                 // What shares with a host that shares in the same batch depends on the order, which nobody should count on.
                 prop_assume!(last.iter().all(|(_, change)| match change {

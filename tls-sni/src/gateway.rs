@@ -4,7 +4,7 @@
 //!
 //! 1. The listener of that port, HTTPS or TLS, with the most specific hostname that fits the server name is the only one asked; a
 //!    connection without a usable name reaches only a listener without hostname.
-//! 2. Its certificates are the pairs of the Secrets it may use and that can be read, chosen among as by [`Rank`](crate::Rank). One of them
+//! 2. Its certificates are the pairs of the Secrets it may use and that can be read, chosen among as by [`Rank`]. One of them
 //!    is enough, and need not cover the name. With none, every connection of the listener is refused: to fall through to a less
 //!    specific one would serve the wrong site.
 //! 3. On a TLS listener the TLSRoute of the most specific hostname decides the backends, then the older. No route, or only invalid

@@ -108,11 +108,15 @@ mod literals;
 mod normalise;
 mod path_index;
 mod path_pattern;
+#[cfg(feature = "kubernetes")]
+mod question;
 mod regex;
 mod regex_filter;
 mod request;
 mod router;
 mod rule;
+#[cfg(feature = "kubernetes")]
+mod service_backend;
 mod several;
 mod slots;
 mod target;

@@ -1,14 +1,12 @@
 //! To which Service port does a reference of a route lead, and can it be served?
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use svc_model::api::{BackendTlsPolicy, ConfigMap, RouteBackendRef, Service};
-use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Resource, endpoints};
+use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Resource};
 
 use super::grant::may_refer;
-use crate::ingress::ServiceBackend;
+use crate::service_backend::{ReadyPorts, ServiceBackend};
 
 /// The group of ServiceImports (multi-cluster Services API).
 const IMPORT_GROUP: &str = "multicluster.x-k8s.io";
@@ -113,15 +111,12 @@ impl fmt::Display for Unavailable {
 #[derive(Debug)]
 pub(super) struct Resolver<'c> {
     cluster: &'c Cluster,
-    ready: RefCell<ReadyPorts<'c>>,
+    ready: ReadyPorts<'c>,
 }
-
-/// By the namespace and name of a Service: for each of its ports, whether an endpoint is ready.
-type ReadyPorts<'c> = BTreeMap<(&'c str, &'c str), Box<[bool]>>;
 
 impl<'c> Resolver<'c> {
     pub(super) fn new(cluster: &'c Cluster) -> Self {
-        Self { cluster, ready: RefCell::default() }
+        Self { cluster, ready: ReadyPorts::new(cluster) }
     }
 
     /// Where a reference of a route leads; `from` is the kind of the route.
@@ -166,18 +161,11 @@ impl<'c> Resolver<'c> {
         if let Some(policy) = self.unusable_policy(service, &service.spec.ports[at].name) {
             return Err(Unavailable::TlsPolicy(backend, policy));
         }
-        if self.is_ready(service, at) { Ok(Backend::Service(backend)) } else { Err(Unavailable::NoEndpoints(backend)) }
-    }
-
-    /// Whether the port of this index has a ready endpoint.
-    fn is_ready(&self, service: &'c Service, port: usize) -> bool {
-        let mut known = self.ready.borrow_mut();
-        let ports = known.entry((service.namespace(), service.name())).or_insert_with(|| {
-            let found = endpoints::of(self.cluster, service);
-            let ready = |port| found.for_port(port).any(|(endpoint, _)| endpoint.ready);
-            service.spec.ports.iter().map(ready).collect()
-        });
-        ports[port]
+        if self.ready.is_ready(service, at) {
+            Ok(Backend::Service(backend))
+        } else {
+            Err(Unavailable::NoEndpoints(backend))
+        }
     }
 
     /// The policy of a Service port, if it names no usable certificate authority. One that names the port goes before one for all

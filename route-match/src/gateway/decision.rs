@@ -12,8 +12,8 @@ use super::table::GatewayTable;
 use crate::action::{CorsRequest, Disposition, HeaderEdits, RequestUri, WeightedBackend};
 use crate::authority::{Authority, AuthorityError};
 use crate::host::Host;
-use crate::ingress::{HttpQuestion, Scheme};
 use crate::normalise::{PathError, PathNormalisation};
+use crate::question::{HttpQuestion, Scheme};
 use crate::request::Request;
 use crate::router::Match;
 

@@ -87,4 +87,5 @@ pub use status::{
 };
 pub use table::{GatewayTable, UnknownGateway};
 
-pub use crate::ingress::{HttpQuestion, Scheme, ServiceBackend};
+pub use crate::question::{HttpQuestion, Scheme};
+pub use crate::service_backend::ServiceBackend;

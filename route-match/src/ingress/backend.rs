@@ -1,13 +1,11 @@
 //! To which Service port does a backend lead, and can it be served?
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
 use svc_model::api::{Ingress, IngressBackend, IntOrString, Service, ServicePort};
-use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Resource, endpoints};
+use svc_model::{Cluster, Kind, NamespacedName, ObjectRef};
 
 use super::class::Dialect;
-use super::decision::{ServiceBackend, Unavailable};
+use super::decision::Unavailable;
+use crate::service_backend::{ReadyPorts, ServiceBackend};
 
 /// A backend of either API version, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,16 +75,12 @@ pub fn service_backend(
 pub(super) struct Services<'c> {
     cluster: &'c Cluster,
     dialect: Dialect,
-    /// Many paths lead to one Service, whose endpoints are costly to find.
-    ready: RefCell<ReadyPorts<'c>>,
+    ready: ReadyPorts<'c>,
 }
-
-/// By the namespace and name of a Service: for each of its ports, whether an endpoint is ready.
-type ReadyPorts<'c> = BTreeMap<(&'c str, &'c str), Box<[bool]>>;
 
 impl<'c> Services<'c> {
     pub(super) fn new(cluster: &'c Cluster, dialect: Dialect) -> Self {
-        Self { cluster, dialect, ready: RefCell::default() }
+        Self { cluster, dialect, ready: ReadyPorts::new(cluster) }
     }
 
     /// Finds the Service port of a backend, if it can be served.
@@ -104,7 +98,7 @@ impl<'c> Services<'c> {
         let needs_none = self.dialect == Dialect::Plain
             || service.spec.is_external_name()
             || (by_cluster_ip && service.spec.written_cluster_ips().next().is_some());
-        if needs_none || port.is_some_and(|port| self.is_ready(service, port)) {
+        if needs_none || port.is_some_and(|port| self.ready.is_ready(service, port)) {
             Ok(backend)
         } else {
             Err(Unavailable::NoEndpoints(backend))
@@ -117,17 +111,6 @@ impl<'c> Services<'c> {
             self.cluster.get(&key.namespace, &key.name).ok_or_else(|| Unavailable::NoService(key.clone()))?;
         let port = service.spec.ports.first().map_or(0, |port| port.port);
         self.resolve(&key.namespace, &key.name, PortRef::Number(port), false)
-    }
-
-    /// Whether the port of this index has a ready endpoint.
-    fn is_ready(&self, service: &'c Service, port: usize) -> bool {
-        let mut known = self.ready.borrow_mut();
-        let ports = known.entry((service.namespace(), service.name())).or_insert_with(|| {
-            let found = endpoints::of(self.cluster, service);
-            let ready = |port| found.for_port(port).any(|(endpoint, _)| endpoint.ready);
-            service.spec.ports.iter().map(ready).collect()
-        });
-        ports[port]
     }
 }
 

@@ -15,7 +15,7 @@ use super::controller::{Candidate, IngressController};
 use super::decision::{CanaryReason, Cause, Decision, ForwardedRequest, Outcome, Reason};
 use super::location::{Canary, Detour, HttpsRedirect, Location, Target};
 use super::nginx::{Access, Taker, Variables, cors_response};
-use super::question::{HttpQuestion, Scheme};
+use crate::question::{HttpQuestion, Scheme};
 
 impl IngressController {
     /// Where this request goes, and why.

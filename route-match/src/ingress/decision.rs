@@ -12,16 +12,7 @@ use crate::normalise::PathError;
 use crate::path_pattern::PathPattern;
 
 use super::nginx::{Balancing, CanaryCause};
-
-/// A port of a Service. ingress-nginx sends to the ready ones of its endpoints, not to the cluster IP: they are
-/// [`svc_model::endpoints::of`] the Service, [`for_port`](svc_model::endpoints::ServiceEndpoints::for_port) that port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ServiceBackend {
-    /// The Service.
-    pub service: ObjectRef,
-    /// The number of its port (not the target port).
-    pub port: u16,
-}
+use crate::service_backend::ServiceBackend;
 
 /// Where a controller sends requests: a Service port, and how an endpoint of it is chosen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,12 +22,6 @@ pub struct Upstream {
     pub backend: ServiceBackend,
     /// How its endpoint is chosen; the plain dialect leaves that to the proxy.
     pub balancing: Balancing,
-}
-
-impl fmt::Display for ServiceBackend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} port {}", self.service, self.port)
-    }
 }
 
 /// What a controller does with a request, and why.

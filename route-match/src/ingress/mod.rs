@@ -76,19 +76,17 @@ mod names;
 mod nginx;
 mod parts;
 mod plain;
-mod question;
 mod read;
 mod settings;
 mod stream;
 
+pub use crate::question::{HttpQuestion, Scheme};
+pub use crate::service_backend::ServiceBackend;
 pub use backend::service_backend;
 pub use class::{Dialect, ServedIngresses, UnknownClass, served};
 pub use controller::{Candidate, IngressController};
-pub use decision::{
-    CanaryReason, Cause, Decision, ForwardedRequest, Outcome, Reason, ServiceBackend, Unavailable, Upstream,
-};
+pub use decision::{CanaryReason, Cause, Decision, ForwardedRequest, Outcome, Reason, Unavailable, Upstream};
 pub use flags::ControllerFlags;
 pub use nginx::{AffinityMode, Balancing, CanaryCause, CookieAffinity, HashBy, Template};
-pub use question::{HttpQuestion, Scheme};
 pub use read::rule_hosts;
 pub use stream::{NoStream, SkippedEntry, StreamRoute, stream};

@@ -8,8 +8,8 @@ use std::fmt;
 use svc_model::api::{ConfigMap, Service};
 use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Protocol, endpoints};
 
-use super::decision::ServiceBackend;
 use super::flags::ControllerFlags;
+use crate::service_backend::ServiceBackend;
 
 /// Ports that the controller listens on itself, whatever its flags say.
 const OWN_PORTS: [u16; 8] = [80, 443, 442, 8181, 10245, 10246, 10247, 10254];

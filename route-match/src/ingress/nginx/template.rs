@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::request::Headers;
 
 use super::cookie::cookie;
-use crate::ingress::question::HttpQuestion;
+use crate::question::HttpQuestion;
 
 /// A text with nginx variables (`$host`, `${arg_id}`) and groups of the last expression (`$1`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -212,7 +212,7 @@ impl fmt::Display for Template {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingress::question::Scheme;
+    use crate::question::Scheme;
 
     fn expand(template: &str) -> String {
         let headers = [("X-User", "amy"), ("x-user", "bob"), ("cookie", "a=1; Sid=xyz")];

@@ -136,7 +136,7 @@ pub use host::{Host, HostError, HostFault, HostKind};
 pub use host_pattern::{HostPattern, Wildcard, WildcardDepth};
 pub use host_table::{HostMatches, HostTable};
 pub use normalise::{PathError, PathFault, PathNormalisation};
-pub use path_pattern::PathPattern;
+pub use path_pattern::{PathKind, PathPattern};
 pub use regex::{Anchor, Captures, Regex, RegexError};
 pub use request::{Headers, Request};
 pub use router::{HostChange, HostSearch, Match, Router, RouterBuilder};

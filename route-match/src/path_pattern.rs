@@ -25,6 +25,20 @@ enum Kind {
     Regex(Regex),
 }
 
+/// What a [`PathPattern`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathKind<'p> {
+    /// The path that equals this text.
+    Exact(&'p str),
+    /// The paths below this text, compared by elements; it has no trailing slash, so that `/` is the empty text.
+    Prefix(&'p str),
+    /// The paths that begin with this text.
+    TextPrefix(&'p str),
+    /// The paths that match this expression.
+    Regex(&'p Regex),
+}
+
 /// How a literal is compared with a path.
 #[derive(Clone, Copy)]
 struct Comparison {
@@ -97,6 +111,18 @@ impl PathPattern {
                 let (Comparison { extent, fold_case }, text) = parts(marked);
                 begins(path, text.as_bytes(), fold_case) && extent.covers(text.as_bytes(), path)
             }
+        }
+    }
+
+    /// What kind of pattern it is, and its text as it is compared.
+    pub fn kind(&self) -> PathKind<'_> {
+        match &self.0 {
+            Kind::Literal(marked) => match parts(marked) {
+                (Comparison { extent: Extent::Whole, .. }, text) => PathKind::Exact(text),
+                (Comparison { extent: Extent::Elements, .. }, text) => PathKind::Prefix(text),
+                (Comparison { extent: Extent::Text, .. }, text) => PathKind::TextPrefix(text),
+            },
+            Kind::Regex(regex) => PathKind::Regex(regex),
         }
     }
 

@@ -181,6 +181,30 @@ impl IngressController {
         &self.selection.flags
     }
 
+    /// The hosts that requests are told apart by, from most to least specific, aliases and www twins among them.
+    pub fn hosts(&self) -> impl ExactSizeIterator<Item = &HostPattern> {
+        self.router.hosts()
+    }
+
+    /// The locations of exactly this host, in the order in which they go before each other; for those who write them down for
+    /// another proxy.
+    pub fn locations(&self, host: &HostPattern) -> impl Iterator<Item = (&PathPattern, &Location)> {
+        self.router.rules(host).map(|found| (found.path(), found.value()))
+    }
+
+    /// Whether some Ingress lists a host, or a wildcard for it, in its `tls`, so that it has a certificate.
+    pub fn is_certified(&self, host: &HostPattern) -> bool {
+        match host {
+            HostPattern::Exact(host) => self.certified.matches(Some(host)).next().is_some(),
+            _ => self.certified.get(host).is_some(),
+        }
+    }
+
+    /// The status of redirects to HTTPS.
+    pub fn https_redirect_code(&self) -> u16 {
+        self.selection.settings.redirect_code
+    }
+
     /// Whether what is touched may change which Ingresses are served, or how all of them are read.
     fn is_shaken(&self, cluster: &Cluster, touched: &Touched) -> bool {
         let Selection { flags, by_annotation, .. } = &self.selection;

@@ -98,7 +98,8 @@ impl IngressController {
         }
         match &location.detour {
             Some(Detour::TrailingSlash(with_slash)) => {
-                let query = question.query.map_or_else(String::new, |query| format!("?{query}"));
+                let query = question.query.filter(|query| !query.is_empty());
+                let query = query.map_or_else(String::new, |query| format!("?{query}"));
                 let location = format!("{}://{host}{with_slash}{query}", question.scheme);
                 return redirect(301, location, Cause::TrailingSlash);
             }

@@ -1,4 +1,5 @@
-//! What does a rule lead to? The value that both dialects select with their routers.
+//! What does a rule lead to? The value that both dialects select with their routers, open to those who write it down for another
+//! proxy ([`IngressController::locations`](super::IngressController::locations)).
 
 use std::sync::Arc;
 
@@ -13,23 +14,24 @@ use super::nginx::{Access, CanaryRule, Template};
 
 /// What a matching rule of the router stands for.
 #[derive(Clone, Debug)]
-pub(super) struct Location {
+#[non_exhaustive]
+pub struct Location {
     /// The Ingress it comes from; `None` for the controller's own.
-    pub(super) route: Option<ObjectRef>,
+    pub route: Option<ObjectRef>,
     /// The index in `spec.rules`; `None` for a default backend.
-    pub(super) rule: Option<usize>,
+    pub rule: Option<usize>,
     /// Where requests go.
-    pub(super) target: Target,
+    pub target: Target,
     /// What ingress-nginx does for the whole host.
-    pub(super) server: Arc<ServerPolicy>,
+    pub server: Arc<ServerPolicy>,
     /// What it does before requests go there.
-    pub(super) policy: Arc<Policy>,
+    pub policy: Arc<Policy>,
     /// A redirect that nginx makes by itself, before any annotation of the location is looked at.
-    pub(super) detour: Option<Detour>,
+    pub detour: Option<Detour>,
     /// A new path for the backend.
-    pub(super) rewrite: Option<Box<Rewrite>>,
+    pub rewrite: Option<Box<Rewrite>>,
     /// Certificates are proved below this path, which plain HTTP must reach.
-    pub(super) is_challenge: bool,
+    pub is_challenge: bool,
 }
 
 impl Location {
@@ -50,7 +52,8 @@ impl Location {
 
 /// Where requests of a location go.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Target {
+#[non_exhaustive]
+pub enum Target {
     /// To a Service, or a part of them to a canary.
     Service(Backends<Upstream>, Option<Box<Canary>>),
     /// To a backend that cannot be served: 503.
@@ -70,43 +73,54 @@ impl From<Result<Upstream, Unavailable>> for Target {
 
 /// The canary of a location.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Canary {
+#[non_exhaustive]
+pub struct Canary {
     /// Its Ingress.
-    pub(super) route: ObjectRef,
-    pub(super) rule: CanaryRule,
-    pub(super) backends: Result<CanaryBackends, Unavailable>,
+    pub route: ObjectRef,
+    /// Which requests are its.
+    pub rule: CanaryRule,
+    /// Who takes requests then, or why it can take none.
+    pub backends: Result<CanaryBackends, Unavailable>,
 }
 
 /// Who takes requests, prepared for each way in which a canary decides.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct CanaryBackends {
+#[non_exhaustive]
+pub struct CanaryBackends {
     /// The canary alone.
-    pub(super) canary: Backends<Upstream>,
+    pub canary: Backends<Upstream>,
     /// Main backend and canary, by weight.
-    pub(super) both: Backends<Upstream>,
+    pub both: Backends<Upstream>,
 }
 
 /// What ingress-nginx does for all locations of a host; the default does nothing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ServerPolicy {
+#[non_exhaustive]
+pub struct ServerPolicy {
     /// Where `app-root` sends requests for `/`.
-    pub(super) app_root: Option<Template>,
+    pub app_root: Option<Template>,
     /// Who gets the TLS connections that never reach the controller's HTTP.
-    pub(super) passthrough: Option<Passthrough>,
+    pub passthrough: Option<Passthrough>,
 }
 
 /// The Service that gets the bytes of TLS connections for a host.
 #[derive(Clone, Debug)]
-pub(super) struct Passthrough {
-    pub(super) host: Host,
-    pub(super) route: Option<ObjectRef>,
-    pub(super) rule: Option<usize>,
-    pub(super) backends: Backends<Upstream>,
+#[non_exhaustive]
+pub struct Passthrough {
+    /// The very host.
+    pub host: Host,
+    /// The Ingress that names the Service.
+    pub route: Option<ObjectRef>,
+    /// The index of the rule in its `spec.rules`.
+    pub rule: Option<usize>,
+    /// The Service.
+    pub backends: Backends<Upstream>,
 }
 
 /// A redirect that nginx makes by itself.
 #[derive(Clone, Debug)]
-pub(super) enum Detour {
+#[non_exhaustive]
+pub enum Detour {
     /// To the same path with a trailing slash.
     TrailingSlash(Box<str>),
     /// To the same path on this host.
@@ -115,26 +129,28 @@ pub(super) enum Detour {
 
 /// What the annotations of an Ingress make of the requests of its locations; the default does nothing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Policy {
+#[non_exhaustive]
+pub struct Policy {
     /// The annotation for which every request is answered 503.
-    pub(super) denied: Option<&'static str>,
+    pub denied: Option<&'static str>,
     /// An annotation that changes the answer in a way that is not modelled.
-    pub(super) unmodelled: Option<&'static str>,
-    pub(super) cors: Option<Cors>,
+    pub unmodelled: Option<&'static str>,
+    /// Who may read responses in a browser.
+    pub cors: Option<Cors>,
     /// What every response gets.
-    pub(super) response_headers: HeaderEdits,
+    pub response_headers: HeaderEdits,
     /// An unconditional redirect.
-    pub(super) redirect: Option<Redirect>,
+    pub redirect: Option<Redirect>,
     /// When plain HTTP is redirected to HTTPS.
-    pub(super) https: HttpsRedirect,
+    pub https: HttpsRedirect,
     /// Whether that redirect keeps a trailing slash.
-    pub(super) preserve_trailing_slash: bool,
+    pub preserve_trailing_slash: bool,
     /// Who may send requests.
-    pub(super) access: Access,
+    pub access: Access,
     /// The Host header for the backend.
-    pub(super) upstream_vhost: Option<Template>,
+    pub upstream_vhost: Option<Template>,
     /// The header x-forwarded-prefix for the backend, where the path is rewritten.
-    pub(super) forwarded_prefix: Option<Template>,
+    pub forwarded_prefix: Option<Template>,
 }
 
 impl Policy {
@@ -146,25 +162,35 @@ impl Policy {
 
 /// An unconditional redirect by annotation.
 #[derive(Clone, Debug)]
-pub(super) struct Redirect {
-    pub(super) annotation: &'static str,
-    pub(super) code: u16,
-    pub(super) location: Box<str>,
+#[non_exhaustive]
+pub struct Redirect {
+    /// The annotation, without prefix.
+    pub annotation: &'static str,
+    /// The status, 300..=308.
+    pub code: u16,
+    /// The whole value of the Location header.
+    pub location: Box<str>,
 }
 
 /// When a location redirects plain HTTP to HTTPS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum HttpsRedirect {
+#[non_exhaustive]
+pub enum HttpsRedirect {
+    /// Never.
     #[default]
     Never,
     /// When the host has a certificate.
     WithCertificate,
+    /// Always.
     Always,
 }
 
 /// `rewrite-target`: the expression is searched in the path, the target takes the place of the whole path.
 #[derive(Clone, Debug)]
-pub(super) struct Rewrite {
-    pub(super) search: Regex,
-    pub(super) target: Template,
+#[non_exhaustive]
+pub struct Rewrite {
+    /// What is searched.
+    pub search: Regex,
+    /// What takes the place of the whole path; with a scheme, a redirect.
+    pub target: Template,
 }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 /// Who may send requests, by address: those on the first list never, then, if there is a second list, only those on it. This is
 /// how nginx reads the `deny`s and `allow`s that ingress-nginx writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::ingress) struct Access {
+pub struct Access {
     deny: AddrSet,
     allow: Option<AddrSet>,
 }
@@ -26,7 +26,18 @@ impl Access {
         Self { deny: AddrSet::new(deny), allow }
     }
 
-    pub(in crate::ingress) fn is_open(&self) -> bool {
+    /// The networks that are kept out; none overlaps another.
+    pub fn denied(&self) -> &[IpNet] {
+        &self.deny.0
+    }
+
+    /// The networks that alone are let in, if not all are; none overlaps another.
+    pub fn allowed(&self) -> Option<&[IpNet]> {
+        self.allow.as_ref().map(|allow| &*allow.0)
+    }
+
+    /// Whether everybody is let in.
+    pub fn is_open(&self) -> bool {
         self.deny.0.is_empty() && self.allow.is_none()
     }
 

@@ -9,12 +9,14 @@ use super::cookie::cookie;
 
 /// What a canary Ingress says of the requests it takes. A header decides first, then a cookie, then the weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ingress) struct CanaryRule {
+#[non_exhaustive]
+pub struct CanaryRule {
     header: Option<HeaderRule>,
     cookie: Option<Box<str>>,
     /// The canary's part of what header and cookie leave: this many of [`total`](Self::total).
-    pub(in crate::ingress) weight: u32,
-    pub(in crate::ingress) total: u32,
+    pub weight: u32,
+    /// The weight of main backend and canary together, at least 100.
+    pub total: u32,
 }
 
 /// How a header decides.

@@ -34,13 +34,13 @@ use annotations::{Annotations, Reader};
 use server::Builder;
 pub(super) use server::Precedence;
 
-pub(super) use access::Access;
+pub use access::Access;
 pub(super) use annotations::{
     Drop, DropCause, Format, Risk, Values, annotation, annotations, dropped, source_range, takes, uses_regex,
 };
 pub use balancing::{AffinityMode, Balancing, CookieAffinity, HashBy};
-pub use canary::CanaryCause;
-pub(super) use canary::{CanaryRule, Taker};
+pub(super) use canary::Taker;
+pub use canary::{CanaryCause, CanaryRule};
 pub(super) use cors::response as cors_response;
 pub(super) use custom_headers::is_header_name;
 pub use template::Template;

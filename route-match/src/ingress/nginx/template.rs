@@ -91,7 +91,7 @@ impl Template {
     }
 
     /// Whether it begins with a scheme, so that nginx redirects instead of rewriting.
-    pub(in crate::ingress) fn is_absolute(&self) -> bool {
+    pub fn is_absolute(&self) -> bool {
         match self.parts.first() {
             Some(Part::Text(text)) => text.starts_with("http://") || text.starts_with("https://"),
             Some(Part::Variable(Variable::Scheme)) => true,

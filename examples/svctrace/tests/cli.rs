@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MANIFESTS, run, text};
+use common::{MANIFESTS, on_shop, run, text};
 use serde_json::{Value, json};
 
 const BAD: &str = "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 0}]}}";
@@ -347,4 +347,12 @@ fn case_files_of_users_are_run_and_counted() {
 fn kubectl_finds_the_program_as_a_plugin() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-svctrace")).arg("--version").output().unwrap();
     assert!(text(&output.stdout).starts_with("svctrace "));
+}
+
+#[test]
+fn a_controller_is_rendered_for_nginx() {
+    let modern = on_shop(&["render", "nginx"]);
+    assert!(modern.contains("server_name shop.example.com;"), "{modern}");
+    let classic = on_shop(&["render", "nginx", "--profile", "classic"]);
+    assert!(classic.contains("least_conn;") && !modern.contains("least_conn;"), "{classic}");
 }

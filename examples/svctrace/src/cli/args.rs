@@ -182,6 +182,8 @@ pub(super) enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// Print what a driver would program
+    Render(RenderArgs),
     /// Answer one JSON question a line from standard input
     #[command(after_help = BATCH)]
     Batch,
@@ -233,6 +235,36 @@ pub(super) struct HttpArgs {
     /// The client's address, where access lists ask for it
     #[arg(long, value_name = "ADDRESS")]
     pub(super) src: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RenderArgs {
+    /// For which program
+    #[arg(value_enum)]
+    pub(super) program: Program,
+    /// Whose decisions: IngressClass/NAME
+    #[arg(long, value_name = "TARGET", default_value = "IngressClass/nginx")]
+    pub(super) to: String,
+    /// The layout
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) profile: Profile,
+}
+
+/// What can be configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Program {
+    /// nginx, by its configuration file
+    Nginx,
+}
+
+/// How it is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Profile {
+    /// As today's controllers decide
+    #[default]
+    Modern,
+    /// As the oldest ones wrote it
+    Classic,
 }
 
 #[derive(Debug, Args)]

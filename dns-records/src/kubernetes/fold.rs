@@ -5,11 +5,34 @@ use std::cmp::Ordering;
 /// Whether two names are one. Most are asked for as they are spelled, and then nothing is folded.
 #[inline]
 pub(super) fn same_name(one: &[u8], other: &[u8]) -> bool {
-    let same = |i| {
-        let (one, other) = (octets(one, i), octets(other, i));
-        one == other || lower(one) == lower(other)
-    };
-    one.len() == other.len() && (0..word_count(one)).all(same)
+    let same = |one: u64, other: u64| one == other || lower(one) == lower(other);
+    let mut whole = one.as_chunks().0.iter().zip(other.as_chunks().0);
+    one.len() == other.len()
+        && whole.all(|(one, other)| same(u64::from_be_bytes(*one), u64::from_be_bytes(*other)))
+        && same(last(one), last(other))
+}
+
+/// Hands over a name in pieces that names share which differ in case only: without the bit by which capitals differ from small
+/// letters. Octets may come twice, and others than letters lose the bit as well; fit for hashing, not for comparing.
+#[inline]
+pub(super) fn caseless(name: &[u8], mut each: impl FnMut(u128)) {
+    const CASE: u128 = u128::from_be_bytes([0x20; 16]);
+    let (whole, rest) = name.as_chunks();
+    for octets in whole {
+        each(u128::from_be_bytes(*octets) | CASE);
+    }
+    let first = rest.first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets));
+    // With the length, since names of one letter repeated have the same ends.
+    each((u128::from(first) << 64 | u128::from(last(name)) | CASE) ^ name.len() as u128);
+}
+
+/// The last eight octets of a name, or all of a shorter one.
+#[inline]
+fn last(name: &[u8]) -> u64 {
+    match name.last_chunk() {
+        Some(octets) => u64::from_be_bytes(*octets),
+        None => octets(name, 0),
+    }
 }
 
 /// How two names in lower case compare, octet by octet.
@@ -30,14 +53,12 @@ pub(super) fn digest(name: &[u8]) -> u32 {
 }
 
 /// How many words a name has: one at least, the last of them not full.
-#[inline]
-pub(super) fn word_count(name: &[u8]) -> usize {
+fn word_count(name: &[u8]) -> usize {
     name.len() / 8 + 1
 }
 
 /// Eight octets of a name in lower case, the first of them in front, filled up with zeros.
-#[inline]
-pub(super) fn word(name: &[u8], i: usize) -> u64 {
+fn word(name: &[u8], i: usize) -> u64 {
     lower(octets(name, i))
 }
 

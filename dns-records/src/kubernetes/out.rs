@@ -41,7 +41,7 @@ impl<'s, S: Sink> Out<'s, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn addresses(&mut self, owner: JoinedName<'_>, addrs: &Addresses, record_type: RecordType) {
         match record_type {
             RecordType::A => self.v4(owner, addrs.v4.as_slice()),
@@ -54,7 +54,7 @@ impl<'s, S: Sink> Out<'s, S> {
         self.v6(owner, addrs.v6.as_slice());
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn v4(&mut self, owner: JoinedName<'_>, addrs: &[Ipv4Addr]) {
         self.all(owner, addrs, RecordData::A);
     }

@@ -36,6 +36,7 @@ pub(super) enum Place<'a> {
 }
 
 /// The zone that a name is in, and what stands left of it.
+#[derive(Clone, Copy)]
 pub(super) struct Spot<'a, 'b> {
     pub(super) origin: &'a Origin,
     /// The zone's part of the name, spelled as asked.
@@ -57,7 +58,7 @@ impl Zone {
     }
 
     /// Finds the zone that a name is in; `None` outside the zones.
-    #[inline]
+    #[inline(always)]
     pub(super) fn locate<'a, 'b>(&'a self, name: NameRef<'a>, starts: &'b mut Starts) -> Option<Spot<'a, 'b>> {
         let wire = name.as_wire();
         let (origin, cut, count) = self.origins.iter().find_map(|origin| {
@@ -70,17 +71,19 @@ impl Zone {
     }
 
     /// What a name is in its zone.
+    #[inline(always)]
     pub(super) fn place<'a>(&'a self, name: NameRef<'a>, spot: &Spot<'a, '_>) -> Place<'a> {
         let relative = &spot.relative;
-        let mut place = match spot.origin.kind {
-            _ if relative.count() == 0 => Place::Apex,
-            OriginKind::Forward => self.forward_place(relative),
-            // The tree of Services hangs in the forward zones only.
-            OriginKind::Reverse => fixed(relative).unwrap_or_else(|| self.reverse_place(name)),
-            OriginKind::Both => match reverse::read(name) {
-                Some(_) => self.reverse_place(name),
-                None => self.forward_place(relative),
-            },
+        // The tree of Services hangs in the forward zones only.
+        let is_reverse = match spot.origin.kind {
+            OriginKind::Forward => false,
+            OriginKind::Reverse => true,
+            OriginKind::Both => reverse::read(name).is_some(),
+        };
+        let mut place = match relative.count() {
+            0 => Place::Apex,
+            _ if is_reverse => fixed(relative).unwrap_or_else(|| self.reverse_place(name)),
+            _ => self.forward_place(relative),
         };
         if matches!(place, Place::Missing(_)) && self.is_above_others(name) {
             place = Place::Inner;
@@ -94,6 +97,7 @@ impl Zone {
         self.above_zones.iter().any(|above| above.as_ref() == name) || (!self.pointers.is_empty() && is_arpa())
     }
 
+    #[inline(always)]
     fn forward_place<'a>(&'a self, relative: &Relative<'a, '_>) -> Place<'a> {
         match relative.label(relative.count() - 1).0 {
             label if label == b"svc" || label.eq_ignore_ascii_case(b"svc") => self.service_place(relative),
@@ -103,6 +107,7 @@ impl Zone {
     }
 
     /// What is at a name in the tree of Services. One look-up finds the Service; why there is none is found when somebody reads it.
+    #[inline(always)]
     fn service_place<'a>(&'a self, relative: &Relative<'a, '_>) -> Place<'a> {
         let label = |i| relative.label(i);
         let has_namespace = |i| self.namespaces.get(label(i).0).is_some();
@@ -147,6 +152,7 @@ impl Zone {
     }
 
     /// What is at a name in the tree of Pods.
+    #[inline(never)]
     fn pod_place<'a>(&'a self, relative: &Relative<'a, '_>) -> Place<'a> {
         let label = |i| relative.label(i);
         let has_namespace = |i| self.namespaces.get(label(i).0).is_some();
@@ -168,6 +174,7 @@ impl Zone {
         })
     }
 
+    #[inline(never)]
     fn reverse_place<'a>(&'a self, name: NameRef<'a>) -> Place<'a> {
         match reverse::read(name) {
             Some(Reverse::Address(addr)) => match self.pointers(addr) {
@@ -240,6 +247,7 @@ fn label_starts(wire: &[u8], cut: usize, starts: &mut Starts) -> Option<usize> {
 }
 
 /// The labels of a name left of its zone.
+#[derive(Clone, Copy)]
 struct Relative<'a, 'b> {
     /// The whole name in wire form, as asked.
     wire: &'a [u8],
@@ -254,7 +262,7 @@ impl<'a> Relative<'a, '_> {
     }
 
     /// The labels from one on up to another, in wire form.
-    #[inline]
+    #[inline(always)]
     fn part(&self, from: usize, to: usize) -> &'a [u8] {
         &self.wire[usize::from(self.starts[from])..usize::from(self.starts[to])]
     }

@@ -81,6 +81,7 @@ impl<K: Key, V: Ranked> Trie<K, V> {
     }
 
     /// The values of a key, in the order of their ranks.
+    #[inline]
     pub(super) fn get(&self, key: K) -> &[V] {
         let Some(mut slot) = self.root.as_ref() else { return &[] };
         let mut level = 0;

@@ -66,6 +66,7 @@ impl Envelope<'_> {
     }
 
     /// Repeats the question, and says where records begin and where they have to end.
+    #[inline]
     pub(super) fn open(&self, settings: &Settings, out: &mut [u8]) -> Result<(usize, usize), BufferTooSmall> {
         if out.len() < MIN_MESSAGE {
             return Err(BufferTooSmall { length: out.len() });
@@ -78,6 +79,7 @@ impl Envelope<'_> {
     }
 
     /// Writes the OPT record at `at` and the header, and says how long the message is.
+    #[inline]
     pub(super) fn close(&self, settings: &Settings, out: &mut [u8], mut at: usize, outcome: &Outcome<'_>) -> usize {
         let &[answer, authority, mut additional] = outcome.counts;
         let rcode = outcome.rcode as u8;
@@ -96,7 +98,8 @@ impl Envelope<'_> {
             | bit(settings.recursion_available, RA)
             | u16::from(rcode & 0x0f);
         let questions = u16::from(!self.question.is_empty());
-        let words = [self.id(), flags, questions, answer, authority, additional];
+        let pair = |high: u16, low: u16| u32::from(high) << 16 | u32::from(low);
+        let words = [pair(self.id(), flags), pair(questions, answer), pair(authority, additional)];
         for (octets, word) in out.as_chunks_mut().0.iter_mut().zip(words) {
             *octets = word.to_be_bytes();
         }

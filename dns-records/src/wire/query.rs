@@ -77,15 +77,13 @@ impl<'a> Query<'a> {
             if answer > 1 || authority > 1 || additional > 2 {
                 return refuse(Fault::RecordCounts { answer, authority, additional }, envelope);
             }
-            let mut version = 0;
-            let read = read_records(message, HEADER + octets.len(), counts, |edns, edns_version| {
-                (envelope.edns, version) = (Some(edns), edns_version);
-            });
-            if let Err(fault) = read {
-                return refuse(fault, envelope);
-            }
-            if version != 0 {
-                return refuse(Fault::EdnsVersion(version), envelope);
+            let mut opt = None;
+            let read = read_records(message, HEADER + octets.len(), counts, &mut opt);
+            envelope.edns = opt.map(|(edns, _)| edns);
+            match (read, opt) {
+                (Err(fault), _) => return refuse(fault, envelope),
+                (Ok(()), Some((_, version @ 1..))) => return refuse(Fault::EdnsVersion(version), envelope),
+                _ => {}
             }
         }
         match record_type {
@@ -168,9 +166,8 @@ impl<'a> RawQuestion<'a> {
     }
 }
 
-/// Steps over the records behind the question and reports the OPT record: what it says, and its version.
-fn read_records(message: &[u8], mut at: usize, counts: [u16; 3], mut opt: impl FnMut(Edns, u8)) -> Result<(), Fault> {
-    let mut seen = false;
+/// Steps over the records behind the question, and notes what the OPT record says and its version.
+fn read_records(message: &[u8], mut at: usize, counts: [u16; 3], opt: &mut Option<(Edns, u8)>) -> Result<(), Fault> {
     for (section, count) in counts.into_iter().enumerate() {
         for _ in 0..count {
             let unreadable = Fault::Record { at };
@@ -183,11 +180,11 @@ fn read_records(message: &[u8], mut at: usize, counts: [u16; 3], mut opt: impl F
             }
             if RecordType(u16::from_be_bytes([t1, t0])) == OPT {
                 // A root owner is the one octet 0.
-                if seen || section != 2 || message[at] != 0 {
+                if opt.is_some() || section != 2 || message[at] != 0 {
                     return Err(Fault::Opt { at });
                 }
-                seen = true;
-                opt(Edns { size: u16::from_be_bytes([c1, c0]), dnssec_ok: flags & DO != 0 }, version);
+                let edns = Edns { size: u16::from_be_bytes([c1, c0]), dnssec_ok: flags & DO != 0 };
+                *opt = Some((edns, version));
             }
             at = end;
         }

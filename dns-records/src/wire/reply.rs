@@ -24,6 +24,7 @@ pub struct Reply<R> {
 ///
 /// # Errors
 /// `out` is shorter than [`MIN_MESSAGE`](super::MIN_MESSAGE). A buffer shorter than the limit makes the limit shorter.
+#[inline]
 pub fn reply<'q, R>(
     query: &Query<'q>,
     settings: &Settings,

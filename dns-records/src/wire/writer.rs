@@ -79,6 +79,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds the OPT record and the header; gives the length of the message.
+    #[inline]
     pub(super) fn close(&mut self, query: &Query<'_>, settings: &Settings, rcode: Rcode, authoritative: bool) -> usize {
         let outcome = Outcome { rcode, authoritative, truncated: self.truncated, counts: &self.counts };
         query.envelope.close(settings, self.out, self.at, &outcome)
@@ -141,6 +142,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Writes a record of any kind, or leaves it out.
+    #[inline(never)]
+    fn push_or_cut(&mut self, section: Section, record: &RecordRef<'_>) {
+        if !self.is_full && self.push(section, record).is_none() {
+            self.cut(section, record.data.record_type());
+        }
+    }
+
     /// Leaves out a record that did not fit, and with an additional one what was written of its set.
     fn cut(&mut self, section: Section, record_type: RecordType) {
         self.is_full = true;
@@ -154,10 +163,11 @@ impl<'a> Writer<'a> {
 }
 
 impl Sink for Writer<'_> {
-    #[inline]
+    /// One function with its caller, who mostly knows the kind of record.
+    #[inline(always)]
     fn record(&mut self, section: Section, record: &RecordRef<'_>) {
-        if self.push_address(section, record).is_none() && !self.is_full && self.push(section, record).is_none() {
-            self.cut(section, record.data.record_type());
+        if self.push_address(section, record).is_none() {
+            self.push_or_cut(section, record);
         }
     }
 

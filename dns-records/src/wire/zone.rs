@@ -58,29 +58,29 @@ impl Zone {
         settings: &Settings,
         out: &mut [u8],
     ) -> Result<Response<'a>, BufferTooSmall> {
-        // What was read and replied is looked at where it lies: to move it takes as long as to read it.
-        let read = Query::read(message, transport);
-        let query = match &read {
+        let query = match Query::read(message, transport) {
             Ok(query) => query,
-            Err(refusal) => {
-                return Ok(match refusal.reply(settings, out)? {
-                    Some(length) => Response::Error { length, refusal: *refusal },
-                    None => Response::Nothing(*refusal),
-                });
-            }
+            Err(refusal) => return refuse(refusal, settings, out),
         };
         if query.question().record_type.is_transfer() {
-            return Ok(Response::Transfer(*query));
+            return Ok(Response::Transfer(query));
         }
-        let replied = reply(query, settings, out, |question, writer| {
+        let reply = reply(&query, settings, out, |question, writer| {
             self.answer_through(question, rotation, &mut NoUpstream, writer)
-        });
-        let reply = replied.as_ref().map_err(Clone::clone)?;
+        })?;
         let is_elsewhere = matches!(reply.verdict.reason, Reason::NotOurs | Reason::FallsThrough(_));
         Ok(if is_elsewhere && settings.recursion_available {
-            Response::Forward(*query)
+            Response::Forward(query)
         } else {
-            Response::Reply(*query, *reply)
+            Response::Reply(query, reply)
         })
     }
+}
+
+#[cold]
+fn refuse<'a>(refusal: Refusal<'a>, settings: &Settings, out: &mut [u8]) -> Result<Response<'a>, BufferTooSmall> {
+    Ok(match refusal.reply(settings, out)? {
+        Some(length) => Response::Error { length, refusal },
+        None => Response::Nothing(refusal),
+    })
 }

@@ -32,7 +32,7 @@ use svc_model::{Cluster, Object};
 
 /// What is wrong with one object of the Gateway API; nothing for any other. `api_version` is the one its manifest has.
 pub fn object(object: &Object, api_version: &str) -> Vec<Finding> {
-    let mut report = Report { object: svc_model::check::subject(object).to_string(), findings: Vec::new() };
+    let mut report = Report { object: svc_model::check::subject(object), findings: Vec::new() };
     match object {
         Object::GatewayClass(class) => gateway_class(&mut report, class),
         Object::Gateway(gateway) => listener::gateway(&mut report, gateway),

@@ -127,6 +127,9 @@ pub mod gateway;
 #[cfg(feature = "kubernetes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
 pub mod ingress;
+#[cfg(feature = "kubernetes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
+pub mod istio;
 
 pub use authority::{Authority, AuthorityError};
 pub use condition::{Condition, ValuePattern};

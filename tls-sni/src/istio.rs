@@ -217,8 +217,7 @@ impl IstioTls {
             let decision = TlsDecision::of(Mode::Terminate, reason(outcome));
             of_server(TlsDecision { certificate, alpn, ..decision })
         };
-        let at = self.streams.servers().iter().position(|other| core::ptr::eq(other, server));
-        let secrets = match at.and_then(|at| self.servers.get(at)) {
+        let secrets = match self.servers.get(found.index) {
             Some(Credentials::Mesh) => return terminate(None, Outcome::MeshCertificate),
             Some(Credentials::Files) => return terminate(None, Outcome::Files),
             Some(Credentials::Secrets(secrets)) => secrets.as_slice(),

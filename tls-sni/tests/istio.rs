@@ -124,7 +124,7 @@ fn what_ends_tls_and_hands_bytes_on_needs_a_tcp_rule() {
         {"match": [{"port": 443, "sourceLabels": {"any": "thing"}}], "route": [{"destination": {"host": "mq.test"}}]}]}),
     );
     let without = compile(&[servers()]);
-    assert_eq!(says(&without, Some(b"mq.example"), &[]), "reject - no-server");
+    assert_eq!(says(&without, Some(b"mq.example"), &[]), "reject - no-server-name");
     let with = compile(&[servers(), rules]);
     assert_eq!(says(&with, Some(b"mq.example"), &[]), "terminate bytes mesh-certificate 1 Host/mq.test port 443");
 }

@@ -52,6 +52,8 @@ pub struct GatewayChain {
 pub struct GatewayConnection<'t> {
     /// The server.
     pub server: &'t Server,
+    /// Its index in [`GatewayStreams::servers`].
+    pub index: usize,
     /// Where the bytes go; `None` where they are read as requests, or no rule is.
     pub rule: Option<&'t StreamRule>,
 }
@@ -139,7 +141,7 @@ impl GatewayStreams {
     /// nothing.
     pub fn decide_tcp(&self, port: u16) -> Option<GatewayConnection<'_>> {
         let (at, rule) = self.tcp.get(&port)?;
-        Some(GatewayConnection { server: &self.servers.accepted[*at], rule: Some(rule.as_deref()?) })
+        Some(GatewayConnection { server: &self.servers.accepted[*at], index: *at, rule: Some(rule.as_deref()?) })
     }
 
     /// Who takes a TLS connection with this server name (`None`: without a usable one): the chain of the most specific name that fits, and
@@ -147,7 +149,8 @@ impl GatewayStreams {
     /// whoever speaks TLS to say (see [`ISTIO_PROTOCOLS`]). Allocates nothing.
     pub fn decide_tls(&self, port: u16, server_name: Option<&Host>) -> Option<GatewayConnection<'_>> {
         let (_, chain) = self.tls.get(&port)?.matches(server_name).next()?;
-        Some(GatewayConnection { server: &self.servers.accepted[chain.server], rule: chain.rule.as_deref() })
+        let server = &self.servers.accepted[chain.server];
+        Some(GatewayConnection { server, index: chain.server, rule: chain.rule.as_deref() })
     }
 
     /// The server of bytes on a port, whether or not it has a rule.

@@ -222,6 +222,11 @@ impl Registry {
         scan.into_iter().flatten().filter(move |host| covers(&own, host)).chain(to)
     }
 
+    /// The hosts that overlap a name: those that it covers, and the wildcards that cover it. Costs as much as there are wildcards beside.
+    pub fn overlapping<'r>(&'r self, name: &str) -> impl Iterator<Item = &'r str> {
+        self.covered_by(name).chain(self.wildcards().filter(move |wildcard| covers(wildcard, name)))
+    }
+
     /// The service of exactly this host that callers of a namespace see and that `is` one: of their own namespace, else the first.
     pub fn seen(&self, host: &str, namespace: &str, is: impl Fn(&MeshService) -> bool) -> Option<&Arc<MeshService>> {
         let mut seen = self.services(host).iter().filter(|service| service.is_seen_from(namespace) && is(service));

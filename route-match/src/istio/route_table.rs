@@ -8,6 +8,7 @@ use super::rule::{CompiledMatch, HttpRule};
 use super::server::Server;
 use crate::action::{CorsRequest, Disposition, Fraction, HeaderEdits, RequestUri, WeightedBackend};
 use crate::authority::{Authority, AuthorityError};
+use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::normalise::{PathError, PathNormalisation};
 use crate::question::{HttpQuestion, Scheme};
@@ -149,6 +150,11 @@ impl RouteTable {
     /// The domains of all virtual hosts, from most to least specific.
     pub fn domains(&self) -> impl ExactSizeIterator<Item = &HostPattern> {
         self.router.hosts()
+    }
+
+    /// The domain whose rules are asked for this host, whether or not one of them matches.
+    pub fn domain(&self, host: &Host) -> Option<&HostPattern> {
+        self.router.host(Some(host))
     }
 
     /// The rules of exactly this domain, in the order in which they are asked: what a driver renders.

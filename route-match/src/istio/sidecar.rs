@@ -83,21 +83,29 @@ impl<'c> SidecarScope<'c> {
         }
     }
 
-    /// What is seen on a port: by the entry for it, else by the one for all ports.
+    /// The entry for a port: its own, else the one for all ports.
+    fn entry(&self, port: u16) -> Option<usize> {
+        let of = |port: Option<u16>| self.egress.iter().position(|entry| entry.port == port);
+        of(Some(port)).or_else(|| of(None))
+    }
+
+    /// What is seen on a port.
     pub(crate) fn on_port(&self, port: u16) -> Imports<'_, 'c> {
-        if self.egress.is_empty() {
-            return Imports::All;
-        }
-        let of = |port: Option<u16>| self.egress.iter().find(|entry| entry.port == port);
-        match of(Some(port)).or_else(|| of(None)) {
-            Some(entry) => Imports::Some(&entry.hosts),
+        match self.entry(port) {
+            Some(at) => Imports::Some(&self.egress[at].hosts),
+            None if self.egress.is_empty() => Imports::All,
             None => Imports::None,
         }
     }
 
-    /// Whether what is seen differs from port to port.
-    pub(crate) fn differs_by_port(&self) -> bool {
-        self.egress.iter().any(|entry| entry.port.is_some())
+    /// Which entries import the rules of a VirtualService.
+    pub(crate) fn importing(&self, virtual_service: &VirtualService) -> Box<[bool]> {
+        self.egress.iter().map(|entry| Imports::Some(&entry.hosts).rules(virtual_service)).collect()
+    }
+
+    /// Whether rules that these entries import count on a port.
+    pub(crate) fn counts(&self, port: u16, imported: &[bool]) -> bool {
+        self.egress.is_empty() || self.entry(port).is_some_and(|at| imported.get(at) == Some(&true))
     }
 }
 
@@ -128,7 +136,7 @@ impl Imports<'_, '_> {
 
     /// Whether the rules of a VirtualService are: one of its hosts overlaps one that is imported from its namespace. It then counts with
     /// all its hosts.
-    pub(crate) fn rules(&self, virtual_service: &VirtualService) -> bool {
+    fn rules(&self, virtual_service: &VirtualService) -> bool {
         let namespace = virtual_service.namespace();
         let full: Vec<_> = virtual_service.spec.hosts.iter().map(|host| full_host(host, namespace)).collect();
         let own: NameSet<'_> = full.iter().map(|host| &**host).collect();

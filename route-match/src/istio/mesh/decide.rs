@@ -9,6 +9,7 @@ use super::{MeshTable, PortTable};
 use crate::action::Backends;
 use crate::authority::Authority;
 use crate::host::{Host, HostKind};
+use crate::host_pattern::HostPattern;
 use crate::istio::destination::Destination;
 use crate::istio::registry::MeshService;
 use crate::istio::route_table::HttpDecision;
@@ -47,8 +48,8 @@ pub enum StreamReason<'t> {
     Range(IpAddr),
     /// A rule for the server name.
     ServerName,
-    /// Requests are read on this port of the service, so that its `http` rules decide.
-    Http(&'t Arc<MeshService>),
+    /// Requests to the destination are read on this port, so that `http` rules decide.
+    Http,
     /// Nobody knows the destination, and all such are let through.
     AllowAny,
     /// Nobody knows the destination, and all such are refused.
@@ -116,7 +117,7 @@ impl MeshTable {
             (Scheme::Http, Some(http)) => {
                 // Bytes to the address of a service that takes no requests are not read.
                 let hidden = self.hidden(question);
-                hidden.map_or_else(|| MeshDecision::Http(http.table.decide(question)), MeshDecision::Stream)
+                hidden.map_or_else(|| MeshDecision::Http(http.table().decide(question)), MeshDecision::Stream)
             }
             (Scheme::Http, None) => match Authority::parse(question.host) {
                 Ok(authority) => {
@@ -152,9 +153,14 @@ impl MeshTable {
         }
     }
 
-    /// What becomes of a TCP connection that is not read as requests. Allocates nothing.
+    /// What becomes of a TCP connection that is not read as requests. Allocates nothing, save for an address that nobody has.
     pub fn decide_tcp(&self, port: u16, target: StreamTarget<'_>) -> StreamDecision<'_> {
         let Some(port) = self.ports.get(&port) else { return self.unknown() };
+        let unread = || match target {
+            StreamTarget::Name(name) => self.unread(port, name),
+            StreamTarget::Address(IpAddr::V4(addr)) => self.unread(port, &addr.into()),
+            StreamTarget::Address(IpAddr::V6(addr)) => self.unread(port, &addr.into()),
+        };
         match (port.streams(target), target) {
             (Some(streams), target) => self.of_service(streams, || {
                 streams.tcp(match target {
@@ -164,9 +170,9 @@ impl MeshTable {
             }),
             (None, StreamTarget::Address(addr)) => match port.streams.elsewhere(addr) {
                 Some(rule) => StreamDecision { rule: Some(rule), reason: StreamReason::Range(addr) },
-                None => self.unknown(),
+                None => unread(),
             },
-            (None, StreamTarget::Name(_)) => self.unknown(),
+            (None, StreamTarget::Name(_)) => unread(),
         }
     }
 
@@ -183,7 +189,7 @@ impl MeshTable {
             }),
             None => match port.streams.server_name(server_name) {
                 Some(rule) => StreamDecision { rule: Some(rule), reason: StreamReason::ServerName },
-                None => self.unknown(),
+                None => server_name.map_or_else(|| self.unknown(), |name| self.unread(port, name)),
             },
         }
     }
@@ -195,10 +201,15 @@ impl MeshTable {
     ) -> StreamDecision<'t> {
         match find() {
             Some(rule) => StreamDecision { rule: Some(rule), reason: StreamReason::Service(&streams.service) },
-            None if streams.protocol.takes_http() => {
-                StreamDecision { rule: None, reason: StreamReason::Http(&streams.service) }
-            }
             None => self.unknown(),
+        }
+    }
+
+    /// The decision about a connection to a host for which there is no rule: requests to it may be read, or nobody knows it.
+    fn unread(&self, port: &PortTable, host: &Host) -> StreamDecision<'_> {
+        match port.http.as_ref().and_then(|http| http.table().domain(host)) {
+            Some(domain) if *domain != HostPattern::Any => StreamDecision { rule: None, reason: StreamReason::Http },
+            _ => self.unknown(),
         }
     }
 
@@ -246,9 +257,7 @@ impl fmt::Display for StreamReason<'_> {
             Self::Service(service) => write!(f, "for connections to {}", service.host),
             Self::Range(addr) => write!(f, "for connections to {addr}, which no service has to itself"),
             Self::ServerName => f.write_str("for connections with this server name"),
-            Self::Http(service) => {
-                write!(f, "requests to {} are read on this port, so that its http rules decide", service.host)
-            }
+            Self::Http => f.write_str("requests to the destination are read on this port, so that http rules decide"),
             Self::AllowAny => {
                 f.write_str("nobody in the mesh has this destination, and outboundTrafficPolicy lets it through")
             }

@@ -11,22 +11,14 @@ use crate::istio::stream::pattern;
 
 /// The domains of a service in the proxies of a namespace: its name, its addresses, and for names of the cluster the shorter forms that a
 /// resolver there would complete; the same for the names of ExternalName Services that lead to it. A headless Service has what lies
-/// below each name as well, for its Pods.
-///
-/// A shorter form that `is_known` as the full name of another service stays that one's.
-pub(super) fn domains(
-    service: &MeshService,
-    registry: &Registry,
-    namespace: &str,
-    is_known: impl Fn(&str) -> bool,
-) -> Vec<HostPattern> {
+/// below each name as well, for its Pods. The first is its full name, if that is one.
+pub(super) fn domains(service: &MeshService, registry: &Registry, namespace: &str) -> Vec<HostPattern> {
     let mut names: Vec<String> = Vec::new();
     for name in [&*service.host].into_iter().chain(registry.aliases_of(&service.host)) {
         names.push(name.to_owned());
         if let Some((own, short)) = service_of(name) {
-            let shorter = [format!("{short}.{own}"), format!("{short}.{own}.svc")];
-            let bare = (own == namespace).then(|| short.to_owned());
-            names.extend(shorter.into_iter().chain(bare).filter(|name| !is_known(name)));
+            names.extend([format!("{short}.{own}"), format!("{short}.{own}.svc")]);
+            names.extend((own == namespace).then(|| short.to_owned()));
         }
     }
     let mut found: Vec<HostPattern> = names.iter().filter_map(|name| pattern(name)).collect();

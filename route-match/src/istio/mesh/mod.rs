@@ -1,10 +1,14 @@
 //! What does the proxy beside a workload do with what the workload sends? The mesh as one caller sees it, compiled and kept up to date.
 
+mod claims;
 mod decide;
 mod domains;
-mod plan;
+mod http_port;
+mod listing;
+mod port;
 mod streams;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +24,7 @@ use super::destinations::Destinations;
 use super::export::{ExportTo, Precedence};
 use super::gateway::forget;
 use super::matching::Listener;
-use super::names::{GatewayName, full_host, overlaps};
+use super::names::{GatewayName, full_host};
 use super::order::Age;
 use super::registry::MeshService;
 use super::route_table::RouteTable;
@@ -29,7 +33,9 @@ use super::sidecar::{OutboundPolicy, SidecarScope};
 use super::stream::StreamRule;
 use crate::host_pattern::HostPattern;
 use crate::question::Scheme;
-use plan::{Listed, Listing, Port, VirtualHost};
+use http_port::HttpPort;
+use listing::Listing;
+use port::{Port, View};
 use streams::Streams;
 
 pub use decide::{MeshDecision, StreamDecision, StreamReason, StreamTarget};
@@ -75,6 +81,7 @@ pub struct MeshTable {
     outbound: OutboundPolicy,
     /// The VirtualServices bound to the mesh that the caller's namespace sees.
     bound: BTreeMap<NamespacedName, Bound>,
+    listing: Listing,
     /// From a VirtualService without hosts, there or not, to those whose rules hand over to it.
     by_delegate: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     /// From the host of a destination to the VirtualServices that name it.
@@ -89,6 +96,8 @@ struct Bound {
     precedence: Precedence,
     /// Its hosts in full, in lower case.
     hosts: Box<[Box<str>]>,
+    /// Which entries of the caller's Sidecar import it.
+    imported: Box<[bool]>,
     delegates: BTreeSet<NamespacedName>,
     /// What the hosts of its destinations stand for.
     destinations: BTreeMap<Box<str>, Option<KnownHost>>,
@@ -97,20 +106,13 @@ struct Bound {
 }
 
 /// What happens on a port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct PortTable {
+    /// The services that the caller sees on it, by host.
+    services: BTreeMap<Box<str>, Arc<MeshService>>,
     /// Where anybody on the port takes requests.
     http: Option<HttpPort>,
     streams: Streams,
-    /// The hosts of the services on it.
-    hosts: BTreeSet<Box<str>>,
-}
-
-#[derive(Clone, Debug)]
-struct HttpPort {
-    table: RouteTable,
-    /// The rules of each domain.
-    claims: BTreeMap<HostPattern, Arc<[CompiledMatch]>>,
 }
 
 /// A rule for connections, and what it is for.
@@ -141,12 +143,6 @@ pub enum StreamFor<'t> {
     Rest,
 }
 
-/// What is read of a cluster before ports are made.
-struct View<'c> {
-    cluster: &'c Cluster,
-    scope: SidecarScope<'c>,
-}
-
 impl MeshTable {
     /// Compiles the mesh as a caller sees it. O(n log n) in the services and VirtualServices of the cluster, and for each port the rules
     /// that count on it.
@@ -162,25 +158,32 @@ impl MeshTable {
             sidecar: None,
             outbound: OutboundPolicy::AllowAny,
             bound: BTreeMap::new(),
+            listing: Listing::default(),
             by_delegate: BTreeMap::new(),
             by_destination: BTreeMap::new(),
             ports: BTreeMap::new(),
             seed,
         };
+        let scope = SidecarScope::of(cluster, mesh, caller);
+        table.outbound = scope.outbound;
+        table.sidecar = scope.sidecar.map(Resource::reference);
         for object in cluster.list::<VirtualService>() {
-            table.rebind(cluster, &object.key());
+            table.rebind(cluster, &scope, &object.key());
         }
-        let ports = table.destinations.registry.ports().collect();
-        table.rebuild(cluster, ports);
+        let registry = &table.destinations.registry;
+        let (hosts, ports) = (registry.hosts().map(Box::from).collect(), registry.ports().collect());
+        let users = table.bound.keys().cloned().collect();
+        table.refresh(cluster, &scope, &hosts, &users, ports);
         table
     }
 
     /// Follows the changes that `touched` tells of; `cluster` is as it is after them. Afterwards the table is what
     /// [`compile`](Self::compile) would make of the cluster, with the same settings of the mesh.
     ///
-    /// Costs the ports that are touched: of a service its own, of a VirtualService those of the services that it speaks for, and 80. On them the
-    /// domains are gone through, and the rules of those that differ made anew. A change of a Sidecar makes every port anew; of a
-    /// DestinationRule, none.
+    /// Costs what is touched: a VirtualService, the services that its hosts stand for or cover, and their domains; a service, its domains, and
+    /// the VirtualServices that speak for it or lead to it. Only rules that differ are compiled. Where connections of a port are concerned
+    /// that are not read as requests, the listeners of that port are put together anew; a change of a DestinationRule merges all of them
+    /// anew, one of a Sidecar compiles everything.
     pub fn update(&mut self, cluster: &Cluster, touched: &Touched) {
         let of = |kind| touched.objects.iter().filter(move |object| object.kind == kind);
         if of(Kind::Sidecar).next().is_some() {
@@ -190,7 +193,9 @@ impl MeshTable {
         if of(Kind::DestinationRule).next().is_some() {
             self.destinations.rules = DestinationRules::new(cluster, &self.destinations.mesh);
         }
-        let hosts = self.destinations.registry.update(cluster, touched);
+        let (mesh, caller) = (self.destinations.mesh.clone(), self.destinations.caller.clone());
+        let scope = SidecarScope::of(cluster, &mesh, &caller);
+        let mut hosts = self.destinations.registry.update(cluster, touched);
         let mut stale: BTreeSet<NamespacedName> = BTreeSet::new();
         for object in of(Kind::VirtualService) {
             let key = object.key();
@@ -198,14 +203,19 @@ impl MeshTable {
             stale.insert(key);
         }
         stale.extend(self.led_elsewhere(&hosts));
-        // The ports of what was and of what is.
-        let mut ports: BTreeSet<u16> = self.ports_of(&hosts).collect();
-        for key in stale {
-            ports.extend(self.ports_spoken_for(&key));
-            self.rebind(cluster, &key);
-            ports.extend(self.ports_spoken_for(&key));
+        // The services that they spoke for, and those that they speak for now.
+        for key in &stale {
+            hosts.extend(self.services_of(key));
+            self.rebind(cluster, &scope, key);
+            hosts.extend(self.services_of(key));
         }
-        self.rebuild(cluster, ports);
+        let mut ports: BTreeSet<u16> = self.ports_of(&hosts).collect();
+        if !stale.is_empty() {
+            ports.insert(80);
+        }
+        let overlapping = hosts.iter().flat_map(|host| self.listing.overlapping(host)).cloned();
+        let users: BTreeSet<NamespacedName> = overlapping.chain(stale.iter().cloned()).collect();
+        self.refresh(cluster, &scope, &hosts, &users, ports);
     }
 
     /// The VirtualServices for which a destination has become something else, now that these hosts have changed.
@@ -228,45 +238,28 @@ impl MeshTable {
 
     /// The ports on which these hosts are or were served.
     fn ports_of<'t>(&'t self, hosts: &'t BTreeSet<Box<str>>) -> impl Iterator<Item = u16> + 't {
-        let were = self.ports.iter().filter(|(_, port)| hosts.iter().any(|host| port.hosts.contains(host)));
-        let are =
-            hosts.iter().flat_map(|host| self.destinations.registry.services(host)).flat_map(|service| &service.ports);
-        were.map(|(number, _)| *number).chain(are.map(|port| port.number))
+        let were = self.ports.iter().filter(|(_, port)| hosts.iter().any(|host| port.services.contains_key(host)));
+        let are = hosts.iter().flat_map(|host| self.destinations.registry.services(host));
+        were.map(|(number, _)| *number).chain(are.flat_map(|service| &service.ports).map(|port| port.number))
     }
 
-    /// The ports on which a VirtualService may count: those of the services that its hosts overlap, and 80.
-    fn ports_spoken_for(&self, key: &NamespacedName) -> BTreeSet<u16> {
-        let Some(bound) = self.bound.get(key) else { return BTreeSet::new() };
-        let overlap = |host: &&str| bound.hosts.iter().any(|own| overlaps(own, host));
-        let exact = bound.hosts.iter().all(|host| !host.starts_with('*'));
-        let mut ports: BTreeSet<u16> = BTreeSet::from([80]);
-        let mut add = |host: &str| {
-            ports.extend(
-                self.destinations
-                    .registry
-                    .services(host)
-                    .iter()
-                    .flat_map(|service| &service.ports)
-                    .map(|port| port.number),
-            );
-        };
-        if exact {
-            bound.hosts.iter().for_each(|host| add(host));
-            self.destinations.registry.wildcards().filter(overlap).for_each(&mut add);
-        } else {
-            self.destinations.registry.hosts().filter(overlap).for_each(&mut add);
-        }
-        ports
+    /// The hosts of services that those of a VirtualService overlap.
+    fn services_of(&self, key: &NamespacedName) -> BTreeSet<Box<str>> {
+        let registry = &self.destinations.registry;
+        let own = self.bound.get(key).into_iter().flat_map(|bound| &bound.hosts);
+        own.flat_map(|host| registry.overlapping(host)).map(Box::from).collect()
     }
 
     /// Reads a VirtualService anew.
-    fn rebind(&mut self, cluster: &Cluster, key: &NamespacedName) {
+    fn rebind(&mut self, cluster: &Cluster, scope: &SidecarScope<'_>, key: &NamespacedName) {
         if let Some(old) = self.bound.remove(key) {
+            self.listing.remove(&old.hosts, &old.precedence);
             forget(&mut self.by_delegate, old.delegates.iter(), key);
             forget(&mut self.by_destination, old.destinations.keys(), key);
         }
         let object = cluster.get::<VirtualService>(&key.namespace, &key.name);
-        if let Some(new) = object.and_then(|object| self.bind(cluster, object)) {
+        if let Some(new) = object.and_then(|object| self.bind(cluster, scope, object)) {
+            self.listing.insert(&new.hosts, &new.precedence, key);
             for delegate in &new.delegates {
                 self.by_delegate.entry(delegate.clone()).or_default().insert(key.clone());
             }
@@ -278,7 +271,7 @@ impl MeshTable {
     }
 
     /// A VirtualService as the caller sees it; `None` for one that is not bound to the mesh, or not exported to the caller.
-    fn bind(&self, cluster: &Cluster, object: &VirtualService) -> Option<Bound> {
+    fn bind(&self, cluster: &Cluster, scope: &SidecarScope<'_>, object: &VirtualService) -> Option<Bound> {
         let (namespace, spec) = (object.namespace(), &object.spec);
         if spec.hosts.is_empty() || !GatewayName::Mesh.is_in(&spec.gateways, namespace) {
             return None;
@@ -296,6 +289,7 @@ impl MeshTable {
         Some(Bound {
             precedence: Precedence { exposure, age: Age::of(object) },
             hosts: full.collect(),
+            imported: scope.importing(object),
             delegates: delegates(object).collect(),
             destinations: destinations
                 .map(lower)
@@ -308,101 +302,79 @@ impl MeshTable {
         })
     }
 
-    /// Makes these ports anew, where something of them differs.
-    fn rebuild(&mut self, cluster: &Cluster, ports: BTreeSet<u16>) {
-        if ports.is_empty() {
-            return;
-        }
-        let (mesh, caller) = (self.destinations.mesh.clone(), self.destinations.caller.clone());
-        let scope = SidecarScope::of(cluster, &mesh, &caller);
-        self.outbound = scope.outbound;
-        self.sidecar = scope.sidecar.map(Resource::reference);
-        let view = View { cluster, scope };
-        let mut made = Vec::new();
-        let mut compiled: BTreeMap<(NamespacedName, u16), Arc<[CompiledMatch]>> = BTreeMap::new();
-        // What is seen is the same on all ports, unless the Sidecar says otherwise.
-        let listing = (!view.scope.differs_by_port()).then(|| self.listing(&view, 0));
+    /// Makes anew what these services and VirtualServices do on these ports.
+    fn refresh(
+        &mut self,
+        cluster: &Cluster,
+        scope: &SidecarScope<'_>,
+        hosts: &BTreeSet<Box<str>>,
+        users: &BTreeSet<NamespacedName>,
+        ports: BTreeSet<u16>,
+    ) {
+        let view = View { cluster, scope, compiled: RefCell::default() };
         for number in ports {
-            let own = listing.is_none().then(|| self.listing(&view, number));
-            let Some(listing) = listing.as_ref().or(own.as_ref()) else { continue };
-            made.push((number, self.make(&view, number, listing, &mut compiled)));
-        }
-        drop(listing);
-        for (number, port) in made {
-            match port {
-                Some(port) => drop(self.ports.insert(number, port)),
-                None => drop(self.ports.remove(&number)),
+            let port = self.ports.remove(&number);
+            if let Some(port) = self.refreshed(&view, number, port, hosts, users) {
+                self.ports.insert(number, port);
             }
         }
-        for ((key, number), matches) in compiled {
+        for ((key, number), matches) in view.compiled.into_inner() {
             if let Some(bound) = self.bound.get_mut(&key) {
                 bound.compiled.insert(number, matches);
             }
         }
     }
 
-    /// The VirtualServices that count on a port.
-    fn listing<'c>(&'c self, view: &View<'c>, number: u16) -> Listing<'c> {
-        let imports = view.scope.on_port(number);
-        let listed = self.bound.iter().filter_map(|(key, bound)| {
-            let object = view.cluster.get::<VirtualService>(&key.namespace, &key.name)?;
-            let listed = Listed { object, key, precedence: &bound.precedence, hosts: &bound.hosts };
-            imports.rules(object).then_some(listed)
-        });
-        Listing::new(listed.collect())
-    }
-
-    /// Makes a port; `None` if no service is on it.
-    fn make<'c>(
-        &'c self,
-        view: &View<'c>,
+    /// A port, with these services and VirtualServices made anew; `None` if no service is on it any more.
+    fn refreshed(
+        &self,
+        view: &View<'_>,
         number: u16,
-        listing: &Listing<'c>,
-        compiled: &mut BTreeMap<(NamespacedName, u16), Arc<[CompiledMatch]>>,
+        before: Option<PortTable>,
+        hosts: &BTreeSet<Box<str>>,
+        users: &BTreeSet<NamespacedName>,
     ) -> Option<PortTable> {
+        let caller = &self.destinations.caller;
+        let empty = || PortTable { services: BTreeMap::new(), http: None, streams: Streams::new() };
+        let PortTable { mut services, http, mut streams } = before.unwrap_or_else(empty);
         let imports = view.scope.on_port(number);
-        let namespace = &*self.destinations.caller.namespace;
         let is_here = |service: &MeshService| service.port(number).is_some() && imports.service(service);
-        let services: BTreeMap<&str, &Arc<MeshService>> = self
-            .destinations
-            .registry
-            .hosts_on(number)
-            .filter_map(|host| Some((host, self.destinations.registry.seen(host, namespace, is_here)?)))
-            .collect();
+        let mut concerned: Vec<&Box<str>> = Vec::new();
+        for host in hosts {
+            match self.destinations.registry.seen(host, &caller.namespace, is_here) {
+                Some(service) => drop(services.insert(host.clone(), service.clone())),
+                None if services.remove(host).is_none() => continue,
+                None => {}
+            }
+            concerned.push(host);
+        }
         if services.is_empty() {
             return None;
         }
-        let port = Port {
-            number,
-            services: &services,
-            listing,
-            registry: &self.destinations.registry,
-            namespace,
-            outbound: self.outbound,
-        };
         let gateway = GatewayName::Mesh;
         let listener = Listener {
             gateway: &gateway,
             port: number,
             scheme: Scheme::Http,
-            namespace,
-            labels: &self.destinations.caller.labels,
+            namespace: &caller.namespace,
+            labels: &caller.labels,
         };
-        let seen = self.destinations.seen();
-        let before = self.ports.get(&number);
-        let http = port.takes_http().then(|| {
-            let virtual_hosts = port.virtual_hosts(|listed| {
-                let known = self.bound.get(listed.key).and_then(|bound| bound.compiled.get(&number));
-                let matches = known
-                    .cloned()
-                    .unwrap_or_else(|| HttpRules::of(view.cluster, listed.object).compile(listener, &seen).into());
-                compiled.insert((listed.key.clone(), number), matches.clone());
-                matches
-            });
-            HttpPort::new(virtual_hosts, before.and_then(|port| port.http.as_ref()), self.seed)
+        let port = Port { number, services: &services, table: self, view, listener };
+        let takes_http = services.values().any(|service| port.serves_http(service));
+        let http = takes_http.then(|| match http {
+            Some(mut http) => {
+                http.refresh(&port, concerned.iter().copied(), users);
+                http
+            }
+            // The first that takes requests makes all rules count.
+            None => {
+                let mut http = HttpPort::new(number, self.outbound, self.seed);
+                http.refresh(&port, services.keys(), self.bound.keys());
+                http
+            }
         });
-        let streams = Streams::of(&port, listener, &seen, self.seed);
-        Some(PortTable { http, streams, hosts: services.keys().map(|host| Box::from(*host)).collect() })
+        streams.refresh(&port, concerned, self.seed);
+        Some(PortTable { services, http, streams })
     }
 
     /// The services and DestinationRules, as the caller finds them.
@@ -427,7 +399,7 @@ impl MeshTable {
 
     /// The virtual hosts of a port, if requests are read on it.
     pub fn virtual_hosts(&self, port: u16) -> Option<&RouteTable> {
-        self.ports.get(&port)?.http.as_ref().map(|http| &http.table)
+        self.ports.get(&port)?.http.as_ref().map(HttpPort::table)
     }
 
     /// The rules for connections of a port that are not read as requests, in a fixed order.
@@ -436,49 +408,10 @@ impl MeshTable {
     }
 }
 
-impl HttpPort {
-    /// The table of these virtual hosts; what is as it was `before` is taken over.
-    fn new(virtual_hosts: Vec<VirtualHost>, before: Option<&Self>, seed: u64) -> Self {
-        let mut claims: BTreeMap<HostPattern, Arc<[CompiledMatch]>> = BTreeMap::new();
-        for VirtualHost { domains, matches } in &virtual_hosts {
-            for domain in domains {
-                claims.entry(domain.clone()).or_insert_with(|| matches.clone());
-            }
-        }
-        let Some(before) = before else {
-            let hosts = virtual_hosts.into_iter().map(|host| (host.domains, host.matches.to_vec()));
-            return Self { table: RouteTable::new(seed, hosts), claims };
-        };
-        let mut table = before.table.clone();
-        let gone = before.claims.keys().filter(|domain| !claims.contains_key(domain)).cloned();
-        let mut changes: Vec<(Vec<HostPattern>, Option<Vec<CompiledMatch>>)> = Vec::new();
-        changes.extend(gone.map(|domain| (vec![domain], None)));
-        for VirtualHost { domains, matches } in virtual_hosts {
-            let differs = |domain: &HostPattern| {
-                let is_own = claims.get(domain).is_some_and(|claimed| Arc::ptr_eq(claimed, &matches));
-                is_own && before.claims.get(domain) != Some(&matches)
-            };
-            let changed: Vec<HostPattern> = domains.into_iter().filter(differs).collect();
-            if !changed.is_empty() {
-                changes.push((changed, Some(matches.to_vec())));
-            }
-        }
-        table.update(changes);
-        Self { table, claims }
-    }
-}
-
 /// Equal when they answer every question alike, for the same reasons.
 impl PartialEq for MeshTable {
     fn eq(&self, other: &Self) -> bool {
-        let ports = |table: &Self| table.ports.keys().copied().collect::<Vec<_>>();
-        let alike = |number: &u16| {
-            let (one, two) = (&self.ports[number], &other.ports[number]);
-            let claims = |port: &PortTable| port.http.as_ref().map(|http| http.claims.clone());
-            claims(one) == claims(two) && one.streams == two.streams
-        };
         (&self.destinations, &self.sidecar, self.outbound) == (&other.destinations, &other.sidecar, other.outbound)
-            && ports(self) == ports(other)
-            && self.ports.keys().all(alike)
+            && self.ports == other.ports
     }
 }

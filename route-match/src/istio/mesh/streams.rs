@@ -4,20 +4,24 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::plan::Port;
+use super::domains::domains;
+use super::port::Port;
 use crate::host::Host;
+use crate::host_pattern::HostPattern;
 use crate::host_table::HostTable;
 use crate::istio::destination::Destination;
 use crate::istio::destination::Hosts;
-use crate::istio::matching::Listener;
 use crate::istio::net_table::NetTable;
 use crate::istio::protocol::PortProtocol;
 use crate::istio::registry::{MeshService, Resolution};
 use crate::istio::stream::{StreamRule, TcpChains, TlsChain, pattern};
 
-/// The listeners of a port: one for each address that stands for a service, and one for all other addresses.
+/// The listeners of a port for connections that are not read as requests: one for each address that stands for a service, and one for all
+/// other addresses. Services whose requests are read have no part in it.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
+    /// The services, by host.
+    services: BTreeMap<Box<str>, Arc<ServiceStreams>>,
     by_addr: BTreeMap<IpAddr, Arc<ServiceStreams>>,
     /// From the domains of services to what becomes of their connections.
     by_name: HostTable<Arc<ServiceStreams>>,
@@ -34,6 +38,7 @@ pub(super) struct Streams {
 pub(super) struct ServiceStreams {
     pub(super) service: Arc<MeshService>,
     pub(super) protocol: PortProtocol,
+    domains: Vec<HostPattern>,
     /// Ranges of destinations with a rule of their own.
     subnets: NetTable<Arc<StreamRule>>,
     /// By server name, where `tls` rules hold.
@@ -43,19 +48,16 @@ pub(super) struct ServiceStreams {
 }
 
 impl ServiceStreams {
-    fn of(
-        port: &Port<'_, '_>,
-        service: &Arc<MeshService>,
-        listener: Listener<'_>,
-        hosts: &dyn Hosts,
-        seed: u64,
-    ) -> Option<Self> {
+    /// `None` for a service whose requests are read.
+    fn of(port: &Port<'_>, service: &Arc<MeshService>, seed: u64) -> Option<Self> {
+        let (listener, seen) = (port.listener, port.table.destinations.seen());
+        let hosts: &dyn Hosts = &seen;
         let protocol = service.port(port.number)?.protocol;
         let own = || {
             let destination = Destination::new(&service.host, Some(service.source.clone()), None, port.number);
             Arc::new(StreamRule::to_service(destination))
         };
-        let rules = || port.listing.overlapping(&service.host).into_iter().map(|listed| listed.object);
+        let rules = || port.overlapping(&service.host);
         let mut names = Vec::new();
         let (mut subnets, mut rest) = (NetTable::default(), None);
         if protocol.takes_tls() {
@@ -70,13 +72,16 @@ impl ServiceStreams {
             if names.is_empty() {
                 rest = Some(own());
             }
-        } else if !protocol.takes_http() || protocol == PortProtocol::Detected {
+        } else if protocol.takes_http() && protocol != PortProtocol::Detected {
+            return None;
+        } else {
             let chains = TcpChains::of(rules(), listener, hosts);
             chains.subnets.into_iter().for_each(|(net, rule)| subnets.insert(net, rule));
             rest = Some(chains.rest.unwrap_or_else(own));
         }
         let names = HostTable::with_seed(seed, names);
-        Some(Self { service: service.clone(), protocol, subnets, names, rest })
+        let domains = domains(service, port.registry(), port.namespace());
+        Some(Self { service: service.clone(), protocol, domains, subnets, names, rest })
     }
 
     /// The rule for a connection to this address (`None`: not known).
@@ -97,18 +102,53 @@ impl ServiceStreams {
 }
 
 impl Streams {
-    pub(super) fn of(port: &Port<'_, '_>, listener: Listener<'_>, hosts: &dyn Hosts, seed: u64) -> Self {
+    /// A port without services.
+    pub(super) fn new() -> Self {
+        Self {
+            services: BTreeMap::new(),
+            by_addr: BTreeMap::new(),
+            by_name: HostTable::new([]),
+            ranges: NetTable::default(),
+            rest: None,
+            server_names: HostTable::new([]),
+        }
+    }
+
+    /// Makes what becomes of connections to these services anew, and the listeners where any of it differs.
+    pub(super) fn refresh<'h>(&mut self, port: &Port<'_>, hosts: impl IntoIterator<Item = &'h Box<str>>, seed: u64) {
+        let mut differs = false;
+        for host in hosts {
+            let service = port.services.get(host);
+            let new = service.and_then(|service| ServiceStreams::of(port, service, seed));
+            if self.services.get(host).map(Arc::as_ref) != new.as_ref() {
+                differs = true;
+                match new {
+                    Some(new) => drop(self.services.insert(host.clone(), Arc::new(new))),
+                    None => drop(self.services.remove(host)),
+                }
+            }
+        }
+        if differs {
+            *self = Self::listen(std::mem::take(&mut self.services), seed);
+        }
+    }
+
+    /// The listeners of these services.
+    fn listen(services: BTreeMap<Box<str>, Arc<ServiceStreams>>, seed: u64) -> Self {
         let mut by_addr: BTreeMap<IpAddr, Arc<ServiceStreams>> = BTreeMap::new();
-        let mut by_name = Vec::new();
+        let (mut full, mut shorter) = (Vec::new(), Vec::new());
         let mut server_names = Vec::new();
         let (mut ranges, mut rest) = (NetTable::default(), None);
-        let mut services: Vec<&Arc<MeshService>> = port.services.values().copied().collect();
         // Of two services with one address, or without any, the one that goes first has it.
-        services.sort_by_key(|service| service.seniority());
-        for service in services {
-            let Some(streams) = ServiceStreams::of(port, service, listener, hosts, seed) else { continue };
-            let streams = Arc::new(streams);
-            by_name.extend(port.domains(service).into_iter().map(|domain| (domain, streams.clone())));
+        let mut sorted: Vec<&Arc<ServiceStreams>> = services.values().collect();
+        sorted.sort_by(|one, two| one.service.seniority().cmp(&two.service.seniority()));
+        for streams in sorted {
+            let service = &streams.service;
+            let name = pattern(&service.host);
+            for domain in &streams.domains {
+                let list = if name.as_ref() == Some(domain) { &mut full } else { &mut shorter };
+                list.push((domain.clone(), streams.clone()));
+            }
             let pods: &[IpAddr] = match &service.resolution {
                 Resolution::Headless(pods) => pods,
                 _ => &[],
@@ -136,13 +176,10 @@ impl Streams {
                 }
             }
         }
-        Self {
-            by_addr,
-            by_name: HostTable::with_seed(seed, by_name),
-            ranges,
-            rest,
-            server_names: HostTable::with_seed(seed, server_names),
-        }
+        // The full name of a service goes before the shorter one of another.
+        let by_name = HostTable::with_seed(seed, full.into_iter().chain(shorter));
+        let server_names = HostTable::with_seed(seed, server_names);
+        Self { by_addr, by_name, ranges, rest, server_names, services }
     }
 
     /// The service that has this address to itself.
@@ -196,8 +233,10 @@ impl Streams {
 
 impl PartialEq for ServiceStreams {
     fn eq(&self, other: &Self) -> bool {
-        (&self.service, self.protocol, &self.subnets, &self.rest)
-            == (&other.service, other.protocol, &other.subnets, &other.rest)
+        let parts = |streams: &Self| (streams.protocol, streams.domains.clone(), streams.rest.clone());
+        self.service == other.service
+            && parts(self) == parts(other)
+            && self.subnets == other.subnets
             && self.names.iter().eq(other.names.iter())
     }
 }
@@ -205,7 +244,8 @@ impl PartialEq for ServiceStreams {
 /// Equal when they lead every connection to equal rules.
 impl PartialEq for Streams {
     fn eq(&self, other: &Self) -> bool {
-        self.by_addr == other.by_addr
+        self.services == other.services
+            && self.by_addr == other.by_addr
             && self.by_name.iter().eq(other.by_name.iter())
             && self.ranges == other.ranges
             && self.rest == other.rest

@@ -192,12 +192,14 @@ impl RouteTable {
 }
 
 fn request<'a>(question: &HttpQuestion<'a>, authority: &'a Authority, path: &'a [u8]) -> Request<'a> {
-    Request::new(Some(authority.host()), path)
+    let mut request = Request::new(Some(authority.host()), path)
         .method(question.method)
         .scheme(question.scheme.as_str())
         .authority(question.host)
         .query(question.query.unwrap_or_default())
-        .headers(question.headers)
+        .headers(question.headers);
+    request.claims = question.claims;
+    request
 }
 
 /// What the rule does to the request.

@@ -77,6 +77,8 @@ case_files! {
     istio_destinationrule "istio-destinationrule.yaml";
     istio_mesh "istio-mesh.yaml";
     istio_tcp_tls "istio-tcp-tls.yaml";
+    istio_gateway "istio-gateway.yaml";
+    istio_virtualservice "istio-virtualservice.yaml";
     model_check "model-check.yaml";
     tls_gateway "tls-gateway.yaml";
     tls_ingress "tls-ingress.yaml";

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::destination::Destination;
 use super::rule::{CompiledMatch, HttpRule};
 use super::server::Server;
-use crate::action::{CorsRequest, Disposition, Fraction, HeaderEdits, RequestUri, WeightedBackend};
+use crate::action::{CorsRequest, Disposition, HeaderEdits, RequestUri, WeightedBackend};
 use crate::authority::{Authority, AuthorityError};
 use crate::host::Host;
 use crate::host_pattern::HostPattern;
@@ -198,12 +198,14 @@ impl RouteTable {
 }
 
 fn request<'a>(question: &HttpQuestion<'a>, authority: &'a Authority, path: &'a [u8]) -> Request<'a> {
-    Request::new(Some(authority.host()), path)
+    let mut request = Request::new(Some(authority.host()), path)
         .method(question.method)
         .scheme(question.scheme.as_str())
         .authority(question.host)
         .query(question.query.unwrap_or_default())
-        .headers(question.headers)
+        .headers(question.headers);
+    request.claims = question.claims;
+    request
 }
 
 /// What the rule does to the request.
@@ -217,7 +219,7 @@ fn follow<'t>(
     let decide = |outcome, reason| HttpDecision { outcome, rule: Some(rule), reason };
     let action = &rule.action;
     if let Some((part, status)) = action.fault.and_then(|fault| fault.abort)
-        && part == Fraction::ALL
+        && part.is_all()
     {
         let outcome = Outcome::Respond { status: status.http(), cors: HeaderEdits::new() };
         return decide(outcome, Reason::Aborted(found));

@@ -112,6 +112,8 @@ mod path_pattern;
 mod question;
 mod regex;
 mod regex_filter;
+#[cfg(feature = "kubernetes")]
+mod report;
 mod request;
 mod router;
 mod rule;
@@ -127,6 +129,9 @@ pub mod gateway;
 #[cfg(feature = "kubernetes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
 pub mod ingress;
+#[cfg(feature = "kubernetes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "kubernetes")))]
+pub mod istio;
 
 pub use authority::{Authority, AuthorityError};
 pub use condition::{Condition, ValuePattern};

@@ -38,7 +38,7 @@
 
 mod across;
 mod configuration;
-mod duration;
+pub mod duration;
 mod endpoints;
 mod metadata;
 pub mod names;

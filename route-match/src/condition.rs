@@ -53,6 +53,8 @@ pub enum ValuePattern {
     Prefix(Box<str>),
     /// Matching an expression.
     Regex(Regex),
+    /// Not like this; a value that is not there is compared as if it were empty.
+    Except(Box<ValuePattern>),
 }
 
 impl Condition {
@@ -176,9 +178,15 @@ impl ValuePattern {
         Self::Prefix(text.into())
     }
 
+    /// Not like `pattern`; a value that is not there is compared as if it were empty.
+    pub fn except(pattern: Self) -> Self {
+        Self::Except(Box::new(pattern))
+    }
+
     fn takes(&self, value: Option<&[u8]>) -> bool {
         match (self, value) {
             (Self::Absent, value) => value.is_none(),
+            (Self::Except(pattern), value) => !pattern.takes(Some(value.unwrap_or_default())),
             (_, None) => false,
             (Self::Present, Some(_)) => true,
             (Self::Exact(text), Some(value)) => text.as_bytes() == value,
@@ -206,6 +214,10 @@ impl ValuePattern {
             Self::Present | Self::Absent => {
                 request.headers.each(name, &mut |_| count += 1);
                 (count > 0) == (*self == Self::Present)
+            }
+            Self::Except(pattern) => {
+                request.headers.each(name, &mut |_| count += 1);
+                if count == 0 { !pattern.takes(Some(b"")) } else { !pattern.takes_header(name, request) }
             }
             Self::Exact(text) | Self::Prefix(text) => {
                 // Compares value by value with what is left of the expected text; `None` once they differ.
@@ -273,6 +285,7 @@ impl fmt::Display for ValuePattern {
             Self::Exact(text) => write!(f, "= {text}"),
             Self::Prefix(text) => write!(f, "= {text}..."),
             Self::Regex(regex) => write!(f, "~ {regex}"),
+            Self::Except(pattern) => write!(f, "not {pattern}"),
         }
     }
 }
@@ -304,6 +317,23 @@ mod tests {
             assert_eq!(holds(&Condition::header(name, ValuePattern::Present), &headers, ""), present);
             assert_eq!(holds(&Condition::header(name, ValuePattern::Absent), &headers, ""), !present);
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_empty_to_an_exception() {
+        let any = Regex::new(".*", Anchor::Whole).unwrap();
+        let headers = [("x-a", "1"), ("x-a", "2")];
+        for (name, pattern, expected) in [
+            ("x-a", ValuePattern::exact("1"), true),
+            ("x-a", ValuePattern::exact("1,2"), false),
+            ("x-b", ValuePattern::exact("1"), true),
+            ("x-b", ValuePattern::exact(""), false),
+            ("x-b", ValuePattern::Regex(any), false),
+        ] {
+            let condition = Condition::header(name, ValuePattern::except(pattern));
+            assert_eq!(holds(&condition, &headers, ""), expected, "{condition}");
+        }
+        assert!(holds(&Condition::query("q", ValuePattern::except(ValuePattern::exact("1"))), &[], "q=2"));
     }
 
     #[test]

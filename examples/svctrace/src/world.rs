@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use route_match::istio::IstioGatewayTable;
 use svc_model::api::{
     CronJob, DaemonSet, Deployment, Job, Node, OwnerReference, Pod, ReplicaSet, Service, StatefulSet, WorkloadSpec,
 };
@@ -34,6 +35,7 @@ pub struct World {
     pub(crate) dns: OnceCell<crate::ask::Dns>,
     pub(crate) controllers: RefCell<HashMap<String, crate::ask::Controller>>,
     pub(crate) gateways: RefCell<HashMap<NamespacedName, Rc<GatewayTls>>>,
+    pub(crate) istio_gateways: RefCell<HashMap<NamespacedName, Rc<IstioGatewayTable>>>,
 }
 
 /// A question that cannot be answered, in words for the asker.
@@ -77,6 +79,7 @@ impl World {
             dns: OnceCell::new(),
             controllers: RefCell::default(),
             gateways: RefCell::default(),
+            istio_gateways: RefCell::default(),
         }
     }
 

@@ -74,6 +74,8 @@ case_files! {
     ingress_nginx_annotations "ingress-nginx-annotations.yaml";
     ingress_nginx_paths "ingress-nginx-paths.yaml";
     ingress_seeds "ingress-seeds.yaml";
+    istio_gateway "istio-gateway.yaml";
+    istio_virtualservice "istio-virtualservice.yaml";
     model_check "model-check.yaml";
     tls_gateway "tls-gateway.yaml";
     tls_ingress "tls-ingress.yaml";

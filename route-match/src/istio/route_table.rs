@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::destination::Destination;
 use super::rule::{CompiledMatch, HttpRule};
 use super::server::Server;
-use crate::action::{CorsRequest, Disposition, Fraction, HeaderEdits, RequestUri, WeightedBackend};
+use crate::action::{CorsRequest, Disposition, HeaderEdits, RequestUri, WeightedBackend};
 use crate::authority::{Authority, AuthorityError};
 use crate::host_pattern::HostPattern;
 use crate::normalise::{PathError, PathNormalisation};
@@ -211,7 +211,7 @@ fn follow<'t>(
     let decide = |outcome, reason| HttpDecision { outcome, rule: Some(rule), reason };
     let action = &rule.action;
     if let Some((part, status)) = action.fault.and_then(|fault| fault.abort)
-        && part == Fraction::ALL
+        && part.is_all()
     {
         let outcome = Outcome::Respond { status: status.http(), cors: HeaderEdits::new() };
         return decide(outcome, Reason::Aborted(found));

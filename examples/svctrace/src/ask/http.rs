@@ -12,7 +12,7 @@ use svc_model::api::Service;
 use tls_sni::ingress::IngressTls;
 
 use super::connect::percent;
-use super::target::Target;
+use super::target::{Target, not_modelled};
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
 
@@ -65,6 +65,8 @@ impl Http {
         let class = match target {
             Target::IngressClass(class) => class,
             Target::Gateway(gateway) => return super::gateway::http(world, &self.url, &request, &gateway),
+            Target::IstioGateway(gateway) => return super::istio::http(world, &self.url, &request, &gateway),
+            Target::Mesh => return Err(not_modelled("the mesh")),
         };
         let controller = world.controller(class)?;
         let decision = controller.routes.decide(&request.question());

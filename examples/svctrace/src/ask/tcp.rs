@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use svc_model::Protocol;
 
-use super::target::Target;
+use super::target::{Target, not_modelled};
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
 
@@ -37,6 +37,7 @@ impl Tcp {
         let class = match target {
             Target::IngressClass(class) => class,
             Target::Gateway(gateway) => return super::gateway::stream(world, &asked, protocol, self.port, &gateway),
+            Target::IstioGateway(_) | Target::Mesh => return Err(not_modelled("a TCP connection to Istio's proxies")),
         };
         let controller = world.controller(class)?;
         Ok(match stream(&world.cluster, controller.routes.flags(), protocol, self.port) {

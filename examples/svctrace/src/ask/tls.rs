@@ -12,7 +12,7 @@ use tls_sni::{AcceptedKeys, Alpn, ClientHello, ProtocolVersion, SignatureScheme,
 use tls_sni::{TlsDecision, TlsQuestion};
 
 use super::connect::percent;
-use super::target::Target;
+use super::target::{Target, not_modelled};
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
 
@@ -53,6 +53,7 @@ impl Tls {
         let certificates = match Target::parse(&self.to)? {
             Target::IngressClass(class) => Certificates::Ingress(world.controller(class)?.certificates),
             Target::Gateway(gateway) => Certificates::Gateway(world.gateway(&gateway)?),
+            Target::IstioGateway(_) | Target::Mesh => return Err(not_modelled("a TLS connection to Istio's proxies")),
         };
         let now = match &self.now {
             Some(now) => now.parse::<Time>().map_err(|error| unusable(format!("now: {error}")))?.unix_seconds(),

@@ -20,6 +20,8 @@
 mod across;
 mod destination_rule;
 mod gateway;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod reach;
 mod service_entry;

@@ -112,6 +112,8 @@ mod path_pattern;
 mod question;
 mod regex;
 mod regex_filter;
+#[cfg(feature = "kubernetes")]
+mod report;
 mod request;
 mod router;
 mod rule;

@@ -28,7 +28,7 @@ pub(crate) fn delegates(virtual_service: &VirtualService) -> impl Iterator<Item 
     virtual_service.spec.http.iter().filter_map(|rule| delegate_of(virtual_service, rule))
 }
 
-fn delegate_of(root: &VirtualService, rule: &IstioHttpRoute) -> Option<NamespacedName> {
+pub(crate) fn delegate_of(root: &VirtualService, rule: &IstioHttpRoute) -> Option<NamespacedName> {
     let delegate = rule.delegate.as_ref()?;
     let namespace = if delegate.namespace.is_empty() { root.namespace() } else { &delegate.namespace };
     Some(NamespacedName::new(namespace, delegate.name.as_str()))

@@ -85,6 +85,7 @@
 //! ([`HttpRules::faults`] says why), a name that is none; the rest of its object stands.
 
 mod action;
+pub mod check;
 mod delegate;
 mod destination;
 mod destination_rule;

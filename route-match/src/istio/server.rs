@@ -113,6 +113,13 @@ pub enum ServerFault {
     PortName,
 }
 
+impl ServerFault {
+    /// Whether another server is in the way; otherwise it is wrong by itself.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(..) | Self::Host(_) | Self::PortName)
+    }
+}
+
 /// A server that is not opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

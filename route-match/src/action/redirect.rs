@@ -9,7 +9,9 @@ use super::PathRewrite;
 /// ```
 /// use route_match::action::{Redirect, RedirectParts, RequestUri};
 ///
-/// let request = RequestUri { scheme: "http", host: "shop.example", port: 80, path: "/cart", query: Some("step=2") };
+/// let request = RequestUri {
+///     scheme: "http", host: "shop.example", host_port: None, port: 80, path: "/cart", query: Some("step=2"),
+/// };
 /// let to_https = Redirect::to(308, RedirectParts { scheme: Some("https".into()), ..RedirectParts::default() });
 /// assert_eq!(to_https.location(&request), "https://shop.example/cart?step=2");
 /// assert_eq!(Redirect::verbatim(302, "https://else.example/").location(&request), "https://else.example/");
@@ -33,7 +35,7 @@ enum Target {
 pub struct RedirectParts {
     /// The scheme, in lower case.
     pub scheme: Option<Box<str>>,
-    /// The host, without port.
+    /// The host; the port is written after it, so that one that carries a port already goes with [`RedirectPort::Omitted`].
     pub host: Option<Box<str>>,
     /// The port.
     pub port: RedirectPort,
@@ -59,6 +61,10 @@ pub enum RedirectPort {
     OfRequest,
     /// That of the request, always written.
     AlwaysWritten,
+    /// The one that the Host names, if it names one and the redirect names no host.
+    OfHost,
+    /// The same, left out where it is the usual one of the request's scheme and the redirect changes that (Envoy).
+    OfHostUnlessUsual,
     /// None.
     Omitted,
 }
@@ -83,6 +89,8 @@ pub struct RequestUri<'a> {
     pub scheme: &'a str,
     /// The host, without port.
     pub host: &'a str,
+    /// The port that the Host names, if it names one.
+    pub host_port: Option<u16>,
     /// The port of the listener.
     pub port: u16,
     /// The path, as received.
@@ -100,6 +108,14 @@ impl Redirect {
     /// To this Location, whatever the request was.
     pub fn verbatim(code: u16, location: &str) -> Self {
         Self { code, target: Target::Verbatim(location.into()) }
+    }
+
+    /// What is replaced; `None` for one that is the same whatever the request was.
+    pub fn parts(&self) -> Option<&RedirectParts> {
+        match &self.target {
+            Target::Verbatim(_) => None,
+            Target::Parts(parts) => Some(parts),
+        }
     }
 
     /// Whether the path is replaced, in whole or in part.
@@ -120,17 +136,16 @@ impl RedirectParts {
     fn location(&self, request: &RequestUri<'_>) -> String {
         let scheme = self.scheme.as_deref().unwrap_or(request.scheme);
         let host = self.host.as_deref().unwrap_or(request.host);
-        let usual = match scheme {
-            "http" => Some(80),
-            "https" => Some(443),
-            _ => None,
-        };
-        let unless_usual = |port| if Some(port) == usual { None } else { Some(port) };
+        let unless_usual = |port| if usual_port(scheme) == Some(port) { None } else { Some(port) };
+        let host_port = if self.host.is_none() { request.host_port } else { None };
         let port = match self.port {
             RedirectPort::Derived if self.scheme.is_some() => None,
             RedirectPort::Derived | RedirectPort::OfRequest => unless_usual(request.port),
             RedirectPort::Number(port) => unless_usual(port),
             RedirectPort::AlwaysWritten => Some(request.port),
+            RedirectPort::OfHost => host_port,
+            RedirectPort::OfHostUnlessUsual if scheme == request.scheme => host_port,
+            RedirectPort::OfHostUnlessUsual => host_port.filter(|port| usual_port(request.scheme) != Some(*port)),
             RedirectPort::Omitted => None,
         };
         let mut location = format!("{scheme}://{host}");
@@ -158,12 +173,20 @@ impl RedirectParts {
     }
 }
 
+fn usual_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const REQUEST: RequestUri<'_> =
-        RequestUri { scheme: "http", host: "a.example", port: 8080, path: "/x/", query: None };
+        RequestUri { scheme: "http", host: "a.example", host_port: None, port: 8080, path: "/x/", query: None };
 
     fn location(parts: RedirectParts) -> String {
         Redirect::to(302, parts).location(&REQUEST)
@@ -181,6 +204,19 @@ mod tests {
         assert_eq!(of(Some("https"), RedirectPort::OfRequest), "https://a.example:8080/x/");
         assert_eq!(of(None, RedirectPort::AlwaysWritten), "http://a.example:8080/x/");
         assert_eq!(of(None, RedirectPort::Omitted), "http://a.example/x/");
+    }
+
+    #[test]
+    fn the_port_of_the_host_is_kept_as_envoy_does() {
+        let of = |host_port, scheme: Option<&str>, port| {
+            let parts = RedirectParts { scheme: scheme.map(Into::into), port, ..RedirectParts::default() };
+            Redirect::to(301, parts).location(&RequestUri { host_port, ..REQUEST })
+        };
+        assert_eq!(of(Some(80), Some("https"), RedirectPort::OfHost), "https://a.example:80/x/");
+        assert_eq!(of(Some(80), Some("https"), RedirectPort::OfHostUnlessUsual), "https://a.example/x/");
+        assert_eq!(of(Some(80), None, RedirectPort::OfHostUnlessUsual), "http://a.example:80/x/");
+        assert_eq!(of(Some(8080), Some("https"), RedirectPort::OfHostUnlessUsual), "https://a.example:8080/x/");
+        assert_eq!(of(None, None, RedirectPort::OfHost), "http://a.example/x/");
     }
 
     #[test]

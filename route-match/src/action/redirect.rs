@@ -107,6 +107,14 @@ impl Redirect {
         matches!(&self.target, Target::Parts(parts) if parts.path.is_some())
     }
 
+    /// What of the request's URI is replaced; `None` if the Location is the same whatever the request was.
+    pub fn parts(&self) -> Option<&RedirectParts> {
+        match &self.target {
+            Target::Verbatim(_) => None,
+            Target::Parts(parts) => Some(parts),
+        }
+    }
+
     /// The value of the Location header.
     pub fn location(&self, request: &RequestUri<'_>) -> String {
         match &self.target {
@@ -117,24 +125,28 @@ impl Redirect {
 }
 
 impl RedirectParts {
-    fn location(&self, request: &RequestUri<'_>) -> String {
-        let scheme = self.scheme.as_deref().unwrap_or(request.scheme);
-        let host = self.host.as_deref().unwrap_or(request.host);
-        let usual = match scheme {
+    /// The port that the Location of a request with this scheme and port names, if it names one.
+    pub fn written_port(&self, scheme: &str, port: u16) -> Option<u16> {
+        let usual = match self.scheme.as_deref().unwrap_or(scheme) {
             "http" => Some(80),
             "https" => Some(443),
             _ => None,
         };
         let unless_usual = |port| if Some(port) == usual { None } else { Some(port) };
-        let port = match self.port {
+        match self.port {
             RedirectPort::Derived if self.scheme.is_some() => None,
-            RedirectPort::Derived | RedirectPort::OfRequest => unless_usual(request.port),
+            RedirectPort::Derived | RedirectPort::OfRequest => unless_usual(port),
             RedirectPort::Number(port) => unless_usual(port),
-            RedirectPort::AlwaysWritten => Some(request.port),
+            RedirectPort::AlwaysWritten => Some(port),
             RedirectPort::Omitted => None,
-        };
+        }
+    }
+
+    fn location(&self, request: &RequestUri<'_>) -> String {
+        let scheme = self.scheme.as_deref().unwrap_or(request.scheme);
+        let host = self.host.as_deref().unwrap_or(request.host);
         let mut location = format!("{scheme}://{host}");
-        if let Some(port) = port {
+        if let Some(port) = self.written_port(request.scheme, request.port) {
             // Writing to a string cannot fail.
             let _ = write!(location, ":{port}");
         }

@@ -9,11 +9,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use svc_model::Resource;
-use svc_model::api::Node;
+use svc_model::api::{Gateway, Node};
 
-use self::args::{Cli, Color, Command, Profile, Program};
+use self::args::{Cli, Color, Command, Profile, Program, RenderArgs};
 use self::question::headers;
-use crate::ask;
+use crate::ask::{self, Target};
 use crate::cases;
 use crate::curl::Curl;
 use crate::print::{Format, Printer};
@@ -121,19 +121,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         }
         Command::Render(args) => {
             let world = World::new(read::read(&inputs(cli)?, Purpose::Answer), cli.common.node.clone());
-            let Program::Nginx = args.program;
-            let class = args
-                .to
-                .strip_prefix("IngressClass/")
-                .ok_or_else(|| unusable("--to: not of the form IngressClass/NAME"))?;
-            let mut settings = nginx_config::Settings::default();
-            settings.profile = match args.profile {
-                Profile::Modern => nginx_config::Profile::Modern,
-                Profile::Classic => nginx_config::Profile::Classic,
-            };
-            let rendered = nginx_config::render(&world.cluster, class, &settings).map_err(unusable)?;
-            rendered.unexpressed.iter().for_each(|missing| complain(&missing.to_string()));
-            io::stdout().write_all(rendered.to_string().as_bytes())?;
+            io::stdout().write_all(render(&world, args)?.as_bytes())?;
             Ok(OK)
         }
         Command::Check { fail_on, strict } => {
@@ -182,6 +170,41 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
             printer.answer(&answer, &mut anstream::stdout().lock())?;
             Ok(if unreadable { UNUSABLE } else { OK })
         }
+    }
+}
+
+/// What a program is to be configured with; what that does not say is complained of.
+fn render(world: &World, args: &RenderArgs) -> Result<String, Unusable> {
+    let target = args.to.as_deref().map(Target::parse).transpose()?;
+    match (args.program, target) {
+        (Program::Nginx, target @ (None | Some(Target::IngressClass(_)))) => {
+            let class = match target {
+                Some(Target::IngressClass(class)) => class,
+                _ => "nginx",
+            };
+            let mut settings = nginx_config::Settings::default();
+            settings.profile = match args.profile {
+                Profile::Modern => nginx_config::Profile::Modern,
+                Profile::Classic => nginx_config::Profile::Classic,
+            };
+            let rendered = nginx_config::render(&world.cluster, class, &settings).map_err(unusable)?;
+            rendered.unexpressed.iter().for_each(|missing| complain(&missing.to_string()));
+            Ok(rendered.to_string())
+        }
+        (Program::Envoy, target @ (None | Some(Target::Gateway(_)))) => {
+            let mut gateways = world.cluster.list::<Gateway>();
+            let name = match (target, gateways.next(), gateways.next()) {
+                (Some(Target::Gateway(name)), ..) => name,
+                (_, Some(only), None) => only.key(),
+                _ => return Err(unusable("--to: there is not one Gateway, so it must be named")),
+            };
+            let settings = envoy_config::Settings::default();
+            let rendered = envoy_config::render_gateway(&world.cluster, &*world.gateway(&name)?, &settings);
+            rendered.unexpressed.iter().for_each(|missing| complain(&missing.to_string()));
+            Ok(rendered.to_string())
+        }
+        (Program::Nginx, _) => Err(unusable("--to: nginx is configured for an IngressClass")),
+        (Program::Envoy, _) => Err(unusable("--to: Envoy is configured for a Gateway")),
     }
 }
 

@@ -84,7 +84,7 @@ pub trait Resource: Sized + 'static {
 }
 
 macro_rules! kinds {
-    ($($Kind:ident $text:literal $scope:ident [$($version:literal $($retired:ident $since:literal)?),*];)*) => {
+    ($($Kind:ident $text:literal $(= $in_manifest:literal)? $scope:ident [$($version:literal $($retired:ident $since:literal)?),*];)*) => {
         /// The kinds of object that are known.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -103,9 +103,15 @@ macro_rules! kinds {
             /// Every known kind.
             pub const ALL: &'static [Kind] = &[$(Kind::$Kind),*];
 
-            /// The name as written in `kind`.
+            /// The name: what manifests call it, save that no two kinds share one (see [`in_manifest`](Self::in_manifest)).
             pub fn as_str(self) -> &'static str {
                 match self { $(Kind::$Kind => $text,)* }
+            }
+
+            /// The name as written in `kind`, which two kinds of different groups may share: Istio's Gateway is
+            /// [`Kind::IstioGateway`] here and `Gateway` there.
+            pub fn in_manifest(self) -> &'static str {
+                match self { $(Kind::$Kind => kinds!(@in_manifest $text $($in_manifest)?),)* }
             }
 
             /// Whether its objects live in a namespace.
@@ -135,7 +141,7 @@ macro_rules! kinds {
                 let kind = self.kind();
                 let api_version = kind.versions().first().map_or("", |version| version.name);
                 match self {
-                    $(Object::$Kind(object) => Manifest { api_version, kind: kind.as_str(), object }.serialize(serializer),)*
+                    $(Object::$Kind(object) => Manifest { api_version, kind: kind.in_manifest(), object }.serialize(serializer),)*
                 }
             }
         }
@@ -186,6 +192,8 @@ macro_rules! kinds {
             }
         )*
     };
+    (@in_manifest $text:literal) => { $text };
+    (@in_manifest $text:literal $in_manifest:literal) => { $in_manifest };
     (@retired) => { None };
     (@retired $retired:ident $since:literal) => { Some(Retired::$retired($since)) };
 }
@@ -198,6 +206,8 @@ kinds! {
     DaemonSet "DaemonSet" Namespaced ["apps/v1", "apps/v1beta2" Removed "1.16", "extensions/v1beta1" Removed "1.16"];
     Deployment "Deployment" Namespaced
         ["apps/v1", "apps/v1beta2" Removed "1.16", "apps/v1beta1" Removed "1.16", "extensions/v1beta1" Removed "1.16"];
+    DestinationRule "DestinationRule" Namespaced
+        ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
     EndpointSlice "EndpointSlice" Namespaced ["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1" Removed "1.25"];
     Endpoints "Endpoints" Namespaced ["v1" Deprecated "1.33"];
     Gateway "Gateway" Namespaced
@@ -210,6 +220,8 @@ kinds! {
     Ingress "Ingress" Namespaced
         ["networking.k8s.io/v1", "networking.k8s.io/v1beta1" Removed "1.22", "extensions/v1beta1" Removed "1.22"];
     IngressClass "IngressClass" Cluster ["networking.k8s.io/v1", "networking.k8s.io/v1beta1" Removed "1.22"];
+    IstioGateway "IstioGateway" = "Gateway" Namespaced
+        ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
     Job "Job" Namespaced ["batch/v1"];
     KubeProxyConfiguration "KubeProxyConfiguration" Configuration ["kubeproxy.config.k8s.io/v1alpha1"];
     KubeletConfiguration "KubeletConfiguration" Configuration ["kubelet.config.k8s.io/v1beta1"];
@@ -223,11 +235,21 @@ kinds! {
     Secret "Secret" Namespaced ["v1"];
     Service "Service" Namespaced ["v1"];
     ServiceCidr "ServiceCIDR" Cluster ["networking.k8s.io/v1", "networking.k8s.io/v1beta1"];
+    ServiceEntry "ServiceEntry" Namespaced
+        ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
+    Sidecar "Sidecar" Namespaced
+        ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
     StatefulSet "StatefulSet" Namespaced ["apps/v1", "apps/v1beta2" Removed "1.16", "apps/v1beta1" Removed "1.16"];
     TcpRoute "TCPRoute" Namespaced ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"];
     TlsRoute "TLSRoute" Namespaced
         ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha3", "gateway.networking.k8s.io/v1alpha2"];
     UdpRoute "UDPRoute" Namespaced ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"];
+    VirtualService "VirtualService" Namespaced
+        ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
+    WorkloadEntry "WorkloadEntry" Namespaced
+        ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
+    WorkloadGroup "WorkloadGroup" Namespaced
+        ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
 }
 
 impl fmt::Display for Kind {
@@ -311,6 +333,8 @@ impl FromStr for NamespacedName {
 /// assert_eq!(reference.to_string(), "Service/shop/cart");
 /// assert_eq!("Node/n1".parse::<ObjectRef>()?.namespace, "".into());
 /// assert!("Service/cart".parse::<ObjectRef>().is_err());
+/// let gateway: ObjectRef = "IstioGateway/shop/edge".parse()?;
+/// assert_eq!(gateway.in_manifest(), "Gateway/shop/edge");
 /// # Ok::<(), svc_model::ObjectRefError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -333,15 +357,27 @@ impl ObjectRef {
     pub fn key(&self) -> NamespacedName {
         NamespacedName { namespace: self.namespace.clone(), name: self.name.clone() }
     }
+
+    /// The same text with the kind as manifests call it, for those who look at the manifest: `Gateway/NAMESPACE/NAME` for
+    /// Istio's Gateway too.
+    pub fn in_manifest(&self) -> String {
+        let mut text = String::new();
+        let _ = self.write(&mut text, self.kind.in_manifest());
+        text
+    }
+
+    fn write(&self, to: &mut impl fmt::Write, kind: &str) -> fmt::Result {
+        match self.kind.scope() {
+            Scope::Namespaced => write!(to, "{kind}/{}/{}", self.namespace, self.name),
+            Scope::Cluster => write!(to, "{kind}/{}", self.name),
+            Scope::Configuration => to.write_str(kind),
+        }
+    }
 }
 
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind.scope() {
-            Scope::Namespaced => write!(f, "{}/{}/{}", self.kind, self.namespace, self.name),
-            Scope::Cluster => write!(f, "{}/{}", self.kind, self.name),
-            Scope::Configuration => write!(f, "{}", self.kind),
-        }
+        self.write(f, self.kind.as_str())
     }
 }
 

@@ -142,21 +142,28 @@ pub(crate) fn is_for_others(object: &Object) -> bool {
         | Kind::ConfigMap
         | Kind::DaemonSet
         | Kind::Deployment
+        | Kind::DestinationRule
         | Kind::Gateway
         | Kind::GatewayClass
         | Kind::GrpcRoute
         | Kind::HttpRoute
         | Kind::Ingress
         | Kind::IngressClass
+        | Kind::IstioGateway
         | Kind::ListenerSet
         | Kind::Namespace
         | Kind::ReferenceGrant
         | Kind::ReplicaSet
         | Kind::Secret
+        | Kind::ServiceEntry
+        | Kind::Sidecar
         | Kind::StatefulSet
         | Kind::TcpRoute
         | Kind::TlsRoute
-        | Kind::UdpRoute => true,
+        | Kind::UdpRoute
+        | Kind::VirtualService
+        | Kind::WorkloadEntry
+        | Kind::WorkloadGroup => true,
         Kind::CronJob
         | Kind::EndpointSlice
         | Kind::Endpoints

@@ -87,6 +87,7 @@ fn of_shape(shape: &'static Shape, depth: u32) -> BoxedStrategy<Value> {
         Shape::Struct(table) => of_struct(table, depth - 1),
         Shape::List(item) => prop::collection::vec(of_shape(item, depth - 1), 0..3).prop_map(Value::from).boxed(),
         Shape::Int => prop_oneof![3 => prop::sample::select(vec![0i64, 53, 80, 30080, 65536, -1]).prop_map(Value::from), 1 => scalar()].boxed(),
+        Shape::Number => prop_oneof![3 => any::<i16>().prop_map(|n| Value::from(f64::from(n) / 100.0)), 1 => scalar()].boxed(),
         Shape::Bool => any::<bool>().prop_map(Value::from).boxed(),
         Shape::String => prop_oneof![9 => scalar().prop_filter("text", Value::is_string), 1 => scalar()].boxed(),
         _ => prop::collection::btree_map("[ab]", scalar().prop_filter("text", Value::is_string), 0..3)

@@ -6,6 +6,7 @@ pub mod ask;
 pub mod cases;
 pub mod cli;
 pub mod curl;
+pub mod mesh;
 pub mod print;
 pub mod read;
 pub mod report;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use route_match::gateway::check as gateway_check;
 use route_match::ingress::check as ingress_check;
+use route_match::istio::check as istio_check;
 use serde_json::{Value, json};
 use svc_model::check::Level;
 use svc_model::{Cluster, Object};
@@ -103,12 +104,16 @@ fn judge(world: &read::World) -> Vec<svc_model::check::Finding> {
         match object {
             Object::Ingress(ingress) => findings.extend(ingress_check::ingress(ingress, origin.api_version)),
             Object::IngressClass(class) => findings.extend(ingress_check::ingress_class(class)),
-            _ => findings.extend(gateway_check::object(object, origin.api_version)),
+            _ => {
+                findings.extend(gateway_check::object(object, origin.api_version));
+                findings.extend(istio_check::object(object));
+            }
         }
     }
     findings.extend(svc_model::check::cluster(&cluster));
     findings.extend(ingress_check::cluster(&cluster));
     findings.extend(gateway_check::cluster(&cluster));
+    findings.extend(istio_check::cluster(&cluster));
     findings.extend(tls_sni::check::check(&cluster, crate::ask::now()));
     findings.extend(dns_records::kubernetes::check(&cluster));
     let mut completed = cluster;

@@ -46,6 +46,11 @@ impl Fraction {
         self.numerator == 0
     }
 
+    /// Whether it is everything.
+    pub fn is_all(self) -> bool {
+        self.numerator == self.denominator
+    }
+
     /// The fraction as a number.
     pub fn as_f64(self) -> f64 {
         f64::from(self.numerator) / f64::from(self.denominator)
@@ -70,5 +75,6 @@ mod tests {
         assert!(Fraction::ALL.takes(u64::MAX) && !Fraction::NONE.takes(0));
         assert_eq!(Fraction::new(0, 0), None);
         assert_eq!(Fraction::percent(101), None);
+        assert!(Fraction::new(7, 7).unwrap().is_all() && !third.is_all());
     }
 }

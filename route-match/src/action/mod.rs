@@ -43,7 +43,7 @@ mod timeouts;
 
 pub use backends::{Backends, WeightedBackend};
 pub use cors::{AnyOrigin, Cors, CorsRequest, OriginPattern, UnmatchedPreflights};
-pub use fault::Fault;
+pub use fault::{AbortStatus, Fault};
 pub use fraction::Fraction;
 pub use headers::{HeaderEdit, HeaderEdits, HeaderError, HeaderFields};
 pub use redirect::{QueryRule, Redirect, RedirectParts, RedirectPort, RequestUri};
@@ -131,7 +131,12 @@ impl<B> Action<B> {
 
     /// To answer with a status and no body.
     pub fn respond(status: u16) -> Self {
-        Self::new(Disposition::Respond(DirectResponse::new(status)))
+        Self::direct(DirectResponse::new(status))
+    }
+
+    /// To answer with this.
+    pub fn direct(response: DirectResponse) -> Self {
+        Self::new(Disposition::Respond(response))
     }
 
     fn new(disposition: Disposition<B>) -> Self {

@@ -9,7 +9,9 @@ use super::PathRewrite;
 /// ```
 /// use route_match::action::{Redirect, RedirectParts, RequestUri};
 ///
-/// let request = RequestUri { scheme: "http", host: "shop.example", port: 80, path: "/cart", query: Some("step=2") };
+/// let request = RequestUri {
+///     scheme: "http", host: "shop.example", host_port: None, port: 80, path: "/cart", query: Some("step=2"),
+/// };
 /// let to_https = Redirect::to(308, RedirectParts { scheme: Some("https".into()), ..RedirectParts::default() });
 /// assert_eq!(to_https.location(&request), "https://shop.example/cart?step=2");
 /// assert_eq!(Redirect::verbatim(302, "https://else.example/").location(&request), "https://else.example/");
@@ -33,7 +35,7 @@ enum Target {
 pub struct RedirectParts {
     /// The scheme, in lower case.
     pub scheme: Option<Box<str>>,
-    /// The host, without port.
+    /// The host; the port is written after it, so that one that carries a port already goes with [`RedirectPort::Omitted`].
     pub host: Option<Box<str>>,
     /// The port.
     pub port: RedirectPort,
@@ -59,6 +61,10 @@ pub enum RedirectPort {
     OfRequest,
     /// That of the request, always written.
     AlwaysWritten,
+    /// The one that the Host names, if it names one and the redirect names no host.
+    OfHost,
+    /// The same, left out where it is the usual one of the request's scheme and the redirect changes that (Envoy).
+    OfHostUnlessUsual,
     /// None.
     Omitted,
 }
@@ -83,6 +89,8 @@ pub struct RequestUri<'a> {
     pub scheme: &'a str,
     /// The host, without port.
     pub host: &'a str,
+    /// The port that the Host names, if it names one.
+    pub host_port: Option<u16>,
     /// The port of the listener.
     pub port: u16,
     /// The path, as received.
@@ -102,17 +110,17 @@ impl Redirect {
         Self { code, target: Target::Verbatim(location.into()) }
     }
 
-    /// Whether the path is replaced, in whole or in part.
-    pub fn rewrites_path(&self) -> bool {
-        matches!(&self.target, Target::Parts(parts) if parts.path.is_some())
-    }
-
-    /// What of the request's URI is replaced; `None` if the Location is the same whatever the request was.
+    /// What is replaced; `None` for one that is the same whatever the request was.
     pub fn parts(&self) -> Option<&RedirectParts> {
         match &self.target {
             Target::Verbatim(_) => None,
             Target::Parts(parts) => Some(parts),
         }
+    }
+
+    /// Whether the path is replaced, in whole or in part.
+    pub fn rewrites_path(&self) -> bool {
+        matches!(&self.target, Target::Parts(parts) if parts.path.is_some())
     }
 
     /// The value of the Location header.
@@ -125,19 +133,20 @@ impl Redirect {
 }
 
 impl RedirectParts {
-    /// The port that the Location of a request with this scheme and port names, if it names one.
-    pub fn written_port(&self, scheme: &str, port: u16) -> Option<u16> {
-        let usual = match self.scheme.as_deref().unwrap_or(scheme) {
-            "http" => Some(80),
-            "https" => Some(443),
-            _ => None,
-        };
-        let unless_usual = |port| if Some(port) == usual { None } else { Some(port) };
+    /// The port that the Location of a request names, if it names one: of a request with this scheme, to this port, whose Host
+    /// names `host_port`.
+    pub fn written_port(&self, scheme: &str, port: u16, host_port: Option<u16>) -> Option<u16> {
+        let new_scheme = self.scheme.as_deref().unwrap_or(scheme);
+        let unless_usual = |port| if usual_port(new_scheme) == Some(port) { None } else { Some(port) };
+        let host_port = if self.host.is_none() { host_port } else { None };
         match self.port {
             RedirectPort::Derived if self.scheme.is_some() => None,
             RedirectPort::Derived | RedirectPort::OfRequest => unless_usual(port),
             RedirectPort::Number(port) => unless_usual(port),
             RedirectPort::AlwaysWritten => Some(port),
+            RedirectPort::OfHost => host_port,
+            RedirectPort::OfHostUnlessUsual if new_scheme == scheme => host_port,
+            RedirectPort::OfHostUnlessUsual => host_port.filter(|port| usual_port(scheme) != Some(*port)),
             RedirectPort::Omitted => None,
         }
     }
@@ -146,7 +155,7 @@ impl RedirectParts {
         let scheme = self.scheme.as_deref().unwrap_or(request.scheme);
         let host = self.host.as_deref().unwrap_or(request.host);
         let mut location = format!("{scheme}://{host}");
-        if let Some(port) = self.written_port(request.scheme, request.port) {
+        if let Some(port) = self.written_port(request.scheme, request.port, request.host_port) {
             // Writing to a string cannot fail.
             let _ = write!(location, ":{port}");
         }
@@ -170,12 +179,20 @@ impl RedirectParts {
     }
 }
 
+fn usual_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const REQUEST: RequestUri<'_> =
-        RequestUri { scheme: "http", host: "a.example", port: 8080, path: "/x/", query: None };
+        RequestUri { scheme: "http", host: "a.example", host_port: None, port: 8080, path: "/x/", query: None };
 
     fn location(parts: RedirectParts) -> String {
         Redirect::to(302, parts).location(&REQUEST)
@@ -193,6 +210,19 @@ mod tests {
         assert_eq!(of(Some("https"), RedirectPort::OfRequest), "https://a.example:8080/x/");
         assert_eq!(of(None, RedirectPort::AlwaysWritten), "http://a.example:8080/x/");
         assert_eq!(of(None, RedirectPort::Omitted), "http://a.example/x/");
+    }
+
+    #[test]
+    fn the_port_of_the_host_is_kept_as_envoy_does() {
+        let of = |host_port, scheme: Option<&str>, port| {
+            let parts = RedirectParts { scheme: scheme.map(Into::into), port, ..RedirectParts::default() };
+            Redirect::to(301, parts).location(&RequestUri { host_port, ..REQUEST })
+        };
+        assert_eq!(of(Some(80), Some("https"), RedirectPort::OfHost), "https://a.example:80/x/");
+        assert_eq!(of(Some(80), Some("https"), RedirectPort::OfHostUnlessUsual), "https://a.example/x/");
+        assert_eq!(of(Some(80), None, RedirectPort::OfHostUnlessUsual), "http://a.example:80/x/");
+        assert_eq!(of(Some(8080), Some("https"), RedirectPort::OfHostUnlessUsual), "https://a.example:8080/x/");
+        assert_eq!(of(None, None, RedirectPort::OfHost), "http://a.example/x/");
     }
 
     #[test]

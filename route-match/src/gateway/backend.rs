@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use svc_model::api::{BackendTlsPolicy, ConfigMap, RouteBackendRef, Service};
+use svc_model::api::{BackendTlsPolicy, ConfigMap, EndpointSlice, Endpoints, Pod, RouteBackendRef, Service};
 use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Resource};
 
 use super::grant::may_refer;
@@ -15,7 +15,7 @@ const IMPORT_GROUP: &str = "multicluster.x-k8s.io";
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// A port of a Service with a ready endpoint.
+    /// A port of a Service with a ready endpoint, or of any in a cluster that knows of no endpoints at all.
     Service(ServiceBackend),
     /// A port of a ServiceImport, whose endpoints lie in other clusters and are not known here.
     Import(NamespacedName, u16),
@@ -112,11 +112,20 @@ impl fmt::Display for Unavailable {
 pub(super) struct Resolver<'c> {
     cluster: &'c Cluster,
     ready: ReadyPorts<'c>,
+    knows_endpoints: bool,
+}
+
+/// Whether a cluster holds anything that endpoints are made of. Manifests of Services and routes alone say nothing of them, and are
+/// asked where requests go, not whether somebody is there.
+pub(super) fn knows_endpoints(cluster: &Cluster) -> bool {
+    cluster.list::<Pod>().next().is_some()
+        || cluster.list::<EndpointSlice>().next().is_some()
+        || cluster.list::<Endpoints>().next().is_some()
 }
 
 impl<'c> Resolver<'c> {
     pub(super) fn new(cluster: &'c Cluster) -> Self {
-        Self { cluster, ready: ReadyPorts::new(cluster) }
+        Self { cluster, ready: ReadyPorts::new(cluster), knows_endpoints: knows_endpoints(cluster) }
     }
 
     /// Where a reference of a route leads; `from` is the kind of the route.
@@ -161,7 +170,7 @@ impl<'c> Resolver<'c> {
         if let Some(policy) = self.unusable_policy(service, &service.spec.ports[at].name) {
             return Err(Unavailable::TlsPolicy(backend, policy));
         }
-        if self.ready.is_ready(service, at) {
+        if !self.knows_endpoints || self.ready.is_ready(service, at) {
             Ok(Backend::Service(backend))
         } else {
             Err(Unavailable::NoEndpoints(backend))

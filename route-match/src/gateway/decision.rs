@@ -290,8 +290,14 @@ fn follow<'t>(
             let normal = String::from_utf8_lossy(path);
             let path = if redirect.rewrites_path() { &*normal } else { question.path };
             let path = if path.is_empty() { "/" } else { path };
-            let uri =
-                RequestUri { scheme: question.scheme.as_str(), host: host.as_str(), port, path, query: question.query };
+            let uri = RequestUri {
+                scheme: question.scheme.as_str(),
+                host: host.as_str(),
+                host_port: None,
+                port,
+                path,
+                query: question.query,
+            };
             (Outcome::Redirect { code: redirect.code, location: redirect.location(&uri) }, Reason::Rule(found))
         }
         Disposition::Respond(response) => (Outcome::Respond { status: response.status, cors }, Reason::Rule(found)),

@@ -313,7 +313,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A value outside a short list.
 pub(super) fn not_one_of(field: &'static str, value: &str, allowed: &[&str]) -> Fault {
-    Fault::at(field, format!("{value:?} is not one of {}", allowed.join(", ")))
+    Fault::at(field, crate::report::not_one_of(value, allowed))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use svc_model::api;
 use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Resource, Touched};
 
 use super::attach::{Attachments, parent};
-use super::backend::Resolver;
+use super::backend::{Resolver, knows_endpoints};
 use super::listener::{Listener, ListenerProtocol, Listeners, RefusedListener};
 use super::route::{AnyRoute, CompiledRoute, Precedence, ROUTE_KINDS, RouteRule};
 use crate::host::Host;
@@ -32,6 +32,8 @@ pub struct GatewayTable {
     pub(super) routes: BTreeMap<ObjectRef, RouteState>,
     /// From a Service, there or not, to the routes that refer to it.
     by_service: BTreeMap<NamespacedName, BTreeSet<ObjectRef>>,
+    /// Whether endpoints are looked at.
+    knows_endpoints: bool,
     seed: u64,
 }
 
@@ -91,6 +93,7 @@ impl GatewayTable {
             listeners,
             routes: BTreeMap::new(),
             by_service: BTreeMap::new(),
+            knows_endpoints: knows_endpoints(cluster),
             seed,
         };
         let resolver = Resolver::new(cluster);
@@ -131,8 +134,9 @@ impl GatewayTable {
     pub fn update(&mut self, cluster: &Cluster, touched: &Touched) -> Result<(), UnknownGateway> {
         let key = self.gateway.key();
         let object = cluster.get::<api::Gateway>(&key.namespace, &key.name);
-        if self.concerns_listeners(touched)
-            && object.is_none_or(|object| Listeners::of(cluster, object) != self.listeners)
+        if knows_endpoints(cluster) != self.knows_endpoints
+            || self.concerns_listeners(touched)
+                && object.is_none_or(|object| Listeners::of(cluster, object) != self.listeners)
         {
             *self = Self::compile_with_seed(cluster, &key, self.seed)?;
             return Ok(());

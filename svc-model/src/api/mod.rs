@@ -12,28 +12,36 @@
 
 mod bytes;
 mod configuration;
+mod destination_rule;
 mod discovery;
 mod gateway;
 mod int_or_string;
+mod istio;
 mod meta;
 mod networking;
+mod number;
 mod pod;
 mod route;
 mod service;
 mod time;
+mod virtual_service;
 mod workload;
 
 pub use bytes::SecretBytes;
 pub use configuration::*;
+pub use destination_rule::*;
 pub use discovery::*;
 pub use gateway::*;
 pub use int_or_string::IntOrString;
+pub use istio::*;
 pub use meta::*;
 pub use networking::*;
+pub use number::{NotFinite, Number};
 pub use pod::*;
 pub use route::*;
 pub use service::*;
 pub use time::{Time, TimeError};
+pub use virtual_service::*;
 pub use workload::*;
 
 /// Declares mirrors: every field public, in camel case on the wire, absent or `null` as its default, and left out

@@ -3,7 +3,7 @@
 /// The nanoseconds of a Go duration; `None` for a text that is none, or one longer than Go can hold (292 years).
 ///
 /// A sign, then one number with unit after the other; numbers may have a fraction; `0` needs no unit.
-pub(super) fn nanoseconds(text: &str) -> Option<i64> {
+pub fn nanoseconds(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -38,7 +38,7 @@
 
 mod across;
 mod configuration;
-mod duration;
+pub mod duration;
 mod endpoints;
 mod metadata;
 pub mod names;
@@ -66,7 +66,7 @@ use report::Report;
 ///
 /// In the order of the fields as the rules go through them. Costs O(size of the object).
 pub fn object(object: &Object, api_version: &str) -> Vec<Finding> {
-    let mut report = Report::new(subject(object).to_string());
+    let mut report = Report::new(subject(object));
     let kind = object.kind();
     metadata::check(&mut report, kind, object.metadata());
     let report_workload = |report: &mut Report, spec| workload::check(report, kind, api_version, "spec", spec);
@@ -110,9 +110,9 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
     findings
 }
 
-/// How a finding names an object: as its reference, with `generateName` where it has no name.
-pub fn subject(object: &Object) -> ObjectRef {
-    named(object.reference(), object.metadata())
+/// How a finding names an object: as its reference, with the kind as in the manifest and `generateName` where it has no name.
+pub fn subject(object: &Object) -> String {
+    named(object.reference(), object.metadata()).in_manifest()
 }
 
 fn named(mut reference: ObjectRef, metadata: &ObjectMeta) -> ObjectRef {
@@ -145,7 +145,7 @@ impl fmt::Display for Level {
 pub struct Finding {
     /// How bad it is.
     pub level: Level,
-    /// The object, as [`ObjectRef`] prints it, or `document N`.
+    /// The object, as [`ObjectRef::in_manifest`] prints it, or `document N`.
     pub object: String,
     /// The path of the field as the manifest spells it: `spec.ports[0].port`, `metadata.labels[a.b/c]`; empty for the
     /// whole document.

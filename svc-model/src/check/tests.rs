@@ -46,6 +46,10 @@ fn value(shape: &'static Shape, depth: u32) -> BoxedStrategy<Value> {
     match shape {
         Shape::String | Shape::Base64 => text().prop_map(Value::from).boxed(),
         Shape::Int => number().prop_map(Value::from).boxed(),
+        Shape::Number => {
+            prop_oneof![number().prop_map(Value::from), any::<i16>().prop_map(|n| Value::from(f64::from(n) / 100.0))]
+                .boxed()
+        }
         Shape::Bool => any::<bool>().prop_map(Value::from).boxed(),
         Shape::IntOrString => prop_oneof![text().prop_map(Value::from), number().prop_map(Value::from)].boxed(),
         Shape::List(inner) if depth > 0 => vec(value(inner, depth - 1), 0..3).prop_map(Value::from).boxed(),

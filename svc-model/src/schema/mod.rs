@@ -4,7 +4,7 @@
 //! name is known, a value of the wrong type and where it stands. The mirrors of [`crate::api`] hold the part of these
 //! fields that the data plane looks at; the tables know the others by name, so that they raise no alarm.
 //!
-//! Written from the [Kubernetes API reference] of v1.36 and the Gateway API's definitions.
+//! Written from the [Kubernetes API reference] of v1.36 and the definitions of the Gateway API and of Istio.
 //!
 //! ```
 //! use svc_model::Kind;
@@ -22,6 +22,7 @@
 mod configuration;
 mod discovery;
 mod gateway;
+mod istio;
 mod meta;
 mod networking;
 mod pod;
@@ -41,6 +42,8 @@ pub enum Shape {
     String,
     /// A whole number.
     Int,
+    /// A number, whole or not.
+    Number,
     /// `true` or `false`.
     Bool,
     /// A whole number or text.
@@ -90,6 +93,7 @@ pub fn of(kind: Kind, api_version: &str) -> &'static Struct {
         Kind::CronJob => &workload::CRON_JOB,
         Kind::DaemonSet => &workload::DAEMON_SET,
         Kind::Deployment => &workload::DEPLOYMENT,
+        Kind::DestinationRule => &istio::DESTINATION_RULE,
         Kind::EndpointSlice if api_version.ends_with("/v1beta1") => &discovery::ENDPOINT_SLICE_V1BETA1,
         Kind::EndpointSlice => &discovery::ENDPOINT_SLICE,
         Kind::Endpoints => &discovery::ENDPOINTS,
@@ -100,6 +104,7 @@ pub fn of(kind: Kind, api_version: &str) -> &'static Struct {
         Kind::Ingress if api_version.ends_with("/v1beta1") => &networking::INGRESS_V1BETA1,
         Kind::Ingress => &networking::INGRESS,
         Kind::IngressClass => &networking::INGRESS_CLASS,
+        Kind::IstioGateway => &istio::GATEWAY,
         Kind::Job => &workload::JOB,
         Kind::KubeProxyConfiguration => &configuration::KUBE_PROXY,
         Kind::KubeletConfiguration => &configuration::KUBELET,
@@ -112,10 +117,15 @@ pub fn of(kind: Kind, api_version: &str) -> &'static Struct {
         Kind::Secret => &service::SECRET,
         Kind::Service => &service::SERVICE,
         Kind::ServiceCidr => &networking::SERVICE_CIDR,
+        Kind::ServiceEntry => &istio::SERVICE_ENTRY,
+        Kind::Sidecar => &istio::SIDECAR,
         Kind::StatefulSet => &workload::STATEFUL_SET,
         Kind::TcpRoute => &route::TCP_ROUTE,
         Kind::TlsRoute => &route::TLS_ROUTE,
         Kind::UdpRoute => &route::UDP_ROUTE,
+        Kind::VirtualService => &istio::VIRTUAL_SERVICE,
+        Kind::WorkloadEntry => &istio::WORKLOAD_ENTRY,
+        Kind::WorkloadGroup => &istio::WORKLOAD_GROUP,
     }
 }
 
@@ -212,6 +222,7 @@ mod tests {
             Shape::String if name.ends_with("Timestamp") => "2026-11-20T10:00:00Z".into(),
             Shape::String => "x".into(),
             Shape::Int => 7.into(),
+            Shape::Number => 0.5.into(),
             Shape::IntOrString => 8.into(),
             Shape::Bool => true.into(),
             Shape::Base64 => "eA==".into(),
@@ -232,6 +243,37 @@ mod tests {
             let object = kind.deserialize(full).unwrap_or_else(|error| panic!("{kind} {version}: {error}"));
             assert_eq!(object.metadata().name, "x");
         }
+    }
+
+    /// The paths of `full` that `kept` lacks; metadata aside, which every kind has.
+    fn lost(full: &serde_json::Value, kept: Option<&serde_json::Value>, path: &str, found: &mut BTreeSet<String>) {
+        use serde_json::Value;
+        match full {
+            Value::Null => {}
+            Value::Object(map) => {
+                for (name, value) in map.iter().filter(|(name, _)| *name != "metadata") {
+                    lost(value, kept.and_then(|kept| kept.get(name)), &format!("{path}.{name}"), found);
+                }
+            }
+            Value::Array(list) => lost(&list[0], kept.and_then(|kept| kept.get(0)), path, found),
+            _ if kept.is_none() => drop(found.insert(path.to_owned())),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn an_istio_mirror_keeps_what_its_table_has() {
+        use serde::de::DeserializeSeed as _;
+        let istio = Kind::ALL.iter().filter(|kind| kind.versions()[0].name == "networking.istio.io/v1");
+        let mut found = BTreeSet::new();
+        for kind in istio {
+            let full = sample(&Shape::Struct(of(*kind, "")), "");
+            let object = kind.deserialize(full.clone()).unwrap();
+            lost(&full["spec"], serde_json::to_value(object).unwrap().get("spec"), "", &mut found);
+        }
+        let last = |path: String| path.rsplit('.').next().map(str::to_owned);
+        let known = ["insecureSkipVerify", "outlierDetectionHttpErrorCodes"].map(str::to_owned);
+        assert_eq!(found.into_iter().filter_map(last).collect::<BTreeSet<_>>(), known.into());
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub struct Http {
     /// The client's address.
     #[serde(default)]
     pub src: Option<String>,
+    /// The Pod that asks, `NAMESPACE/NAME`: whose sidecar is asked, for the mesh.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 impl Http {
@@ -65,6 +68,8 @@ impl Http {
         let class = match target {
             Target::IngressClass(class) => class,
             Target::Gateway(gateway) => return super::gateway::http(world, &self.url, &request, &gateway),
+            Target::IstioGateway(gateway) => return super::istio::http(world, &self.url, &request, &gateway),
+            Target::Mesh => return super::istio::mesh_http(world, &self.url, &request, self.from.as_deref()),
         };
         let controller = world.controller(class)?;
         let decision = controller.routes.decide(&request.question());

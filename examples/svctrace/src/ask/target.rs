@@ -11,22 +11,29 @@ pub(crate) enum Target<'a> {
     IngressClass(&'a str),
     /// A Gateway of the Gateway API.
     Gateway(NamespacedName),
+    /// The proxy of a Gateway of Istio.
+    IstioGateway(NamespacedName),
+    /// The sidecar of whoever asks.
+    Mesh,
 }
 
 impl<'a> Target<'a> {
-    /// Reads `IngressClass/NAME` or `Gateway/NAMESPACE/NAME`. The other proxies that Kubernetes knows are not modelled yet, which the error says.
+    /// Reads `IngressClass/NAME`, `Gateway/NAMESPACE/NAME`, `IstioGateway/NAMESPACE/NAME` or `mesh`.
     pub(crate) fn parse(text: &'a str) -> Result<Target<'a>, Unusable> {
         match text.split('/').collect::<Vec<_>>().as_slice() {
             ["IngressClass" | "ingressclass", class] if !class.is_empty() => Ok(Target::IngressClass(class)),
             ["Gateway" | "gateway", namespace, name] if !namespace.is_empty() && !name.is_empty() => {
                 Ok(Target::Gateway(NamespacedName::new(*namespace, *name)))
             }
-            ["IstioGateway", _, _] | ["mesh"] => Err(unusable(
-                "to: Istio's routes are not modelled yet; IngressClass/NAME and Gateway/NAMESPACE/NAME are",
-            )),
+            ["IstioGateway" | "istiogateway", namespace, name] if !namespace.is_empty() && !name.is_empty() => {
+                Ok(Target::IstioGateway(NamespacedName::new(*namespace, *name)))
+            }
+            ["mesh"] => Ok(Target::Mesh),
             // A bare name, for people.
             [class] if !class.is_empty() => Ok(Target::IngressClass(class)),
-            _ => Err(unusable(format!("to: {text:?} is not of the form IngressClass/NAME or Gateway/NAMESPACE/NAME"))),
+            _ => Err(unusable(format!(
+                "to: {text:?} is not of the form IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME or mesh"
+            ))),
         }
     }
 }

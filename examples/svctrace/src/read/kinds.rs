@@ -1,7 +1,7 @@
 //! Which kind is a document of? `kind` and `apiVersion` to a kind we read, with slips of the pen forgiven or named.
 
 use strsim::osa_distance;
-use svc_model::{Kind, Retired};
+use svc_model::{ApiVersion, Kind, Retired};
 
 /// What `kind` and `apiVersion` say together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,23 +28,27 @@ const MAX_KIND_NAME: usize = 64;
 
 pub(super) fn resolve(api_version: &str, kind: &str) -> Resolved {
     let group = group_of(api_version);
-    let Ok(kind) = kind.parse::<Kind>() else {
+    // Kinds of different groups may share a name.
+    let namesakes = || Kind::ALL.iter().copied().filter(|known| known.in_manifest() == kind);
+    let Some(first) = namesakes().next() else {
         return resolve_unknown(api_version, kind);
     };
-    let versions = kind.versions();
-    if let Some(version) = versions.iter().find(|version| version.name == api_version) {
+    let versions = || namesakes().flat_map(|kind| kind.versions().iter().map(move |version| (kind, version)));
+    if let Some((kind, version)) = versions().find(|(_, version)| version.name == api_version) {
         return Resolved::Known { kind, version: version.name, retired: version.retired };
     }
     // Never a version of another group, however near.
-    let same_group = versions.iter().filter(|version| version.group() == group).map(|version| version.name);
-    if let Some(nearest) = same_group.min_by_key(|name| osa_distance(name, api_version)) {
-        Resolved::NoSuchVersion { kind, nearest }
+    let same_group = versions().filter(|(_, version)| version.group() == group);
+    if let Some((kind, version)) = same_group.min_by_key(|(_, version)| osa_distance(version.name, api_version)) {
+        Resolved::NoSuchVersion { kind, nearest: version.name }
     } else if is_known_group(group) {
-        Resolved::WrongGroup { kind }
+        Resolved::WrongGroup { kind: first }
     } else {
-        let near_group = versions.iter().find(|version| osa_distance(version.group(), group) <= MAX_EDITS);
-        match near_group {
-            Some(version) if !version.group().is_empty() => Resolved::MisspeltGroup { kind, nearest: version.name },
+        let distance = |(_, version): &(Kind, &ApiVersion)| osa_distance(version.group(), group);
+        match versions().filter(|(_, version)| !version.group().is_empty()).min_by_key(distance) {
+            Some(near) if distance(&near) <= MAX_EDITS => {
+                Resolved::MisspeltGroup { kind: near.0, nearest: near.1.name }
+            }
             _ => Resolved::Unknown,
         }
     }
@@ -55,7 +59,7 @@ fn resolve_unknown(api_version: &str, kind: &str) -> Resolved {
         return Resolved::Unknown;
     }
     let is_known = Kind::ALL.iter().any(|kind| kind.versions().iter().any(|version| version.name == api_version));
-    let distance = |known: &Kind| osa_distance(&known.as_str().to_lowercase(), &kind.to_lowercase());
+    let distance = |known: &Kind| osa_distance(&known.in_manifest().to_lowercase(), &kind.to_lowercase());
     match Kind::ALL.iter().copied().min_by_key(distance) {
         Some(nearest) if is_known && distance(&nearest) <= MAX_EDITS => Resolved::MisspeltKind { nearest },
         _ => Resolved::Unknown,
@@ -100,6 +104,21 @@ mod tests {
         );
         assert_eq!(resolve("serving.knative.dev/v1", "Service"), Resolved::Unknown);
         assert_eq!(resolve("ab/v1", "Service"), Resolved::Unknown);
+    }
+
+    #[test]
+    fn the_group_tells_namesakes_apart() {
+        let kind_of = |version| match resolve(version, "Gateway") {
+            Resolved::Known { kind, .. } | Resolved::NoSuchVersion { kind, .. } => Some(kind),
+            Resolved::MisspeltGroup { kind, .. } => Some(kind),
+            _ => None,
+        };
+        assert_eq!(kind_of("gateway.networking.k8s.io/v1"), Some(Kind::Gateway));
+        assert_eq!(kind_of("networking.istio.io/v1alpha3"), Some(Kind::IstioGateway));
+        assert_eq!(kind_of("networking.istio.io/v2"), Some(Kind::IstioGateway));
+        assert_eq!(kind_of("networking.istio.oi/v1"), Some(Kind::IstioGateway));
+        assert_eq!(kind_of("gateway.network.k8s.io/v1"), None);
+        assert_eq!(resolve("networking.istio.io/v1", "IstioGateway"), Resolved::Unknown);
     }
 
     #[test]

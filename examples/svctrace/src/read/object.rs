@@ -44,7 +44,11 @@ pub(super) fn read(mut value: Value, implied: Option<(&str, &str)>, purpose: Pur
     let kind = head(&value, "kind", implied.map(|(_, kind)| kind), &mut read.faults);
     let Some(kind) = kind else { return read };
     let Some(api_version) = api_version else {
-        read.label = Some(label(&value, &kind, kind.parse().ok().map(Kind::scope)));
+        read.label = Some(label(
+            &value,
+            &kind,
+            Kind::ALL.iter().find(|known| known.in_manifest() == kind).map(|known| known.scope()),
+        ));
         return read;
     };
     let resolved = resolve(&api_version, &kind);
@@ -68,7 +72,7 @@ pub(super) fn read(mut value: Value, implied: Option<(&str, &str)>, purpose: Pur
             (kind, version)
         }
         Resolved::NoSuchVersion { kind, nearest } => {
-            let message = format!("{kind} has no version {api_version:?}; did you mean {nearest}?");
+            let message = format!("{} has no version {api_version:?}; did you mean {nearest}?", kind.in_manifest());
             fault(Level::Error, "apiVersion", message);
             if purpose == Purpose::Answer {
                 return read;
@@ -76,12 +80,15 @@ pub(super) fn read(mut value: Value, implied: Option<(&str, &str)>, purpose: Pur
             (kind, nearest)
         }
         Resolved::WrongGroup { kind } => {
-            let right = kind.versions().first().map_or("", |version| version.name);
-            fault(Level::Error, "apiVersion", format!("there is no {kind} in {api_version:?}; it belongs to {right}"));
+            let name = kind.in_manifest();
+            let namesakes = Kind::ALL.iter().filter(|known| known.in_manifest() == name);
+            let right: Vec<&str> = namesakes.filter_map(|kind| Some(kind.versions().first()?.name)).collect();
+            let right = right.join(" or ");
+            fault(Level::Error, "apiVersion", format!("there is no {name} in {api_version:?}; it belongs to {right}"));
             return read;
         }
         Resolved::MisspeltKind { nearest } => {
-            fault(Level::Warning, "kind", format!("unknown kind {kind:?}; did you mean {nearest}?"));
+            fault(Level::Warning, "kind", format!("unknown kind {kind:?}; did you mean {}?", nearest.in_manifest()));
             read.outcome = Outcome::Ignored { api_version, kind };
             return read;
         }
@@ -103,15 +110,6 @@ pub(super) fn read(mut value: Value, implied: Option<(&str, &str)>, purpose: Pur
         read.outcome = Outcome::Object(Box::new(object));
     }
     read
-}
-
-/// How findings call an object: its reference, with `generateName` standing in for a name.
-pub(super) fn label_of(object: &Object) -> String {
-    let mut reference = object.reference();
-    if reference.name.is_empty() && reference.kind.scope() != Scope::Configuration {
-        reference.name = object.metadata().generate_name.as_str().into();
-    }
-    reference.to_string()
 }
 
 fn has_name(object: &Object) -> bool {

@@ -109,6 +109,7 @@ impl Walk {
             (Shape::String, Value::String(_)) | (Shape::Bool, Value::Bool(_)) | (Shape::Opaque, _) => Fit::Fits,
             (Shape::IntOrString, Value::String(_)) => Fit::Fits,
             (Shape::Int | Shape::IntOrString, Value::Number(number)) if number.is_i64() => Fit::Fits,
+            (Shape::Number, Value::Number(_)) => Fit::Fits,
             (Shape::Base64, Value::String(text)) => {
                 if SecretBytes::from_base64(text).bytes().is_none() {
                     // The value stays: a Secret without it would look as if the key had been left out.
@@ -219,6 +220,7 @@ impl Walk {
         let wanted = match shape {
             Shape::String | Shape::Base64 => "a string",
             Shape::Int => "a whole number",
+            Shape::Number => "a number",
             Shape::Bool => "true or false",
             Shape::IntOrString => "a whole number or a string",
             Shape::List(_) => "a list",
@@ -231,6 +233,9 @@ impl Walk {
             }
             (Shape::String | Shape::Base64, Value::Number(_)) => "; put it in quotes",
             (Shape::Int, Value::String(text)) if text.parse::<i64>().is_ok() => "; take away its quotes",
+            (Shape::Number, Value::String(text)) if text.parse::<f64>().is_ok_and(f64::is_finite) => {
+                "; take away its quotes"
+            }
             (Shape::Bool, Value::String(text)) if matches!(&**text, "true" | "false") => "; take away its quotes",
             _ => "",
         };
@@ -257,7 +262,7 @@ impl Walk {
 fn zero(shape: &Shape) -> Value {
     match shape {
         Shape::String | Shape::Base64 => "".into(),
-        Shape::Int | Shape::IntOrString => 0.into(),
+        Shape::Int | Shape::Number | Shape::IntOrString => 0.into(),
         Shape::Bool => false.into(),
         Shape::List(_) => Value::Array(Vec::new()),
         Shape::Struct(_) | Shape::Map(_) => Value::Object(serde_json::Map::new()),

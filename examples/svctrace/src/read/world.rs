@@ -10,7 +10,6 @@ use svc_model::{Object, check};
 
 use super::InputError;
 use super::locate::Places;
-use super::object;
 use super::path::Path;
 
 /// Everything that was read.
@@ -159,7 +158,7 @@ impl World {
     /// was refused for its form is not judged further.
     pub fn with_checks(&self, checks: impl IntoIterator<Item = check::Finding>) -> Vec<Finding> {
         let origins: HashMap<String, &Origin> =
-            self.objects.iter().map(|(object, origin)| (object::label_of(object), origin)).collect();
+            self.objects.iter().map(|(object, origin)| (svc_model::check::subject(object), origin)).collect();
         let mut findings = self.findings.clone();
         for finding in checks {
             if !self.is_refused(&finding.object, &finding.field) {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use svc_model::api::{AllowedNamespaces, Gateway, Listener, ListenerSet};
 use svc_model::check::names;
 
-use super::Report;
+use super::object_reference;
 use crate::gateway::ListenerProtocol;
 use crate::gateway::read::listener_hostname;
+use crate::report::Report;
 
 pub(super) fn gateway(report: &mut Report, gateway: &Gateway) {
     let spec = &gateway.spec;
@@ -27,7 +28,7 @@ pub(super) fn gateway(report: &mut Report, gateway: &Gateway) {
 pub(super) fn listener_set(report: &mut Report, set: &ListenerSet) {
     let parent = &set.spec.parent_ref;
     let (group, kind, namespace) = (parent.group.as_deref(), parent.kind.as_deref(), parent.namespace.as_deref());
-    report.reference("spec.parentRef", group, kind, &parent.name, namespace);
+    object_reference(report, "spec.parentRef", group, kind, &parent.name, namespace);
     listeners(report, &set.spec.listeners);
 }
 
@@ -118,7 +119,7 @@ fn one(report: &mut Report, at: &str, listener: &Listener) {
         for (k, reference) in tls.certificate_refs.iter().enumerate() {
             let at = format!("{at}.tls.certificateRefs[{k}]");
             let (group, kind) = (reference.group.as_deref(), reference.kind.as_deref());
-            report.reference(&at, group, kind, &reference.name, reference.namespace.as_deref());
+            object_reference(report, &at, group, kind, &reference.name, reference.namespace.as_deref());
             if !matches!((group.unwrap_or_default(), kind.unwrap_or("Secret")), ("", "Secret")) {
                 report.error(&at, "only Secrets of the core group hold certificates");
             }
@@ -134,7 +135,7 @@ fn one(report: &mut Report, at: &str, listener: &Listener) {
     for (k, kind) in allowed.into_iter().flat_map(|allowed| &allowed.kinds).enumerate() {
         let at = format!("{at}.allowedRoutes.kinds[{k}]");
         if report.required(format_args!("{at}.kind"), &kind.kind) {
-            report.reference(&at, kind.group.as_deref(), Some(&kind.kind), "any", None);
+            object_reference(report, &at, kind.group.as_deref(), Some(&kind.kind), "any", None);
         }
     }
 }

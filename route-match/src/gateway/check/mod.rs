@@ -24,15 +24,16 @@ mod listener;
 mod route;
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
 use svc_model::api::{BackendTlsPolicy, GatewayClass, ReferenceGrant};
 use svc_model::check::{Finding, names};
 use svc_model::{Cluster, Object};
 
+use crate::report::Report;
+
 /// What is wrong with one object of the Gateway API; nothing for any other. `api_version` is the one its manifest has.
 pub fn object(object: &Object, api_version: &str) -> Vec<Finding> {
-    let mut report = Report { object: svc_model::check::subject(object).to_string(), findings: Vec::new() };
+    let mut report = Report::new(object);
     match object {
         Object::GatewayClass(class) => gateway_class(&mut report, class),
         Object::Gateway(gateway) => listener::gateway(&mut report, gateway),
@@ -54,75 +55,26 @@ pub fn cluster(cluster: &Cluster) -> Vec<Finding> {
     across::check(cluster)
 }
 
-/// The findings about one object.
-struct Report {
-    object: String,
-    findings: Vec<Finding>,
-}
-
-impl Report {
-    fn error(&mut self, field: impl Display, message: impl Display) {
-        self.findings.push(Finding::error(&self.object, field.to_string(), message.to_string()));
+/// Group, kind, name and namespace of a reference, as far as they are written.
+fn object_reference(
+    report: &mut Report,
+    at: &str,
+    group: Option<&str>,
+    kind: Option<&str>,
+    name: &str,
+    namespace: Option<&str>,
+) {
+    if let Some(group) = group.filter(|group| !group.is_empty()) {
+        report.check(format_args!("{at}.group"), names::dns_1123_subdomain(group));
     }
-
-    fn warning(&mut self, field: impl Display, message: impl Display) {
-        self.findings.push(Finding::warning(&self.object, field.to_string(), message.to_string()));
+    if let Some(kind) = kind
+        && !is_kind(kind)
+    {
+        report.error(format_args!("{at}.kind"), format_args!("{kind:?} is no kind"));
     }
-
-    /// Whether a value is in order; an error if it is not.
-    fn check(&mut self, field: impl Display, result: Result<(), impl Display>) -> bool {
-        result.map_err(|error| self.error(field, error)).is_ok()
-    }
-
-    fn one_of(&mut self, field: impl Display, value: &str, allowed: &[&str]) {
-        if !allowed.contains(&value) {
-            self.error(field, super::read::not_one_of("", value, allowed).message);
-        }
-    }
-
-    fn within(&mut self, field: impl Display, number: i64, from: i64, to: i64) {
-        if !(from..=to).contains(&number) {
-            self.error(field, format_args!("{number} is not within {from} and {to}"));
-        }
-    }
-
-    fn at_most(&mut self, field: impl Display, count: usize, most: usize) {
-        if count > most {
-            self.error(field, format_args!("has {count} entries, at most {most} are allowed"));
-        }
-    }
-
-    fn required(&mut self, field: impl Display, text: &str) -> bool {
-        if text.is_empty() {
-            self.error(&field, "missing");
-        }
-        !text.is_empty()
-    }
-
-    /// Group, kind, name and namespace of a reference, as far as they are written.
-    fn reference(&mut self, at: &str, group: Option<&str>, kind: Option<&str>, name: &str, namespace: Option<&str>) {
-        if let Some(group) = group.filter(|group| !group.is_empty()) {
-            self.check(format_args!("{at}.group"), names::dns_1123_subdomain(group));
-        }
-        if let Some(kind) = kind
-            && !is_kind(kind)
-        {
-            self.error(format_args!("{at}.kind"), format_args!("{kind:?} is no kind"));
-        }
-        self.required(format_args!("{at}.name"), name);
-        if let Some(namespace) = namespace {
-            self.check(format_args!("{at}.namespace"), names::dns_1123_label(namespace));
-        }
-    }
-
-    /// Repeated keys of a list that is a map.
-    fn distinct<'a>(&mut self, at: &str, keys: impl Iterator<Item = &'a str>) {
-        let mut seen = BTreeSet::new();
-        for (i, key) in keys.enumerate() {
-            if !seen.insert(key) {
-                self.error(format_args!("{at}[{i}]"), format_args!("{key:?} is there already"));
-            }
-        }
+    report.required(format_args!("{at}.name"), name);
+    if let Some(namespace) = namespace {
+        report.check(format_args!("{at}.namespace"), names::dns_1123_label(namespace));
     }
 }
 
@@ -159,13 +111,13 @@ fn reference_grant(report: &mut Report, grant: &ReferenceGrant) {
         if report.required(format_args!("{at}.kind"), &from.kind)
             && report.required(format_args!("{at}.namespace"), &from.namespace)
         {
-            report.reference(&at, Some(&from.group), Some(&from.kind), "any", Some(&from.namespace));
+            object_reference(report, &at, Some(&from.group), Some(&from.kind), "any", Some(&from.namespace));
         }
     }
     for (i, to) in grant.spec.to.iter().enumerate() {
         let at = format!("spec.to[{i}]");
         if report.required(format_args!("{at}.kind"), &to.kind) {
-            report.reference(&at, Some(&to.group), Some(&to.kind), to.name.as_deref().unwrap_or("any"), None);
+            object_reference(report, &at, Some(&to.group), Some(&to.kind), to.name.as_deref().unwrap_or("any"), None);
         }
     }
 }
@@ -178,7 +130,14 @@ fn backend_tls_policy(report: &mut Report, policy: &BackendTlsPolicy) {
     report.at_most("spec.targetRefs", spec.target_refs.len(), 16);
     let mut targets = BTreeSet::new();
     for (i, target) in spec.target_refs.iter().enumerate() {
-        report.reference(&format!("spec.targetRefs[{i}]"), Some(&target.group), Some(&target.kind), &target.name, None);
+        object_reference(
+            report,
+            &format!("spec.targetRefs[{i}]"),
+            Some(&target.group),
+            Some(&target.kind),
+            &target.name,
+            None,
+        );
         let section = target.section_name.as_deref().unwrap_or_default();
         if !targets.insert((&target.group, &target.kind, &target.name, section)) {
             report.error(

@@ -10,11 +10,12 @@ use svc_model::api::{
 };
 use svc_model::check::names;
 
-use super::Report;
+use super::object_reference;
 use crate::gateway::read::{
     self, Fault, METHODS, MethodMatch, Named, PathChange, PathMatch, filter_members, header_name, header_value,
     hostname,
 };
+use crate::report::Report;
 
 pub(super) fn http(report: &mut Report, route: &HttpRoute) {
     parents(report, &route.spec.parent_refs);
@@ -92,7 +93,7 @@ fn parents(report: &mut Report, parents: &[ParentReference]) {
     for (i, parent) in parents.iter().enumerate() {
         let at = format!("{LIST}[{i}]");
         let (group, kind, namespace) = (parent.group.as_deref(), parent.kind.as_deref(), parent.namespace.as_deref());
-        report.reference(&at, group, kind, &parent.name, namespace);
+        object_reference(report, &at, group, kind, &parent.name, namespace);
         if let Some(section) = parent.section_name.as_deref().filter(|section| !section.is_empty()) {
             report.check(format_args!("{at}.sectionName"), names::dns_1123_subdomain(section));
         }
@@ -295,7 +296,7 @@ fn one_filter(report: &mut Report, at: &str, filter: &HttpRouteFilter, is_grpc: 
     }
     if let Some(extension) = &filter.extension_ref {
         let at = format!("{at}.extensionRef");
-        report.reference(&at, Some(&extension.group), Some(&extension.kind), &extension.name, None);
+        object_reference(report, &at, Some(&extension.group), Some(&extension.kind), &extension.name, None);
     }
 }
 
@@ -411,7 +412,7 @@ fn backends(report: &mut Report, at: &str, references: &[RouteBackendRef], is_gr
 
 fn backend(report: &mut Report, at: &str, reference: &RouteBackendRef) {
     let (group, kind) = (reference.group.as_deref(), reference.kind.as_deref());
-    report.reference(at, group, kind, &reference.name, reference.namespace.as_deref());
+    object_reference(report, at, group, kind, &reference.name, reference.namespace.as_deref());
     match reference.port {
         Some(port) => report.within(format_args!("{at}.port"), port, 1, 65535),
         None if group.unwrap_or_default().is_empty() && kind.unwrap_or("Service") == "Service" => {

@@ -1,0 +1,182 @@
+//! ServiceEntries, and the workloads behind them.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use svc_model::Resource;
+use svc_model::api::{ServiceEntry, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadSelector};
+
+use super::gateway::{UNIX, is_one_of, socket};
+use super::value;
+use crate::report::Report;
+
+pub(super) fn check(report: &mut Report, entry: &ServiceEntry) {
+    let spec = &entry.spec;
+    let resolution = if spec.resolution.is_empty() { "NONE" } else { &spec.resolution };
+    report.one_of("spec.resolution", resolution, &["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"]);
+    if !spec.location.is_empty() {
+        report.one_of("spec.location", &spec.location, &["MESH_EXTERNAL", "MESH_INTERNAL"]);
+    }
+    hosts(report, entry, resolution);
+    addresses(report, entry, resolution);
+    ports(report, entry, resolution);
+    if let Some(selector) = &spec.workload_selector {
+        workload_selector(report, "spec.workloadSelector", selector);
+        if !spec.endpoints.is_empty() {
+            report.error("spec.workloadSelector", "endpoints are there too; an entry has one of them");
+        } else if resolution == "NONE" {
+            report.warning("spec.workloadSelector", "has no effect with resolution NONE");
+        }
+    }
+    endpoints(report, entry, resolution);
+    report.export_to(&spec.export_to, entry.namespace(), true);
+}
+
+fn hosts(report: &mut Report, entry: &ServiceEntry, resolution: &str) {
+    let spec = &entry.spec;
+    if spec.hosts.is_empty() {
+        report.error("spec.hosts", "missing");
+    }
+    for (i, host) in spec.hosts.iter().enumerate() {
+        let field = format!("spec.hosts[{i}]");
+        if host == "*" {
+            report.error(field, "an entry is not for all hosts");
+        } else if !report.check(&field, value::host(host)) {
+        } else if resolution == "DYNAMIC_DNS" && !host.starts_with('*') {
+            report.error(field, "DYNAMIC_DNS is for wildcards");
+        } else if resolution != "DYNAMIC_DNS" && !value::is_whole_wildcard(host) {
+            report.warning(field, format_args!("{host:?} has a star for a part of a label"));
+        } else if matches!(resolution, "DNS" | "DNS_ROUND_ROBIN") && host.starts_with('*') && spec.endpoints.is_empty()
+        {
+            report.error(
+                field,
+                format_args!("a wildcard cannot be resolved; {resolution} without endpoints needs names"),
+            );
+        }
+    }
+}
+
+fn addresses(report: &mut Report, entry: &ServiceEntry, resolution: &str) {
+    for (i, address) in entry.spec.addresses.iter().enumerate() {
+        let field = format!("spec.addresses[{i}]");
+        if report.check(&field, value::subnet(address))
+            && address.contains('/')
+            && matches!(resolution, "DNS" | "DNS_ROUND_ROBIN")
+        {
+            report.error(field, format_args!("{resolution} resolves a name; a range is for NONE and STATIC"));
+        }
+    }
+    if resolution == "DYNAMIC_DNS" && !entry.spec.addresses.is_empty() {
+        report.error("spec.addresses", "DYNAMIC_DNS is known by its hosts alone");
+    }
+}
+
+fn ports(report: &mut Report, entry: &ServiceEntry, resolution: &str) {
+    let spec = &entry.spec;
+    let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+    let several_hosts = spec.hosts.len() > 1 && resolution != "NONE";
+    for (i, port) in spec.ports.iter().enumerate() {
+        let at = format!("spec.ports[{i}]");
+        if report.check(format_args!("{at}.name"), value::label(&port.name)) && !names.insert(port.name.as_str()) {
+            report.error(format_args!("{at}.name"), format_args!("another port has the name {:?}", port.name));
+        }
+        if report.port(format_args!("{at}.number"), port.number) && !numbers.insert(port.number) {
+            report.error(format_args!("{at}.number"), format_args!("{} is there already", port.number));
+        }
+        report.optional_port(format_args!("{at}.targetPort"), port.target_port);
+        if !port.protocol.is_empty() {
+            report.protocol(format_args!("{at}.protocol"), &port.protocol);
+        }
+        let by_name = is_one_of(&port.protocol, &["HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTPS", "TLS"]);
+        if several_hosts && !by_name {
+            report.error(format_args!("{at}.protocol"), "several hosts cannot be told apart without HTTP or TLS");
+        }
+        if resolution == "DYNAMIC_DNS" && !is_one_of(&port.protocol, &["HTTP", "HTTP2", "GRPC", "TLS"]) {
+            report.error(format_args!("{at}.protocol"), "DYNAMIC_DNS is for HTTP, HTTP2, GRPC and TLS");
+        }
+    }
+}
+
+fn endpoints(report: &mut Report, entry: &ServiceEntry, resolution: &str) {
+    let spec = &entry.spec;
+    let count = spec.endpoints.len();
+    match resolution {
+        "NONE" if count > 0 => {
+            report
+                .error("spec.endpoints", "resolution NONE goes where the client meant to, so endpoints have no effect");
+        }
+        "DYNAMIC_DNS" if count > 0 => {
+            report.error("spec.endpoints", "DYNAMIC_DNS resolves the host that was asked for")
+        }
+        "DNS_ROUND_ROBIN" if count > 1 => report.error("spec.endpoints", "DNS_ROUND_ROBIN has one endpoint at most"),
+        _ => {}
+    }
+    let ports: BTreeSet<&str> = spec.ports.iter().map(|port| port.name.as_str()).collect();
+    for (i, endpoint) in spec.endpoints.iter().enumerate() {
+        let at = format!("spec.endpoints[{i}]");
+        workload(report, &at, endpoint, resolution != "STATIC");
+        for name in endpoint.ports.keys().filter(|name| !ports.contains(name.as_str())) {
+            report.error(format_args!("{at}.ports[{name}]"), "the entry has no port of this name");
+        }
+    }
+}
+
+pub(super) fn workload_entry(report: &mut Report, entry: &WorkloadEntry) {
+    workload(report, "spec", &entry.spec, true);
+}
+
+pub(super) fn workload_group(report: &mut Report, group: &WorkloadGroup) {
+    report.labels("spec.metadata.labels", &group.spec.metadata.labels);
+    match &group.spec.template {
+        // It has no address: that is its workloads'.
+        Some(template) => workload_ports(report, "spec.template", template),
+        None => report.error("spec.template", "missing"),
+    }
+}
+
+fn workload(report: &mut Report, at: &str, workload: &WorkloadEntrySpec, may_be_name: bool) {
+    let field = format!("{at}.address");
+    let address = workload.address.as_str();
+    if let Some(path) = address.strip_prefix(UNIX) {
+        report.check(field, socket(path));
+        if !workload.ports.is_empty() {
+            report.error(format_args!("{at}.ports"), "a socket has no ports");
+        }
+    } else if address.is_empty() {
+        if workload.network.is_empty() {
+            report.error(field, "missing");
+        } else {
+            report.warning(field, format_args!("missing: traffic goes through the gateway of {:?}", workload.network));
+        }
+    } else if address.parse::<IpAddr>().is_err() {
+        if !may_be_name {
+            report.error(field, format_args!("{address:?} is no IP address, which STATIC asks for"));
+        } else {
+            report.check(field, value::name(address));
+        }
+    }
+    workload_ports(report, at, workload);
+}
+
+fn workload_ports(report: &mut Report, at: &str, workload: &WorkloadEntrySpec) {
+    for (name, number) in &workload.ports {
+        let field = format!("{at}.ports[{name}]");
+        report.check(&field, value::label(name));
+        report.port(field, *number);
+    }
+    report.labels(format_args!("{at}.labels"), &workload.labels);
+}
+
+/// A selector of workloads, which needs labels to be one.
+pub(super) fn workload_selector(report: &mut Report, at: &str, selector: &WorkloadSelector) {
+    if selector.labels.is_empty() {
+        report.warning(format_args!("{at}.labels"), "missing: all workloads of the namespace are selected");
+    }
+    for (key, value) in &selector.labels {
+        if key.is_empty() {
+            report.error(format_args!("{at}.labels"), "a label has no key");
+        } else if key.contains('*') || value.contains('*') {
+            report.error(format_args!("{at}.labels"), format_args!("{key:?}: a star stands for nothing in a selector"));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Istio's gateways on small worlds.
+#![cfg(feature = "kubernetes")]
+
+mod actions;
+mod delegates;
+mod generated;
+mod security;
+mod servers;
+mod updates;
+mod world;

@@ -1,4 +1,4 @@
-//! What a Gateway decides, written down as configuration of Envoy.
+//! What Gateways and Istio decide, written down as configuration of Envoy.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,6 +38,10 @@
 //!   goes to a cluster that does not exist, which Envoy answers with 500.
 //! * Expressions are written anew in RE2's syntax, from what they mean here.
 //!
+//! [`render_istio_gateway`] and [`render_mesh`] write down what a gateway's proxy and a sidecar of Istio do. Their virtual hosts stand as they
+//! are, since Istio decides as Envoy does; clusters have Istio's names, and the endpoints of their subsets. A sidecar's ports are
+//! listened on one by one and for requests alone: its TLS and TCP go by addresses that only a redirected connection shows.
+//!
 //! # What Envoy cannot do
 //!
 //! What a manifest asks for and Envoy cannot be told is listed in [`Rendered::unexpressed`]. Beyond that it always differs in these:
@@ -46,15 +50,20 @@
 //! * A CORS preflight is answered with 200, not with 204.
 //! * A redirect that keeps the path has it normalised, and the host as the client wrote it.
 //! * Statuses of gRPC requests are told as gRPC's.
+//!
+//! Of DestinationRules the subsets and the connect timeout count; balancing, limits, outlier detection and TLS to endpoints are not written, nor
+//! are certificates of the mesh and of clients (`ISTIO_MUTUAL`, `MUTUAL`), whose servers refuse connections.
 #![forbid(unsafe_code)]
 
 pub mod config;
 
 mod certificates;
 mod clusters;
+mod destinations;
 mod gateway;
 mod headers;
 mod http;
+mod istio;
 mod matches;
 mod re2;
 mod remarks;
@@ -65,6 +74,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use gateway::render_gateway;
+pub use istio::{render_istio_gateway, render_mesh};
 pub use remarks::Unexpressed;
 
 use config::Bootstrap;

@@ -56,8 +56,17 @@ fn is_separated(path: &str) -> bool {
 }
 
 fn header(name: &str, value: &ValuePattern) -> Result<HeaderMatcher, String> {
-    let matches = value_match(value)?;
-    Ok(HeaderMatcher { name: name.to_owned(), matches, invert_match: false, treat_missing_header_as_empty: false })
+    // What is not there is compared as if it were empty.
+    let (value, is_exception) = match value {
+        ValuePattern::Except(pattern) => (&**pattern, true),
+        value => (value, false),
+    };
+    Ok(HeaderMatcher {
+        name: name.to_owned(),
+        matches: value_match(value)?,
+        invert_match: is_exception,
+        treat_missing_header_as_empty: is_exception,
+    })
 }
 
 fn value_match(value: &ValuePattern) -> Result<ValueMatch, String> {

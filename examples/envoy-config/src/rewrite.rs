@@ -1,6 +1,6 @@
 //! Which path does the backend see, and where is a client sent?
 
-use route_match::action::{PathRewrite, QueryRule, Redirect};
+use route_match::action::{PathRewrite, QueryRule, Redirect, RedirectPort};
 use route_match::{HostPattern, PathKind, PathPattern};
 
 use crate::config::{
@@ -38,6 +38,7 @@ pub(crate) fn path_change(rewrite: &PathRewrite, pattern: &PathPattern) -> Resul
                 regex(format!("^{}(/|$)", re2::quoted(prefix)), format!("{}\\1", re2::substitution(replacement)))
             }
         },
+        PathRewrite::Text { replacement, .. } => Ok(Some(PathChange::PrefixRewrite(replacement.to_string()))),
         PathRewrite::ReplaceAll(expression, template) => regex(re2::searched(expression)?, template.to_string()),
         _ => Err("there is no word for the rewrite of its path".to_owned()),
     }
@@ -75,13 +76,15 @@ pub(crate) fn redirect(
     if parts.trim_slash {
         return Err("there is no word for taking off a slash at the end".to_owned());
     }
-    let port_redirect = parts.written_port(place.scheme, place.port);
+    // What Envoy does when it is told nothing.
+    let keeps_port = parts.port == RedirectPort::OfHostUnlessUsual;
+    let port_redirect = parts.written_port(place.scheme, place.port, None);
     let of_place = match place.host {
-        HostPattern::Exact(host) => Some(host.as_str()),
+        HostPattern::Exact(host) if !keeps_port => Some(host.as_str()),
         _ => None,
     };
     let host_redirect = parts.host.as_deref().or(of_place).map(ToOwned::to_owned);
-    let fault = (host_redirect.is_none() && port_redirect.is_none())
+    let fault = (host_redirect.is_none() && port_redirect.is_none() && !keeps_port)
         .then_some("a port in the Host of a request stays in its redirect, where no host is known to take its place");
     let action = RedirectAction {
         scheme_redirect: parts.scheme.as_deref().map(ToOwned::to_owned),

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use route_match::action::{
-    Action, Backends, DirectResponse, Disposition, Filters, Fraction, Mirror, PathRewrite, WeightedBackend,
+    AbortStatus, Action, Backends, DirectResponse, Disposition, Fault, Filters, Fraction, Mirror, PathRewrite,
+    WeightedBackend,
 };
 use route_match::{Condition, PathKind, PathPattern};
 
 use crate::config::{
     ClusterNotFoundResponseCode, ClusterSpecifier, ClusterWeight, CorsPolicy, DataSource, Denominator,
-    DirectResponseAction, FractionalPercent, HeaderEditList, HeaderMatcher, PathChange, PathSpecifier, PerRoute,
-    RequestMirrorPolicy, RetryBackOff, RetryPolicy, Route, RouteAction, RouteKind, RouteMatch,
-    RuntimeFractionalPercent, Seconds, StringMatcher, StringPattern, ValueMatch, WeightedCluster,
+    DirectResponseAction, FaultAbort, FaultDelay, FaultStatus, FractionalPercent, HeaderEditList, HeaderMatcher,
+    HttpFault, PathChange, PathSpecifier, PerRoute, RequestMirrorPolicy, RetryBackOff, RetryPolicy, Route, RouteAction,
+    RouteKind, RouteMatch, RuntimeFractionalPercent, Seconds, StringMatcher, StringPattern, ValueMatch,
+    WeightedCluster,
 };
 use crate::headers::{self, Edits};
 use crate::matches::route_match;
@@ -99,6 +101,9 @@ impl<B> Rule<'_, B> {
                 route.headers = headers;
             }
             _ => return Err("there is no word for what it does".to_owned()),
+        }
+        if let Some(fault) = self.action.fault {
+            route.typed_per_filter_config.insert(HttpFault::FILTER, PerRoute::Fault(http_fault(fault)));
         }
         let mut routes: Vec<Route> = preflight.into_iter().chain([route]).collect();
         if let Some(cors) = cors {
@@ -214,6 +219,21 @@ impl<B> Rule<'_, B> {
             retriable_status_codes: retry.statuses.clone(),
             retry_back_off: retry.backoff.map(|backoff| RetryBackOff { base_interval: Seconds(backoff) }),
         })
+    }
+}
+
+fn http_fault(fault: Fault) -> HttpFault {
+    HttpFault {
+        delay: fault
+            .delay
+            .map(|(share, time)| FaultDelay { fixed_delay: Seconds(time), percentage: fractional_percent(share).0 }),
+        abort: fault.abort.map(|(share, status)| FaultAbort {
+            status: match status {
+                AbortStatus::Grpc(status) => FaultStatus::GrpcStatus(status),
+                status => FaultStatus::HttpStatus(status.http()),
+            },
+            percentage: fractional_percent(share).0,
+        }),
     }
 }
 

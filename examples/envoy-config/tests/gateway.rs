@@ -102,7 +102,16 @@ impl Proved {
                 }
             }
             (Outcome::Redirect { code, location }, _) => {
-                Expected::Redirect { route: route.unwrap_or_default(), code: *code, location: location.clone() }
+                // Envoy resolves dot segments even where it keeps the path.
+                let normal = PathNormalisation::DotSegments.apply(question.path).expect("it was decided on");
+                let location = match location.find("://").and_then(|at| Some(at + 3 + location[at + 3..].find('/')?)) {
+                    Some(at) if location[at..].starts_with(question.path) => {
+                        let rest = &location[at + question.path.len()..];
+                        format!("{}{}{rest}", &location[..at], String::from_utf8_lossy(&normal))
+                    }
+                    _ => location.clone(),
+                };
+                Expected::Redirect { route: route.unwrap_or_default(), code: *code, location }
             }
             (Outcome::Respond { status, cors, .. }, _) => {
                 // A preflight is answered before a route is followed, and does not tell its name.

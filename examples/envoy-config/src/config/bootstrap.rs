@@ -28,7 +28,17 @@ pub struct RuntimeLayer {
     /// Its name.
     pub name: &'static str,
     /// Its settings.
-    pub static_layer: BTreeMap<&'static str, u32>,
+    pub static_layer: BTreeMap<&'static str, RuntimeValue>,
+}
+
+/// A setting of Envoy itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum RuntimeValue {
+    /// A number.
+    Number(u32),
+    /// A switch.
+    Flag(bool),
 }
 
 /// `envoy.config.bootstrap.v3.Bootstrap.StaticResources`.
@@ -43,8 +53,12 @@ pub struct StaticResources {
 impl Bootstrap {
     /// These listeners and clusters.
     pub fn new(listeners: Vec<Listener>, clusters: Vec<Cluster>) -> Self {
-        // Envoy refuses expressions of more than 100 instructions unless told otherwise; this is what Istio tells it.
-        let static_layer = BTreeMap::from([("re2.max_program_size.error_level", 32_768)]);
+        let static_layer = BTreeMap::from([
+            // Envoy refuses expressions of more than 100 instructions unless told otherwise; this is what Istio tells it.
+            ("re2.max_program_size.error_level", RuntimeValue::Number(32_768)),
+            // A header that is repeated has one value, all of them joined by commas (CVE-2020-25017).
+            ("envoy.reloadable_features.match_headers_individually", RuntimeValue::Flag(false)),
+        ]);
         Self {
             layered_runtime: LayeredRuntime { layers: vec![RuntimeLayer { name: "static", static_layer }] },
             static_resources: StaticResources { listeners, clusters },

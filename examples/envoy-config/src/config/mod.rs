@@ -10,7 +10,7 @@ mod matcher;
 mod route;
 mod tls;
 
-pub use bootstrap::{Bootstrap, LayeredRuntime, RuntimeLayer, StaticResources};
+pub use bootstrap::{Bootstrap, LayeredRuntime, RuntimeLayer, RuntimeValue, StaticResources};
 pub use cluster::{
     Cluster, ClusterLoadAssignment, DiscoveryType, Endpoint, ExplicitHttpConfig, Http2ProtocolOptions, LbEndpoint,
     LocalityLbEndpoints, ProtocolOptions,

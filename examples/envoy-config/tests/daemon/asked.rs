@@ -1,7 +1,7 @@
 //! What does an `http` question of a case ask?
 
 use route_match::gateway::{HttpQuestion, Scheme};
-use route_match::{Authority, Host, RequestTarget};
+use route_match::{Authority, Headers, Host, RequestTarget};
 use serde_json::Value;
 
 use super::Request;
@@ -69,7 +69,7 @@ pub(crate) fn question<'a>(
     host: &'a str,
     uri: &'a str,
     method: &'a str,
-    headers: &'a Vec<(String, String)>,
+    headers: &'a dyn Headers,
 ) -> HttpQuestion<'a> {
     let target = RequestTarget::parse(uri);
     let mut question = HttpQuestion::new(scheme, host, target.path).method(method);

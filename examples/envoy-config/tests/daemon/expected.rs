@@ -127,29 +127,43 @@ impl Expected {
             Self::Forward { route: named, ends, copies } => {
                 expect(&route, named);
                 let backend = answered.get("backend");
-                let reached = ends.iter().find(|end| match end {
+                // Several may lead to one backend, each with edits of its own.
+                let reached = ends.iter().filter(|end| match end {
                     End::Failure(status) if is_grpc => {
-                        backend.is_none()
-                            && answered.get("header grpc-status").is_some_and(|s| s == grpc_status(*status))
+                        let told = answered.get("header grpc-status");
+                        backend.is_none() && told.is_some_and(|told| told == grpc_status(*status))
                     }
                     End::Failure(status) => backend.is_none() && answered["status"] == status.to_string(),
                     End::Backend { name, .. } => backend == Some(name),
                 });
-                match reached {
+                let wrongs: Vec<String> = reached.map(|end| end.compare(answered)).collect();
+                match wrongs.iter().find(|wrong| wrong.is_empty()).or(wrongs.first()) {
                     None => expect("backend", &format!("one of {ends:?}")),
-                    Some(End::Failure(_)) => {}
-                    Some(End::Backend { uri, request, response, .. }) => {
-                        expect("status", "200");
-                        expect("uri", uri);
-                        request.iter().for_each(|(name, value)| expect(&format!("request {name}"), value));
-                        response.iter().for_each(|(name, value)| expect(&format!("header {name}"), value));
-                        for copy in copies.iter().filter(|copy| daemon.copies(copy) == 0) {
-                            expect(&format!("copies to {copy}"), "some");
-                        }
-                    }
+                    Some(first) => wrong.push_str(first),
+                }
+                for copy in copies.iter().filter(|copy| backend.is_some() && daemon.copies(copy) == 0) {
+                    let _ = writeln!(wrong, "no copy to {copy}");
                 }
             }
         }
+        wrong
+    }
+}
+
+impl End {
+    fn compare(&self, answered: &Answered) -> String {
+        let mut wrong = String::new();
+        let Self::Backend { uri, request, response, .. } = self else { return wrong };
+        let mut expect = |key: &str, expected: &str| {
+            let found = answered.get(key).map_or("", String::as_str);
+            if found != expected {
+                let _ = writeln!(wrong, "{key}: decided {expected:?}, Envoy {found:?}");
+            }
+        };
+        expect("status", "200");
+        expect("uri", uri);
+        request.iter().for_each(|(name, value)| expect(&format!("request {name}"), value));
+        response.iter().for_each(|(name, value)| expect(&format!("header {name}"), value));
         wrong
     }
 }

@@ -17,9 +17,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use envoy_config::config::{
-    Address, Bootstrap, ClusterLoadAssignment, ClusterSpecifier, HeaderAppendAction, HeaderValue, HeaderValueOption,
-    HttpConnectionManager, NetworkFilter, RouteKind, SocketProtocol, VirtualHost,
+    Address, Bootstrap, ClusterLoadAssignment, ClusterSpecifier, DiscoveryType, HeaderAppendAction, HeaderValue,
+    HeaderValueOption, HttpConnectionManager, NetworkFilter, RouteKind, SocketProtocol, VirtualHost,
 };
 
 /// The program: named by `ENVOY`, or on the path.
@@ -54,8 +56,8 @@ pub(crate) struct Fleet {
     bootstrap: Bootstrap,
     echo: Echo,
     clusters: BTreeSet<String>,
-    /// Held until Envoy starts, so that the ports differ.
-    held: Vec<TcpListener>,
+    /// Bound beside Envoy, which shares them, so that nobody else gets the ports.
+    held: Vec<Socket>,
     pub(crate) directory: PathBuf,
 }
 
@@ -89,6 +91,8 @@ impl Fleet {
             let has_endpoints = cluster.load_assignment.as_ref().is_none_or(|given| !given.endpoints.is_empty());
             let echo = has_endpoints.then(|| self.echo.listen(&cluster.name));
             cluster.load_assignment = Some(ClusterLoadAssignment::of(cluster.name.clone(), echo));
+            cluster.type_ = DiscoveryType::Static;
+            cluster.lb_policy = None;
             // The echo speaks plain HTTP/1.1.
             cluster.transport_socket = None;
             cluster.typed_extension_protocol_options.clear();
@@ -99,8 +103,10 @@ impl Fleet {
             if address.protocol == SocketProtocol::Udp {
                 continue;
             }
-            let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            let port = held.local_addr().expect("bound").port();
+            let held = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            held.set_reuse_port(true).expect("an option of Linux");
+            held.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+            let port = held.local_addr().ok().and_then(|addr| addr.as_socket()).expect("bound").port();
             self.held.push(held);
             ports.insert(address.port_value, port);
             address.address = Ipv4Addr::LOCALHOST.to_string();
@@ -126,7 +132,6 @@ impl Fleet {
         let at = directory.join("envoy.json");
         let text = serde_json::to_string(&bootstrap).map_err(|error| error.to_string())?;
         std::fs::write(&at, text).map_err(|error| error.to_string())?;
-        drop(held);
         let log = std::fs::File::create(directory.join("log")).map_err(|error| error.to_string())?;
         let child = Command::new(envoy().ok_or("there is no envoy")?)
             .args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "-c"])
@@ -136,7 +141,7 @@ impl Fleet {
             .stderr(log)
             .spawn()
             .map_err(|error| error.to_string())?;
-        let mut daemon = Daemon { child, directory, echo, connections: BTreeMap::new() };
+        let mut daemon = Daemon { child, directory, echo, connections: BTreeMap::new(), _held: held };
         let port = bootstrap.static_resources.listeners.last().map(|listener| match &listener.address {
             Address::SocketAddress(address) => address.port_value,
         });
@@ -185,6 +190,7 @@ pub(crate) struct Daemon {
     directory: PathBuf,
     echo: Echo,
     connections: BTreeMap<u16, BufReader<TcpStream>>,
+    _held: Vec<Socket>,
 }
 
 impl Drop for Daemon {

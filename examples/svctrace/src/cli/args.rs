@@ -242,9 +242,13 @@ pub(super) struct RenderArgs {
     /// For which program
     #[arg(value_enum)]
     pub(super) program: Program,
-    /// Whose decisions: IngressClass/NAME for nginx, Gateway/NAMESPACE/NAME for envoy [default: IngressClass/nginx, the only Gateway]
+    /// Whose decisions: IngressClass/NAME for nginx; Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME or mesh for envoy [default:
+    /// IngressClass/nginx, the only Gateway]
     #[arg(long, value_name = "TARGET")]
     pub(super) to: Option<String>,
+    /// The workload whose sidecar is configured, with --to mesh
+    #[arg(long, value_name = "POD")]
+    pub(super) from: Option<String>,
     /// The layout of nginx's
     #[arg(long, value_enum, default_value_t)]
     pub(super) profile: Profile,

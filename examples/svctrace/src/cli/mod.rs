@@ -191,21 +191,42 @@ fn render(world: &World, args: &RenderArgs) -> Result<String, Unusable> {
             rendered.unexpressed.iter().for_each(|missing| complain(&missing.to_string()));
             Ok(rendered.to_string())
         }
-        (Program::Envoy, target @ (None | Some(Target::Gateway(_)))) => {
-            let mut gateways = world.cluster.list::<Gateway>();
-            let name = match (target, gateways.next(), gateways.next()) {
-                (Some(Target::Gateway(name)), ..) => name,
-                (_, Some(only), None) => only.key(),
-                _ => return Err(unusable("--to: there is not one Gateway, so it must be named")),
-            };
-            let settings = envoy_config::Settings::default();
-            let rendered = envoy_config::render_gateway(&world.cluster, &*world.gateway(&name)?, &settings);
+        (Program::Envoy, target) => {
+            let rendered = render_for_envoy(world, target, args.from.as_deref())?;
             rendered.unexpressed.iter().for_each(|missing| complain(&missing.to_string()));
             Ok(rendered.to_string())
         }
         (Program::Nginx, _) => Err(unusable("--to: nginx is configured for an IngressClass")),
-        (Program::Envoy, _) => Err(unusable("--to: Envoy is configured for a Gateway")),
     }
+}
+
+fn render_for_envoy(
+    world: &World,
+    target: Option<Target<'_>>,
+    from: Option<&str>,
+) -> Result<envoy_config::Rendered, Unusable> {
+    let settings = envoy_config::Settings::default();
+    let name = match target {
+        Some(Target::Gateway(name)) => name,
+        Some(Target::IstioGateway(name)) => {
+            let proxy = world.istio_gateway(&name)?;
+            let (table, tls, destinations) = (&proxy.table, &proxy.tls, &proxy.destinations);
+            return Ok(envoy_config::render_istio_gateway(&world.cluster, table, tls, destinations, &settings));
+        }
+        Some(Target::Mesh) => {
+            let table = world.mesh_table(&ask::caller(world, from))?;
+            return Ok(envoy_config::render_mesh(&world.cluster, &table, &settings));
+        }
+        Some(Target::IngressClass(_)) => return Err(unusable("--to: Envoy is configured for a Gateway or the mesh")),
+        None => {
+            let mut gateways = world.cluster.list::<Gateway>();
+            match (gateways.next(), gateways.next()) {
+                (Some(only), None) => only.key(),
+                _ => return Err(unusable("--to: there is not one Gateway, so it must be named")),
+            }
+        }
+    };
+    Ok(envoy_config::render_gateway(&world.cluster, &*world.gateway(&name)?, &settings))
 }
 
 /// The manifests that the command line names, or standard input if that is a pipe.

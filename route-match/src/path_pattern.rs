@@ -126,6 +126,14 @@ impl PathPattern {
         }
     }
 
+    /// Whether ASCII upper and lower case are the same.
+    pub fn ignores_case(&self) -> bool {
+        match &self.0 {
+            Kind::Literal(marked) => parts(marked).0.fold_case,
+            Kind::Regex(regex) => regex.ignores_case(),
+        }
+    }
+
     /// The expression, if the pattern is one.
     pub fn as_regex(&self) -> Option<&Regex> {
         match &self.0 {
@@ -241,5 +249,8 @@ mod tests {
     fn case_is_folded_on_request() {
         check(&PathPattern::prefix("/Foo").ignoring_case(), &["/foo/x", "/FOO"], &["/foox"]);
         check(&PathPattern::exact("/Foo").ignoring_case(), &["/fOO"], &["/foo/"]);
+        let regex = PathPattern::regex(Regex::ignoring_case("/foo", Anchor::Whole).unwrap());
+        assert!(regex.ignores_case() && PathPattern::any().ignoring_case().ignores_case());
+        assert!(!PathPattern::exact("/foo").ignores_case());
     }
 }

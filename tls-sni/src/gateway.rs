@@ -92,6 +92,13 @@ impl GatewayTls {
         &self.table
     }
 
+    /// The Secrets that a listener's certificates can be taken from, in its order; `listener` is an index into
+    /// [`GatewayTable::listeners`]. With none, a listener that ends TLS refuses every connection.
+    pub fn usable_secrets(&self, listener: usize) -> impl Iterator<Item = &ObjectRef> {
+        let secrets = self.listeners.get(listener).into_iter().flatten();
+        secrets.filter(|secret| secret.pair.is_ok()).map(|secret| &secret.reference)
+    }
+
     /// What happens to a connection; `now` counts seconds since 1970-01-01T00:00:00Z. Allocates once for a server name.
     pub fn decide<'a>(&'a self, question: &'a TlsQuestion<'_>, now: i64) -> TlsDecision<'a> {
         let host = host_of(question);

@@ -176,6 +176,16 @@ impl IstioTls {
         IstioTls { streams, servers }
     }
 
+    /// The Secrets that a server's certificates can be taken from, in its order; `server` is an index into
+    /// [`Servers::accepted`](route_match::istio::Servers::accepted).
+    pub fn usable_secrets(&self, server: usize) -> impl Iterator<Item = &ObjectRef> {
+        let secrets = match self.servers.get(server) {
+            Some(Credentials::Secrets(secrets)) => secrets.as_slice(),
+            _ => &[],
+        };
+        secrets.iter().filter(|secret| secret.pair.is_ok()).map(|secret| &secret.reference)
+    }
+
     /// The connections of the gateway's proxy.
     pub fn streams(&self) -> &Arc<GatewayStreams> {
         &self.streams

@@ -62,6 +62,7 @@ case_files! {
     dns_services "dns-services.yaml";
     dns_srv "dns-srv.yaml";
     documents_check "documents-check.yaml";
+    envoy_oracle "envoy-oracle.yaml";
     gateway_backends "gateway-backends.yaml";
     gateway_bad_input "gateway-bad-input.yaml";
     gateway_filters "gateway-filters.yaml";
@@ -78,6 +79,7 @@ case_files! {
     istio_mesh "istio-mesh.yaml";
     istio_tcp_tls "istio-tcp-tls.yaml";
     istio_gateway "istio-gateway.yaml";
+    istio_seed "istio-seed.yaml";
     istio_virtualservice "istio-virtualservice.yaml";
     model_check "model-check.yaml";
     tls_gateway "tls-gateway.yaml";

@@ -356,3 +356,12 @@ fn a_controller_is_rendered_for_nginx() {
     let classic = on_shop(&["render", "nginx", "--profile", "classic"]);
     assert!(classic.contains("least_conn;") && !modern.contains("least_conn;"), "{classic}");
 }
+
+#[test]
+fn a_gateway_is_rendered_for_envoy() {
+    let only = on_shop(&["render", "envoy"]);
+    let tree: Value = serde_json::from_str(&only).unwrap();
+    let listeners = tree["static_resources"]["listeners"].as_array().unwrap();
+    assert!(!listeners.is_empty(), "{only}");
+    assert_eq!(on_shop(&["render", "envoy", "--to", "Gateway/edge/public"]), only);
+}

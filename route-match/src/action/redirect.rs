@@ -133,23 +133,29 @@ impl Redirect {
 }
 
 impl RedirectParts {
+    /// The port that the Location of a request names, if it names one: of a request with this scheme, to this port, whose Host
+    /// names `host_port`.
+    pub fn written_port(&self, scheme: &str, port: u16, host_port: Option<u16>) -> Option<u16> {
+        let new_scheme = self.scheme.as_deref().unwrap_or(scheme);
+        let unless_usual = |port| if usual_port(new_scheme) == Some(port) { None } else { Some(port) };
+        let host_port = if self.host.is_none() { host_port } else { None };
+        match self.port {
+            RedirectPort::Derived if self.scheme.is_some() => None,
+            RedirectPort::Derived | RedirectPort::OfRequest => unless_usual(port),
+            RedirectPort::Number(port) => unless_usual(port),
+            RedirectPort::AlwaysWritten => Some(port),
+            RedirectPort::OfHost => host_port,
+            RedirectPort::OfHostUnlessUsual if new_scheme == scheme => host_port,
+            RedirectPort::OfHostUnlessUsual => host_port.filter(|port| usual_port(scheme) != Some(*port)),
+            RedirectPort::Omitted => None,
+        }
+    }
+
     fn location(&self, request: &RequestUri<'_>) -> String {
         let scheme = self.scheme.as_deref().unwrap_or(request.scheme);
         let host = self.host.as_deref().unwrap_or(request.host);
-        let unless_usual = |port| if usual_port(scheme) == Some(port) { None } else { Some(port) };
-        let host_port = if self.host.is_none() { request.host_port } else { None };
-        let port = match self.port {
-            RedirectPort::Derived if self.scheme.is_some() => None,
-            RedirectPort::Derived | RedirectPort::OfRequest => unless_usual(request.port),
-            RedirectPort::Number(port) => unless_usual(port),
-            RedirectPort::AlwaysWritten => Some(request.port),
-            RedirectPort::OfHost => host_port,
-            RedirectPort::OfHostUnlessUsual if scheme == request.scheme => host_port,
-            RedirectPort::OfHostUnlessUsual => host_port.filter(|port| usual_port(request.scheme) != Some(*port)),
-            RedirectPort::Omitted => None,
-        };
         let mut location = format!("{scheme}://{host}");
-        if let Some(port) = port {
+        if let Some(port) = self.written_port(request.scheme, request.port, request.host_port) {
             // Writing to a string cannot fail.
             let _ = write!(location, ":{port}");
         }

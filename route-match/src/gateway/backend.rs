@@ -177,20 +177,9 @@ impl<'c> Resolver<'c> {
         }
     }
 
-    /// The policy of a Service port, if it names no usable certificate authority. One that names the port goes before one for all
-    /// ports; then the oldest counts, then the first by name.
+    /// The policy of a Service port, if it names no usable certificate authority.
     fn unusable_policy(&self, service: &Service, port: &str) -> Option<ObjectRef> {
-        let rank = |policy: &BackendTlsPolicy| {
-            let targets =
-                policy.spec.target_refs.iter().filter(|target| {
-                    target.group.is_empty() && target.kind == "Service" && target.name == service.name()
-                });
-            let sections = targets.map(|target| target.section_name.as_deref().unwrap_or_default());
-            sections.filter(|section| section.is_empty() || *section == port).map(str::is_empty).min()
-        };
-        let policies = self.cluster.list_in::<BackendTlsPolicy>(service.namespace());
-        let ranked = policies.filter_map(|policy| Some((rank(policy)?, policy.metadata.creation_timestamp, policy)));
-        let (.., policy) = ranked.min_by_key(|(for_all, age, _)| (*for_all, *age))?;
+        let policy = backend_tls_policy(self.cluster, service, port)?;
         (!self.has_authority(policy)).then(|| policy.reference())
     }
 
@@ -207,4 +196,21 @@ impl<'c> Resolver<'c> {
                 && bundle.is_some_and(|pem| pem.contains("-----BEGIN CERTIFICATE-----"))
         })
     }
+}
+
+/// The policy that says how a port of a Service is dialled: one that names the port goes before one for all ports; then the oldest counts,
+/// then the first by name. Linear in the policies of the namespace.
+pub fn backend_tls_policy<'c>(cluster: &'c Cluster, service: &Service, port: &str) -> Option<&'c BackendTlsPolicy> {
+    let rank = |policy: &BackendTlsPolicy| {
+        let targets = policy
+            .spec
+            .target_refs
+            .iter()
+            .filter(|target| target.group.is_empty() && target.kind == "Service" && target.name == service.name());
+        let sections = targets.map(|target| target.section_name.as_deref().unwrap_or_default());
+        sections.filter(|section| section.is_empty() || *section == port).map(str::is_empty).min()
+    };
+    let policies = cluster.list_in::<BackendTlsPolicy>(service.namespace());
+    let ranked = policies.filter_map(|policy| Some((rank(policy)?, policy.metadata.creation_timestamp, policy)));
+    ranked.min_by_key(|(for_all, age, _)| (*for_all, *age)).map(|(.., policy)| policy)
 }

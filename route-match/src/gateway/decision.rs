@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use svc_model::ObjectRef;
-
 use super::backend::Backend;
 use super::listener::{Listener, ListenerProtocol};
 use super::route::RouteRule;
@@ -304,8 +302,7 @@ fn follow<'t>(
         }
         Disposition::Respond(response) => (Outcome::Respond { status: response.status, cors }, Reason::Rule(found)),
         Disposition::Forward(backends) => {
-            if let Some(status) = backends.only_failure() {
-                let status = if backends.total() == 0 { nothing(&rule.route) } else { status };
+            if let Some(status) = rule.failure() {
                 return (Outcome::Respond { status, cors }, Reason::NoBackend(found));
             }
             let only = backends.only();
@@ -315,11 +312,6 @@ fn follow<'t>(
             (Outcome::Forward { only, path, host, cors }, Reason::Rule(found))
         }
     }
-}
-
-/// The status where there is no backend at all: gRPC's UNAVAILABLE is 503.
-fn nothing(route: &ObjectRef) -> u16 {
-    if route.kind == svc_model::Kind::GrpcRoute { 503 } else { 500 }
 }
 
 impl fmt::Display for Decision<'_> {

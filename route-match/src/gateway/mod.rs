@@ -75,7 +75,7 @@ mod status;
 mod table;
 
 pub use attach::Detached;
-pub use backend::{Backend, Unavailable};
+pub use backend::{Backend, Unavailable, backend_tls_policy};
 pub use decision::{Decision, Outcome, Reason, StreamDecision};
 pub use grant::may_refer;
 pub use listener::{

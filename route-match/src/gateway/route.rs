@@ -33,6 +33,20 @@ pub struct RouteRule {
     pub fault: Option<Box<str>>,
 }
 
+impl RouteRule {
+    /// The status of every request, if the rule can serve none: 500 where a filter cannot be applied or there is no backend, else that of
+    /// its backends, none of which can take any. Of gRPC, no backend is 503: its UNAVAILABLE.
+    pub fn failure(&self) -> Option<u16> {
+        if self.fault.is_some() {
+            return Some(500);
+        }
+        let backends = self.action.backends()?;
+        let status = backends.only_failure()?;
+        let is_grpc = self.route.kind == Kind::GrpcRoute;
+        Some(if is_grpc && backends.total() == 0 { 503 } else { status })
+    }
+}
+
 /// What goes first among the matches of a host, as the Gateway API lists its criteria. Each depends on the match alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Precedence {

@@ -225,7 +225,8 @@ fn follow<'t>(
         return decide(outcome, Reason::Aborted(found));
     }
     let mut cors = HeaderEdits::new();
-    if let Some(settings) = &action.cors
+    // Envoy's filter leaves alone what leads to no cluster: a redirect and a direct response answer preflights as all else.
+    if let (Disposition::Forward(_), Some(settings)) = (&action.disposition, &action.cors)
         && let Some(request) = CorsRequest::new(question.method, question.headers)
     {
         // An origin that no header can hold is allowed nothing.

@@ -158,6 +158,15 @@ fn preflights_of_other_origins_go_on_unless_they_are_ignored() {
     assert_eq!(status(rule(Value::Null), "https://a.example"), Some(200));
     assert_eq!(status(rule(Value::Null), "https://b.example"), None);
     assert_eq!(status(rule(json!("IGNORE")), "https://b.example"), Some(200));
+    // Envoy's filter leaves alone what leads to no cluster.
+    for (key, action, expected) in
+        [("directResponse", json!({"status": 503}), Some(503)), ("redirect", json!({"uri": "/"}), None)]
+    {
+        let mut rules = rule(json!("IGNORE"));
+        rules[0]["route"] = Value::Null;
+        rules[0][key] = action;
+        assert_eq!(status(rules, "https://a.example"), expected);
+    }
     let cors = action_of(rule(Value::Null)[0].clone()).cors.unwrap();
     assert_eq!((cors.max_age, cors.unmatched_preflights), (Some(86_400), UnmatchedPreflights::Forward));
 }

@@ -17,7 +17,9 @@ mod tls;
 pub(crate) use connect::{packet_answer, percent, port_list, source};
 pub(crate) use dns::Dns;
 pub(crate) use http::{Controller, ParsedRequest, unknown};
+pub(crate) use istio::caller;
 pub(crate) use lookup::{Walk, walk};
+pub(crate) use target::Target;
 pub(crate) use tls::{now, outcome};
 
 use serde::Deserialize;

@@ -242,10 +242,14 @@ pub(super) struct RenderArgs {
     /// For which program
     #[arg(value_enum)]
     pub(super) program: Program,
-    /// Whose decisions: IngressClass/NAME
-    #[arg(long, value_name = "TARGET", default_value = "IngressClass/nginx")]
-    pub(super) to: String,
-    /// The layout
+    /// Whose decisions: IngressClass/NAME for nginx; Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME or mesh for envoy [default:
+    /// IngressClass/nginx, the only Gateway]
+    #[arg(long, value_name = "TARGET")]
+    pub(super) to: Option<String>,
+    /// The workload whose sidecar is configured, with --to mesh
+    #[arg(long, value_name = "POD")]
+    pub(super) from: Option<String>,
+    /// The layout of nginx's
     #[arg(long, value_enum, default_value_t)]
     pub(super) profile: Profile,
 }
@@ -255,6 +259,8 @@ pub(super) struct RenderArgs {
 pub(super) enum Program {
     /// nginx, by its configuration file
     Nginx,
+    /// Envoy, by a bootstrap file of its v3 API
+    Envoy,
 }
 
 /// How it is laid out.

@@ -1,8 +1,8 @@
 //! Which certificate was chosen, and why that one or none?
 
-use crate::facts::CertificateFacts;
+use crate::facts::KeyKind;
 use crate::server_name::ServerNameError;
-use crate::store::CertId;
+use crate::store::{CertId, Details};
 use core::fmt;
 
 /// The certificate that is served, or the alert that is sent, and why.
@@ -14,15 +14,32 @@ pub struct Choice<'a, C> {
     pub reason: Reason,
 }
 
-/// A certificate that was chosen.
+/// A certificate of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Chosen<'a, C> {
     /// Its number in the store.
     pub id: CertId,
-    /// What the choice knew about it.
-    pub facts: &'a CertificateFacts,
     /// What the embedder put into the store.
     pub certificate: &'a C,
+    pub(crate) details: &'a Details,
+}
+
+impl<C> Chosen<'_, C> {
+    /// The kind of its public key.
+    pub fn key(&self) -> KeyKind {
+        self.details.key
+    }
+
+    /// First second of its validity, in seconds since 1970-01-01T00:00:00Z.
+    pub fn not_before(&self) -> i64 {
+        self.details.not_before
+    }
+
+    /// Last second of its validity, in seconds since 1970-01-01T00:00:00Z: when to have renewed it.
+    pub fn not_after(&self) -> i64 {
+        self.details.not_after
+    }
 }
 
 /// A TLS alert that refuses a connection (RFC 8446 6.2).

@@ -10,7 +10,7 @@ use alloc::borrow::Cow;
 use core::fmt;
 use message::Span;
 
-pub use record::{peek, peek_within};
+pub use record::{HelloReader, peek, peek_within};
 
 /// The longest ClientHello that [`peek`] reads, in bytes without its 4-byte header.
 pub const MAX_HELLO: usize = 65_535;

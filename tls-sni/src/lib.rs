@@ -83,7 +83,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "kubernetes", feature = "rustls"))]
 extern crate std;
 
 mod alpn;
@@ -95,6 +95,8 @@ mod client_hello;
 #[cfg(feature = "kubernetes")]
 mod decision;
 mod facts;
+#[cfg(feature = "fingerprint")]
+pub mod fingerprint;
 #[cfg(feature = "kubernetes")]
 pub mod gateway;
 #[cfg(feature = "kubernetes")]
@@ -105,17 +107,22 @@ mod offer;
 pub mod pem;
 mod query;
 mod rank;
+#[cfg(feature = "rustls")]
+pub mod resolver;
 #[cfg(feature = "kubernetes")]
 pub mod secret;
 mod server_name;
 mod store;
+mod table;
 #[cfg(feature = "x509")]
 mod x509;
 
 pub use alpn::{ACME_TLS_1, Alpn, AlpnNames};
 pub use cert_name::{CertName, NameMatch};
 pub use choice::{Alert, Choice, Chosen, Reason, Unmatched};
-pub use client_hello::{ClientHello, Ech, MAX_HELLO, MalformedKind, NotTlsKind, PeekError, peek, peek_within};
+pub use client_hello::{
+    ClientHello, Ech, HelloReader, MAX_HELLO, MalformedKind, NotTlsKind, PeekError, peek, peek_within,
+};
 #[cfg(feature = "kubernetes")]
 pub use decision::{Backend, CertificateRef, Mode, TlsDecision, TlsQuestion, TlsReason};
 pub use facts::{CertificateFacts, CommonName, KeyFamily, KeyKind};

@@ -92,8 +92,9 @@ impl ServerName {
         (self.parent > 0).then(|| &self.as_str()[usize::from(self.parent)..])
     }
 
-    pub(crate) fn parent_bytes(&self) -> Option<&[u8]> {
-        (self.parent > 0).then(|| &self.as_bytes()[usize::from(self.parent)..])
+    /// The dot after the first label and what follows it.
+    pub(crate) fn suffix_bytes(&self) -> Option<&[u8]> {
+        (self.parent > 0).then(|| &self.as_bytes()[usize::from(self.parent) - 1..])
     }
 }
 

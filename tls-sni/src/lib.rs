@@ -23,20 +23,22 @@
 //!
 //! let now = 1_767_225_600; // seconds since 1970, from the embedder's clock
 //! let choice = store.choose(&Query::of(&hello, &sni), now);
-//! assert_eq!(*choice.outcome.unwrap().certificate, "shop.pem");
+//! assert_eq!(*choice.outcome.unwrap().certificate(), "shop.pem");
 //! assert_eq!(choice.reason.to_string(), "a wildcard of a certificate covers the server name");
 //! # Ok::<(), PeekError>(())
 //! ```
 //!
 //! # Concepts
 //!
-//! * [`peek`] reads the ClientHello at the start of a stream, [`ClientHello::from_handshake`] the same message without
-//!   record framing (QUIC, library callbacks). A hello that is read is well-formed; every way in which it may not be
+//! * [`peek`] reads the ClientHello at the start of a stream, [`HelloReader`] one whose bytes arrive in many pieces,
+//!   [`ClientHello::from_handshake`] the same message without record framing (QUIC, library callbacks). A hello that is read is well-formed; every way in which it may not be
 //!   has a name ([`MalformedKind`], [`NotTlsKind`]).
 //! * [`ServerName`] is the one canonical form of a host name, [`Sni`] what else clients send in its place.
 //!   [`CertName`] is a name in a certificate: exact, a wildcard for exactly one label, or inert.
 //! * [`CertificateFacts`] is all that a choice looks at. Certificates themselves never enter the core: a
 //!   [`CertStore<C>`] holds whatever `C` the embedder serves.
+//! * A clone of a store is a snapshot. [`CertStore::replace`] renews a certificate in the embedder's own copy; whoever
+//!   answers handshakes is handed a clone (with the feature `rustls`, `resolver::Resolver` does that).
 //! * [`NameMap<T>`] is the table below it, for other things that belong to names: passthrough targets, say.
 //! * Every answer carries its reason, which costs nothing unless it is printed.
 //! * Time is an argument: seconds since 1970-01-01T00:00:00Z as `i64`.
@@ -62,7 +64,11 @@
 //! | [`peek`] | linear in the hello; key shares and tickets are stepped over | none; one if the hello is cut across records |
 //! | [`ServerName::from_bytes`] | linear in at most 254 bytes | none |
 //! | [`NameMap::get`], [`CertStore::choose`] | two hash look-ups at most | none |
-//! | [`CertStoreBuilder::build`], [`CertStore::replace`] | n log n in all names | |
+//! | [`CertStoreBuilder::build`], [`NameMap::new`] | n log n in all names | |
+//! | [`CertStore::add`], [`replace`](CertStore::replace), [`remove`](CertStore::remove) | the names of the one certificate, times those that share them | some kB a name, at any size |
+//! | clone of a [`CertStore`] | a few reference counts | none |
+//!
+//! A name takes less than a hundred bytes beside the embedder's value, its certificate's dates and key included.
 //!
 //! # Features
 //!
@@ -70,8 +76,10 @@
 //!
 //! | feature | what it adds | default |
 //! | --- | --- | --- |
+//! | `fingerprint` | `fingerprint`: JA3 and JA4 of a hello | |
 //! | `pem` | `pem`: certificates and private keys from PEM | |
 //! | `x509` | `CertificateFacts::from_der`; `KeyPair`: does this key belong to this certificate? | |
+//! | `rustls` | `resolver`: a certificate resolver for rustls servers, with any cryptography provider | |
 //! | `kubernetes` | `ingress`, `gateway`, `secret`, `check`: Ingress TLS sections, Gateway listeners and Secrets, from a `svc-model` cluster | yes |
 //!
 //! # Not here

@@ -2,7 +2,7 @@
 
 use crate::cert_name::{CertName, NameMatch};
 use crate::server_name::ServerName;
-use crate::table::{NameTable, Values, key_of};
+use crate::table::{NameTable, Value, Values, key_of};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -38,22 +38,25 @@ impl<T> NameMap<T> {
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by(|a, b| keys[*a].cmp(&keys[*b]));
         order.dedup_by(|later, first| keys[*later] == keys[*first]);
-        let names = NameTable::new(seed, order.into_iter().map(|i| (&*keys[i], i as u64)));
+        let names = NameTable::new(seed, order.into_iter().map(|i| (&*keys[i], to_value(i))));
         NameMap { names, values: values.into() }
     }
 
     /// The value of the exact name, else of the wildcard in place of its first label.
+    #[inline]
     pub fn get(&self, name: &ServerName) -> Option<(NameMatch, &T)> {
         let exact = self.exact(name).map(|value| (NameMatch::Exact, value));
         exact.or_else(|| Some((NameMatch::Wildcard, self.wildcard(name)?)))
     }
 
     /// The value of the exact name.
+    #[inline]
     pub fn exact(&self, name: &ServerName) -> Option<&T> {
         self.first(self.names.exact(name))
     }
 
     /// The value of the wildcard in place of the first label.
+    #[inline]
     pub fn wildcard(&self, name: &ServerName) -> Option<&T> {
         self.first(self.names.wildcard(name))
     }
@@ -68,9 +71,21 @@ impl<T> NameMap<T> {
         self.len() == 0
     }
 
+    #[inline]
     fn first(&self, mut numbers: Values<'_>) -> Option<&T> {
-        self.values.get(numbers.next()? as usize)
+        self.values.get(to_number(numbers.next()?))
     }
+}
+
+/// A name takes 27 bytes and more: 2^40 of them do not fit a machine.
+fn to_value(number: usize) -> Value {
+    let [a, b, c, d, e, ..] = (number as u64).to_le_bytes();
+    Value([a, b, c, d, e])
+}
+
+#[inline]
+fn to_number(Value([a, b, c, d, e]): Value) -> usize {
+    u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]) as usize
 }
 
 impl<T> Default for NameMap<T> {

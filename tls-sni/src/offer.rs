@@ -172,6 +172,7 @@ impl AcceptedKeys {
     }
 
     /// As [`contains`](Self::contains), of a kind by its number.
+    #[inline]
     pub(crate) fn contains_bit(self, key: u32) -> bool {
         self.0 & (1 << key) != 0
     }

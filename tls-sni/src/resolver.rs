@@ -102,7 +102,7 @@ impl ResolvesServerCert for Resolver {
         let query = Query { sni: &sni, accepted_keys, alpn };
         let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
         let chosen = store.choose(&query, (self.clock)()).outcome.ok()?;
-        Some(Arc::clone(chosen.certificate))
+        Some(Arc::clone(chosen.certificate()))
     }
 }
 

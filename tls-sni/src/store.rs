@@ -6,7 +6,7 @@ use crate::facts::{CertificateFacts, CommonName, KeyKind};
 use crate::query::Query;
 use crate::rank::Merit;
 use crate::server_name::{ServerName, Sni};
-use crate::table::{Key, NameTable, Pages, Values, Way, key_of};
+use crate::table::{Key, NameTable, Pages, Value, Values, Way, key_of};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -34,18 +34,18 @@ use core::fmt;
 ///
 /// let sni = Sni::new(Some(b"www.Site.example"));
 /// let choice = store.choose(&Query::new(&sni), 0);
-/// assert_eq!(choice.outcome.map(|chosen| *chosen.certificate), Ok("site.pem"));
+/// assert_eq!(choice.outcome.map(|chosen| *chosen.certificate()), Ok("site.pem"));
 /// assert_eq!(choice.reason, Reason::Wildcard);
 ///
 /// let choice = store.choose(&Query::new(&Sni::Absent), 0);
-/// assert_eq!(choice.outcome.map(|chosen| *chosen.certificate), Ok("house.pem"));
+/// assert_eq!(choice.outcome.map(|chosen| *chosen.certificate()), Ok("house.pem"));
 /// assert_eq!(choice.reason.to_string(), "no server name was sent; default certificate");
 ///
 /// let before = store.clone();
 /// store.replace(site, CertificateFacts::for_names(["site.example"]), "renewed.pem");
 /// let sni = Sni::new(Some(b"site.example"));
-/// assert_eq!(store.choose(&Query::new(&sni), 0).outcome.map(|chosen| *chosen.certificate), Ok("renewed.pem"));
-/// assert_eq!(before.choose(&Query::new(&sni), 0).outcome.map(|chosen| *chosen.certificate), Ok("site.pem"));
+/// assert_eq!(store.choose(&Query::new(&sni), 0).outcome.map(|chosen| *chosen.certificate()), Ok("renewed.pem"));
+/// assert_eq!(before.choose(&Query::new(&sni), 0).outcome.map(|chosen| *chosen.certificate()), Ok("site.pem"));
 /// ```
 #[derive(Clone)]
 pub struct CertStore<C> {
@@ -60,9 +60,9 @@ pub struct CertStore<C> {
 }
 
 #[derive(Clone)]
-struct Stored<C> {
-    certificate: C,
-    details: Details,
+pub(crate) struct Stored<C> {
+    pub(crate) certificate: C,
+    pub(crate) details: Details,
     under: Under,
     default: bool,
     ways: Ways,
@@ -100,21 +100,26 @@ impl Ways {
     }
 }
 
-/// A certificate as the table of names holds it: its id, and above it what is read of it before all else, its key.
+/// A certificate as the table of names holds it: its id, and what is read of it before all else, its kind of key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Candidate(u64);
+struct Candidate(Value);
 
 impl Candidate {
     fn new(id: CertId, key: KeyKind) -> Candidate {
-        Candidate(u64::from(id.0) | (key as u64) << 32)
+        let [a, b, c, d] = id.0.to_le_bytes();
+        Candidate(Value([a, b, c, d, key as u8]))
     }
 
+    #[inline]
     fn id(self) -> CertId {
-        CertId(self.0 as u32)
+        let Value([a, b, c, d, _]) = self.0;
+        CertId(u32::from_le_bytes([a, b, c, d]))
     }
 
+    #[inline]
     fn is_usable(self, query: &Query<'_>) -> bool {
-        query.accepted_keys.contains_bit((self.0 >> 32) as u32)
+        let Value([.., key]) = self.0;
+        query.accepted_keys.contains_bit(key.into())
     }
 }
 
@@ -161,6 +166,7 @@ impl<C> CertStore<C> {
     }
 
     /// The certificate for a client at `now`, in seconds since 1970-01-01T00:00:00Z.
+    #[inline]
     pub fn choose(&self, query: &Query<'_>, now: i64) -> Choice<'_, C> {
         let unmatched = match query.sni {
             Sni::Name(name) if query.alpn.is_acme_challenge() => {
@@ -186,6 +192,7 @@ impl<C> CertStore<C> {
 
     /// The default, if the policy lets a client without a certificate of its own have it.
     #[cold]
+    #[inline(never)]
     fn otherwise(&self, query: &Query<'_>, now: i64, unmatched: Unmatched) -> Choice<'_, C> {
         let rejected = match self.policy.unusable_names {
             UnusableNames::Ignore => false,
@@ -211,26 +218,38 @@ impl<C> CertStore<C> {
         query: &Query<'_>,
         now: i64,
     ) -> Result<CertId, Unmatched> {
-        let Some(first) = candidates.next() else {
-            return Err(Unmatched::UnknownName);
-        };
-        let mut usable = core::iter::once(first).chain(candidates).filter(|candidate| candidate.is_usable(query));
-        let first = usable.next().ok_or(Unmatched::Unverifiable)?;
-        // Dates decide only between several.
-        let Some(second) = usable.next() else {
-            return Ok(first.id());
-        };
+        let first = candidates.next().ok_or(Unmatched::UnknownName)?;
+        match candidates.next() {
+            // Dates decide only between several.
+            None if first.is_usable(query) => Ok(first.id()),
+            None => Err(Unmatched::Unverifiable),
+            Some(second) => self.best_of_several([first, second].into_iter().chain(candidates), query, now),
+        }
+    }
+
+    #[cold]
+    fn best_of_several(
+        &self,
+        candidates: impl Iterator<Item = Candidate>,
+        query: &Query<'_>,
+        now: i64,
+    ) -> Result<CertId, Unmatched> {
         let is_valid = |candidate: &Candidate| {
             let stored = self.certificates.get(candidate.id().index());
             stored.is_some_and(|stored| stored.details.not_before <= now && now <= stored.details.not_after)
         };
-        let mut in_order = [first, second].into_iter().chain(usable);
-        Ok(in_order.find(is_valid).unwrap_or(first).id())
+        let mut usable = candidates.filter(|candidate| candidate.is_usable(query));
+        let first = usable.next().ok_or(Unmatched::Unverifiable)?;
+        if is_valid(&first) {
+            return Ok(first.id());
+        }
+        Ok(usable.find(is_valid).unwrap_or(first).id())
     }
 
+    #[inline]
     fn serve(&self, id: CertId, reason: Reason) -> Choice<'_, C> {
-        match self.get(id) {
-            Some(chosen) => Choice { outcome: Ok(chosen), reason },
+        match self.certificates.place(id.index()) {
+            Some(place) => Choice { outcome: Ok(Chosen { id, place }), reason },
             // Not reached: what is filed under a name is there.
             None => refuse(Unmatched::UnknownName),
         }
@@ -238,17 +257,15 @@ impl<C> CertStore<C> {
 
     /// A certificate by its id, unless it was removed or is of another store.
     pub fn get(&self, id: CertId) -> Option<Chosen<'_, C>> {
-        let Stored { certificate, details, .. } = self.certificates.get(id.index())?;
-        Some(Chosen { id, certificate, details })
+        let place = self.certificates.place(id.index()).filter(|place| place.is_some())?;
+        Some(Chosen { id, place })
     }
 
     /// The certificates in the order of adding.
     pub fn iter(&self) -> impl Iterator<Item = Chosen<'_, C>> {
-        self.certificates.iter().map(|(i, Stored { certificate, details, .. })| Chosen {
-            id: CertId(i as u32), // counted when it was added
-            certificate,
-            details,
-        })
+        // Ids were counted when they were given.
+        let all = self.certificates.places().enumerate().map(|(i, place)| Chosen { id: CertId(i as u32), place });
+        all.filter(|chosen| chosen.place.is_some())
     }
 
     /// The number of certificates.
@@ -390,6 +407,7 @@ fn by_merit<C>(certificates: &Pages<Stored<C>>, mut ids: Vec<CertId>) -> Arc<[Ca
     stored.map(|(id, stored)| Candidate::new(id, stored.details.key)).collect()
 }
 
+#[inline]
 fn filed(numbers: Values<'_>) -> impl Iterator<Item = Candidate> {
     numbers.map(Candidate)
 }

@@ -9,16 +9,16 @@ use crate::server_name::ServerName;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use leaf::{Leaf, Record};
-use tree::{Tree, depth_of};
+use leaf::{Record, records};
+use tree::Tree;
 
-pub(crate) use leaf::Values;
+pub(crate) use leaf::{Value, Values};
 pub(crate) use pages::Pages;
 
 /// Names a leaf is made for; it may come to hold twice as many before the table grows.
 const LOAD: usize = 4;
 
-/// Numbers filed under exact names and one-label wildcards, several a name in the order of preference.
+/// Values filed under exact names and one-label wildcards, several a name in the order of preference.
 ///
 /// A name's hash leads down a tree of fixed depth to a leaf of a few names, each in a slice of its own. A copy costs a
 /// reference count; a change copies the way to one leaf.
@@ -28,7 +28,7 @@ pub(crate) struct NameTable {
     root: Tree<u8>,
     /// The tree has two to the power of this many leaves.
     bits: u32,
-    /// Numbers that are filed.
+    /// Values that are filed.
     len: usize,
     /// How many of them are filed under wildcards.
     wildcards: usize,
@@ -48,8 +48,8 @@ pub(crate) fn key_of(name: &CertName) -> Option<Key> {
 pub(crate) struct Way(u32);
 
 impl NameTable {
-    /// A table of these numbers. Of one name, the earlier are preferred.
-    pub(crate) fn new<'k>(seed: u64, entries: impl IntoIterator<Item = (&'k [u8], u64)>) -> NameTable {
+    /// A table of these values. Of one name, the earlier are preferred.
+    pub(crate) fn new<'k>(seed: u64, entries: impl IntoIterator<Item = (&'k [u8], Value)>) -> NameTable {
         let mut records: Vec<(Way, Record<'k>)> = entries
             .into_iter()
             .map(|(text, value)| {
@@ -74,12 +74,14 @@ impl NameTable {
         NameTable { seed, root: Tree::of(leaves.collect()), bits, len, wildcards }
     }
 
-    /// The numbers of the very name.
+    /// The values of the very name.
+    #[inline]
     pub(crate) fn exact(&self, name: &ServerName) -> Values<'_> {
         self.find(name.as_bytes())
     }
 
-    /// The numbers of the wildcard in place of the first label.
+    /// The values of the wildcard in place of the first label.
+    #[inline]
     pub(crate) fn wildcard(&self, name: &ServerName) -> Values<'_> {
         match name.suffix_bytes() {
             Some(suffix) if self.wildcards > 0 => self.find(suffix),
@@ -96,38 +98,40 @@ impl NameTable {
         way(hash(self.seed, key))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, key: &[u8]) -> Values<'_> {
         let hash = hash(self.seed, key);
-        let leaf = self.root.leaf(place(way(hash), self.bits), depth_of_bits(self.bits));
-        Leaf::of(leaf).find(tag(hash), key)
+        Values::of(tag(hash), key, self.root.leaf(place(way(hash), self.bits)))
     }
 
-    /// Files a number under a name, before the first that `before` is true of.
-    pub(crate) fn insert(&mut self, key: &[u8], value: u64, before: impl Fn(u64) -> bool) {
+    /// Files a value under a name, before the first that `before` is true of.
+    pub(crate) fn insert(&mut self, key: &[u8], value: Value, before: impl Fn(Value) -> bool) {
         if self.len >= 2 * LOAD << self.bits {
             self.grow();
         }
         let hash = hash(self.seed, key);
-        let leaf = self.root.leaf_mut(place(way(hash), self.bits), depth_of_bits(self.bits));
-        let mut records: Vec<Record<'_>> = Leaf::of(leaf).records().collect();
+        let Some(leaf) = self.root.leaf_mut(place(way(hash), self.bits)) else {
+            return; // not reached: there is a leaf for every hash
+        };
+        let mut all: Vec<Record<'_>> = records(leaf).collect();
         let same = |record: &Record<'_>| record.text == key;
-        let start = records.iter().position(same).unwrap_or(records.len());
-        let after = records[start..].iter().take_while(|record| same(record) && !before(record.value)).count();
-        records.insert(start + after, Record { tag: tag(hash), value, text: key });
-        let changed = leaf::encode(&records);
+        let start = all.iter().position(same).unwrap_or(all.len());
+        let after = all[start..].iter().take_while(|record| same(record) && !before(record.value)).count();
+        all.insert(start + after, Record { tag: tag(hash), value, text: key });
+        let changed = leaf::encode(&all);
         *leaf = changed;
         self.len += 1;
         self.wildcards += usize::from(is_wildcard(key));
     }
 
-    /// Takes a number from the leaf at the end of a way, and says under which names it was.
-    pub(crate) fn remove(&mut self, way: Way, value: u64) -> Vec<Key> {
-        let leaf = self.root.leaf_mut(place(way, self.bits), depth_of_bits(self.bits));
-        let (gone, kept): (Vec<Record<'_>>, Vec<Record<'_>>) =
-            Leaf::of(leaf).records().partition(|record| record.value == value);
+    /// Takes a value from the leaf at the end of a way, and says under which names it was.
+    pub(crate) fn remove(&mut self, way: Way, value: Value) -> Vec<Key> {
+        let Some(leaf) = self.root.leaf_mut(place(way, self.bits)) else {
+            return Vec::new(); // not reached: there is a leaf for every hash
+        };
+        let (gone, kept): (Vec<Record<'_>>, Vec<Record<'_>>) = records(leaf).partition(|record| record.value == value);
         let keys: Vec<Key> = gone.iter().map(|record| record.text.into()).collect();
-        let changed = if kept.is_empty() { Arc::new([]) } else { leaf::encode(&kept) };
+        let changed = leaf::encode(&kept);
         *leaf = changed;
         self.len -= keys.len();
         self.wildcards -= keys.iter().filter(|key| is_wildcard(key)).count();
@@ -137,8 +141,8 @@ impl NameTable {
     #[cold]
     fn grow(&mut self) {
         let old = core::mem::replace(&mut self.root, Tree::empty());
-        let records = old.leaves().flat_map(|leaf| Leaf::of(leaf).records()).map(|record| (record.text, record.value));
-        *self = NameTable::new(self.seed, records);
+        let all = old.leaves().flat_map(|leaf| records(leaf)).map(|record| (record.text, record.value));
+        *self = NameTable::new(self.seed, all);
     }
 }
 
@@ -151,50 +155,52 @@ fn bits_for(len: usize) -> u32 {
     len.div_ceil(LOAD).max(1).next_power_of_two().trailing_zeros().min(u32::BITS)
 }
 
-fn depth_of_bits(bits: u32) -> u32 {
-    depth_of(1 << bits)
-}
-
+#[inline]
 fn way(hash: u64) -> Way {
     Way((hash >> 32) as u32)
 }
 
+#[inline]
 fn place(way: Way, bits: u32) -> usize {
     way.0 as usize & ((1 << bits) - 1)
 }
 
+#[inline]
 fn tag(hash: u64) -> u8 {
     hash as u8
 }
 
 /// Folded multiplication over 16 bytes at a time. Tables are read-only once built, so speed counts here; whoever could
 /// choose the names in a table meets the seed.
+#[inline]
 fn hash(seed: u64, key: &[u8]) -> u64 {
     const K: [u64; 3] = [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb];
+    #[inline]
     fn fold(a: u64, b: u64) -> u64 {
         let product = u128::from(a) * u128::from(b);
         product as u64 ^ (product >> 64) as u64
     }
+    #[inline]
     fn word(bytes: &[u8]) -> u64 {
         // Called with chunks of eight bytes.
         bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
     }
-    let seed = seed ^ K[0];
-    let mut state = fold(seed, key.len() as u64 ^ K[1]);
-    let (chunks, tail) = key.as_chunks::<16>();
-    for chunk in chunks {
-        state = fold(state ^ word(&chunk[..8]), seed ^ word(&chunk[8..]));
-    }
-    let (low, high) = match tail.len() {
-        0 => (0, 0),
-        len @ 8.. => (word(tail), word(&tail[len - 8..])),
-        len @ 4.. => {
-            let half = |bytes: &[u8]| bytes.first_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)));
-            (half(tail), half(&tail[len - 4..]))
+    let half = |bytes: &[u8]| bytes.first_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)));
+    let mut state = seed ^ K[0] ^ key.len() as u64;
+    let (low, high) = match key.len() {
+        len @ 16.. => {
+            for chunk in key[..len - 1].as_chunks::<16>().0 {
+                state = fold(state ^ word(&chunk[..8]), K[1] ^ word(&chunk[8..]));
+            }
+            // The last sixteen, some of them again: a branch for each length would cost more.
+            (word(&key[len - 16..]), word(&key[len - 8..]))
         }
-        len => (u64::from(tail[0]) << 8 | u64::from(tail[len - 1]), u64::from(tail[len / 2])),
+        len @ 8.. => (word(key), word(&key[len - 8..])),
+        len @ 4.. => (half(key), half(&key[len - 4..])),
+        0 => (0, 0),
+        len => (u64::from(key[0]) << 8 | u64::from(key[len - 1]), u64::from(key[len / 2])),
     };
-    fold(fold(state ^ low, seed ^ high ^ K[2]), K[1])
+    fold(fold(state ^ low, seed ^ K[2] ^ high), K[1])
 }
 
 #[cfg(test)]
@@ -228,6 +234,7 @@ mod tests {
 
     #[test]
     fn a_table_grows_and_its_copies_stay() {
+        let value = |i: u64| Value([i as u8, (i >> 8) as u8, 0, 0, 0]);
         let key = |i: u64| format!("h{i}.example").into_bytes();
         let mut table = NameTable::new(1, []);
         let mut copies = Vec::new();
@@ -235,13 +242,13 @@ mod tests {
             if i % 500 == 0 {
                 copies.push((i, table.clone()));
             }
-            table.insert(&key(i), i, |_| false);
+            table.insert(&key(i), value(i), |_| false);
         }
         copies.push((3000, table));
         for (len, table) in &copies {
             assert_eq!(table.len() as u64, *len);
             for i in 0..3000 {
-                assert_eq!(table.find(&key(i)).next(), (i < *len).then_some(i));
+                assert_eq!(table.find(&key(i)).next(), (i < *len).then(|| value(i)));
             }
         }
     }

@@ -97,8 +97,9 @@ impl HelloReader {
             Some(0) => Cow::Borrowed(&stream[RECORD_HEADER + MESSAGE_HEADER..found.end]),
             _ => Cow::Owned(join(stream, &found)),
         };
-        match message::parse(&body) {
-            Ok(fields) => Ok(ClientHello { body, fields, end: found.end }),
+        let mut hello = ClientHello { body, fields: message::Fields::default(), end: found.end };
+        match message::parse(&hello.body, &mut hello.fields) {
+            Ok(()) => Ok(hello),
             // What follows the message has no part in where its fault lies.
             Err(Fault { kind, at }) => {
                 Err(PeekError::malformed(kind, stream_offset(&stream[..found.end], MESSAGE_HEADER + at)))

@@ -49,6 +49,7 @@ impl<'a> Alpn<'a> {
     }
 
     /// Whether the connection is for an ACME challenge: the protocol is offered, and nothing else (RFC 8737 3).
+    #[inline]
     pub fn is_acme_challenge(self) -> bool {
         self.into_iter().eq([ACME_TLS_1])
     }
@@ -63,6 +64,7 @@ impl<'a> IntoIterator for Alpn<'a> {
     type Item = &'a [u8];
     type IntoIter = AlpnNames<'a>;
 
+    #[inline]
     fn into_iter(self) -> AlpnNames<'a> {
         AlpnNames(self.0)
     }
@@ -75,6 +77,7 @@ pub struct AlpnNames<'a>(Source<'a>);
 impl<'a> Iterator for AlpnNames<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         match &mut self.0 {
             Source::Names(names) => {

@@ -1,8 +1,8 @@
 //! Which certificate was chosen, and why that one or none?
 
-use crate::facts::CertificateFacts;
+use crate::facts::KeyKind;
 use crate::server_name::ServerNameError;
-use crate::store::CertId;
+use crate::store::{CertId, Stored};
 use core::fmt;
 
 /// The certificate that is served, or the alert that is sent, and why.
@@ -14,16 +14,57 @@ pub struct Choice<'a, C> {
     pub reason: Reason,
 }
 
-/// A certificate that was chosen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A certificate of a store. To have found it touches nothing of it: what it holds is read when it is asked for.
+#[derive(Clone, Copy)]
 pub struct Chosen<'a, C> {
     /// Its number in the store.
     pub id: CertId,
-    /// What the choice knew about it.
-    pub facts: &'a CertificateFacts,
-    /// What the embedder put into the store.
-    pub certificate: &'a C,
+    /// Where it lies; never empty, as choices are made among certificates that are there.
+    pub(crate) place: &'a Option<Stored<C>>,
 }
+
+impl<'a, C> Chosen<'a, C> {
+    /// What the embedder put into the store.
+    pub fn certificate(&self) -> &'a C {
+        &self.stored().certificate
+    }
+
+    /// The kind of its public key.
+    pub fn key(&self) -> KeyKind {
+        self.stored().details.key
+    }
+
+    /// First second of its validity, in seconds since 1970-01-01T00:00:00Z.
+    pub fn not_before(&self) -> i64 {
+        self.stored().details.not_before
+    }
+
+    /// Last second of its validity, in seconds since 1970-01-01T00:00:00Z: when to have renewed it.
+    pub fn not_after(&self) -> i64 {
+        self.stored().details.not_after
+    }
+
+    #[inline]
+    fn stored(&self) -> &'a Stored<C> {
+        self.place.as_ref().expect("what is filed under a name is stored, and what is listed too")
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Chosen<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chosen").field("id", &self.id).field("certificate", self.certificate()).finish_non_exhaustive()
+    }
+}
+
+impl<C: PartialEq> PartialEq for Chosen<'_, C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.certificate() == other.certificate()
+            && self.stored().details == other.stored().details
+    }
+}
+
+impl<C: Eq> Eq for Chosen<'_, C> {}
 
 /// A TLS alert that refuses a connection (RFC 8446 6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

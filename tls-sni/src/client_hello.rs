@@ -10,7 +10,7 @@ use alloc::borrow::Cow;
 use core::fmt;
 use message::Span;
 
-pub use record::{peek, peek_within};
+pub use record::{HelloReader, peek, peek_within};
 
 /// The longest ClientHello that [`peek`] reads, in bytes without its 4-byte header.
 pub const MAX_HELLO: usize = 65_535;
@@ -48,8 +48,9 @@ impl<'a> ClientHello<'a> {
         let len = message::body_len(header, limit).map_err(|kind| PeekError::malformed(kind, 0))?;
         let end = 4 + len;
         let body = handshake.get(4..end).ok_or(PeekError::NeedMore(end.saturating_sub(have)))?;
-        let fields = message::parse(body).map_err(|fault| PeekError::malformed(fault.kind, 4 + fault.at))?;
-        Ok(ClientHello { body: Cow::Borrowed(body), fields, end })
+        let mut hello = ClientHello { body: Cow::Borrowed(body), fields: message::Fields::default(), end };
+        message::parse(body, &mut hello.fields).map_err(|fault| PeekError::malformed(fault.kind, 4 + fault.at))?;
+        Ok(hello)
     }
 
     /// Where the message ends: the offset just past it in the input, record headers included.

@@ -23,20 +23,22 @@
 //!
 //! let now = 1_767_225_600; // seconds since 1970, from the embedder's clock
 //! let choice = store.choose(&Query::of(&hello, &sni), now);
-//! assert_eq!(*choice.outcome.unwrap().certificate, "shop.pem");
+//! assert_eq!(*choice.outcome.unwrap().certificate(), "shop.pem");
 //! assert_eq!(choice.reason.to_string(), "a wildcard of a certificate covers the server name");
 //! # Ok::<(), PeekError>(())
 //! ```
 //!
 //! # Concepts
 //!
-//! * [`peek`] reads the ClientHello at the start of a stream, [`ClientHello::from_handshake`] the same message without
-//!   record framing (QUIC, library callbacks). A hello that is read is well-formed; every way in which it may not be
+//! * [`peek`] reads the ClientHello at the start of a stream, [`HelloReader`] one whose bytes arrive in many pieces,
+//!   [`ClientHello::from_handshake`] the same message without record framing (QUIC, library callbacks). A hello that is read is well-formed; every way in which it may not be
 //!   has a name ([`MalformedKind`], [`NotTlsKind`]).
 //! * [`ServerName`] is the one canonical form of a host name, [`Sni`] what else clients send in its place.
 //!   [`CertName`] is a name in a certificate: exact, a wildcard for exactly one label, or inert.
 //! * [`CertificateFacts`] is all that a choice looks at. Certificates themselves never enter the core: a
 //!   [`CertStore<C>`] holds whatever `C` the embedder serves.
+//! * A clone of a store is a snapshot. [`CertStore::replace`] renews a certificate in the embedder's own copy; whoever
+//!   answers handshakes is handed a clone (with the feature `rustls`, `resolver::Resolver` does that).
 //! * [`NameMap<T>`] is the table below it, for other things that belong to names: passthrough targets, say.
 //! * Every answer carries its reason, which costs nothing unless it is printed.
 //! * Time is an argument: seconds since 1970-01-01T00:00:00Z as `i64`.
@@ -62,7 +64,11 @@
 //! | [`peek`] | linear in the hello; key shares and tickets are stepped over | none; one if the hello is cut across records |
 //! | [`ServerName::from_bytes`] | linear in at most 254 bytes | none |
 //! | [`NameMap::get`], [`CertStore::choose`] | two hash look-ups at most | none |
-//! | [`CertStoreBuilder::build`], [`CertStore::replace`] | n log n in all names | |
+//! | [`CertStoreBuilder::build`], [`NameMap::new`] | n log n in all names | |
+//! | [`CertStore::add`], [`replace`](CertStore::replace), [`remove`](CertStore::remove) | the names of the one certificate, times those that share them | some kB a name, at any size |
+//! | clone of a [`CertStore`] | a few reference counts | none |
+//!
+//! A name takes less than a hundred bytes beside the embedder's value, its certificate's dates and key included.
 //!
 //! # Features
 //!
@@ -70,8 +76,10 @@
 //!
 //! | feature | what it adds | default |
 //! | --- | --- | --- |
+//! | `fingerprint` | `fingerprint`: JA3 and JA4 of a hello | |
 //! | `pem` | `pem`: certificates and private keys from PEM | |
 //! | `x509` | `CertificateFacts::from_der`; `KeyPair`: does this key belong to this certificate? | |
+//! | `rustls` | `resolver`: a certificate resolver for rustls servers, with any cryptography provider | |
 //! | `kubernetes` | `ingress`, `gateway`, `istio`, `secret`, `check`: Ingress TLS sections, Gateway listeners, servers of Istio and Secrets, from a `svc-model` cluster | yes |
 //!
 //! # Not here
@@ -83,7 +91,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "kubernetes", feature = "rustls"))]
 extern crate std;
 
 mod alpn;
@@ -95,6 +103,8 @@ mod client_hello;
 #[cfg(feature = "kubernetes")]
 mod decision;
 mod facts;
+#[cfg(feature = "fingerprint")]
+pub mod fingerprint;
 #[cfg(feature = "kubernetes")]
 pub mod gateway;
 #[cfg(feature = "kubernetes")]
@@ -107,17 +117,22 @@ mod offer;
 pub mod pem;
 mod query;
 mod rank;
+#[cfg(feature = "rustls")]
+pub mod resolver;
 #[cfg(feature = "kubernetes")]
 pub mod secret;
 mod server_name;
 mod store;
+mod table;
 #[cfg(feature = "x509")]
 mod x509;
 
 pub use alpn::{ACME_TLS_1, Alpn, AlpnNames};
 pub use cert_name::{CertName, NameMatch};
 pub use choice::{Alert, Choice, Chosen, Reason, Unmatched};
-pub use client_hello::{ClientHello, Ech, MAX_HELLO, MalformedKind, NotTlsKind, PeekError, peek, peek_within};
+pub use client_hello::{
+    ClientHello, Ech, HelloReader, MAX_HELLO, MalformedKind, NotTlsKind, PeekError, peek, peek_within,
+};
 #[cfg(feature = "kubernetes")]
 pub use decision::{Backend, CertificateRef, Mode, TlsDecision, TlsQuestion, TlsReason};
 pub use facts::{CertificateFacts, CommonName, KeyFamily, KeyKind};

@@ -168,7 +168,13 @@ impl AcceptedKeys {
 
     /// Whether the client verifies signatures of such a key.
     pub fn contains(self, key: KeyKind) -> bool {
-        self.0 & (1 << key as u16) != 0
+        self.contains_bit(key as u32)
+    }
+
+    /// As [`contains`](Self::contains), of a kind by its number.
+    #[inline]
+    pub(crate) fn contains_bit(self, key: u32) -> bool {
+        self.0 & (1 << key) != 0
     }
 
     fn insert(&mut self, key: KeyKind) {

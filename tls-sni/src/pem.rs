@@ -87,6 +87,11 @@ impl PrivateKey {
     pub fn secret_der(&self) -> &[u8] {
         self.0.secret_der()
     }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn to_der(&self) -> PrivateKeyDer<'static> {
+        self.0.clone_key()
+    }
 }
 
 impl Clone for PrivateKey {

@@ -19,6 +19,7 @@ pub struct Query<'a> {
 
 impl<'a> Query<'a> {
     /// A client that verifies every key and offers no protocol.
+    #[inline]
     pub fn new(sni: &'a Sni) -> Query<'a> {
         Query { sni, accepted_keys: AcceptedKeys::ANY, alpn: Alpn::NONE }
     }

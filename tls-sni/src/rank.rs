@@ -3,6 +3,7 @@
 use crate::cert_name::NameMatch;
 use crate::facts::{CertificateFacts, CommonName, KeyFamily};
 use crate::query::Query;
+use crate::store::Details;
 use core::cmp::Reverse;
 
 /// How well a certificate serves a query; the lesser the better. The first difference decides, in the order of the
@@ -50,11 +51,11 @@ pub(crate) struct Merit {
 }
 
 impl Merit {
-    pub(crate) fn of(facts: &CertificateFacts, position: usize) -> Merit {
+    pub(crate) fn of(details: &Details, position: usize) -> Merit {
         Merit {
-            key: facts.key.family(),
-            not_after: Reverse(facts.not_after),
-            not_before: Reverse(facts.not_before),
+            key: details.key.family(),
+            not_after: Reverse(details.not_after),
+            not_before: Reverse(details.not_before),
             position,
         }
     }
@@ -77,7 +78,7 @@ impl Rank {
                 None => Coverage::None,
             },
             invalid_now: !facts.valid_at(now),
-            merit: Merit::of(facts, position),
+            merit: Merit::of(&Details::of(facts), position),
         })
     }
 

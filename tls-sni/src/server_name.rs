@@ -83,6 +83,7 @@ impl ServerName {
     }
 
     /// The canonical text as bytes.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
@@ -92,8 +93,10 @@ impl ServerName {
         (self.parent > 0).then(|| &self.as_str()[usize::from(self.parent)..])
     }
 
-    pub(crate) fn parent_bytes(&self) -> Option<&[u8]> {
-        (self.parent > 0).then(|| &self.as_bytes()[usize::from(self.parent)..])
+    /// The dot after the first label and what follows it.
+    #[inline]
+    pub(crate) fn suffix_bytes(&self) -> Option<&[u8]> {
+        (self.parent > 0).then(|| &self.as_bytes()[usize::from(self.parent) - 1..])
     }
 }
 
@@ -293,6 +296,7 @@ impl Sni {
     }
 
     /// The name, if there is a usable one.
+    #[inline]
     pub fn name(&self) -> Option<&ServerName> {
         match self {
             Sni::Name(name) => Some(name),

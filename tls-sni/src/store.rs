@@ -1,25 +1,27 @@
-//! Which certificate is served? An immutable store of certificates, chosen by name, key and date.
+//! Which certificate is served? A store of certificates, chosen by name, key and date, whose copies are snapshots.
 
 use crate::cert_name::CertName;
 use crate::choice::{Alert, Choice, Chosen, Reason, Unmatched};
 use crate::facts::{CertificateFacts, CommonName, KeyKind};
-use crate::name_map::NameMap;
 use crate::query::Query;
 use crate::rank::Merit;
 use crate::server_name::{ServerName, Sni};
-use alloc::collections::BTreeMap;
+use crate::table::{Key, NameTable, Pages, Value, Values, Way, key_of};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// An immutable snapshot of certificates `C`, which are never looked into: an index, a path, an
-/// `Arc<CertifiedKey>`, whatever the embedder serves.
+/// Certificates `C`, which are never looked into: an index, a path, an `Arc<CertifiedKey>`, whatever the embedder serves.
 ///
 /// Look-up goes from the exact name to the one-label wildcard to the default; among several certificates of one step
 /// validity, key and dates decide as in [`Rank`](crate::Rank). A look-up takes constant time in the number of names and
 /// linear time in the number of certificates for the one name; it allocates nothing.
 ///
-/// An update is a new snapshot: [`to_builder`](Self::to_builder) or [`replace`](Self::replace), in time linear in all
-/// names. Handshakes in flight keep the old one; swap the pointer with whatever the embedder swaps pointers.
+/// A clone is a snapshot: it costs a few reference counts, shares all memory, and stays as it is whatever becomes of the
+/// other. [`add`](Self::add), [`replace`](Self::replace) and [`remove`](Self::remove) cost time for the names of the one
+/// certificate, not for the others. So an embedder hands clones to whoever answers handshakes, changes its own, and
+/// swaps; handshakes in flight keep the old one.
 ///
 /// ```
 /// use tls_sni::{CertStore, CertificateFacts, Query, Reason, Sni};
@@ -28,71 +30,97 @@ use core::fmt;
 /// let site = builder.add(CertificateFacts::for_names(["site.example", "*.site.example"]), "site.pem");
 /// let house = builder.add(CertificateFacts::for_names(["house.example"]), "house.pem");
 /// builder.serve_by_default(house);
-/// let store = builder.build();
+/// let mut store = builder.build();
 ///
 /// let sni = Sni::new(Some(b"www.Site.example"));
 /// let choice = store.choose(&Query::new(&sni), 0);
-/// assert_eq!(choice.outcome.map(|chosen| *chosen.certificate), Ok("site.pem"));
+/// assert_eq!(choice.outcome.map(|chosen| *chosen.certificate()), Ok("site.pem"));
 /// assert_eq!(choice.reason, Reason::Wildcard);
 ///
 /// let choice = store.choose(&Query::new(&Sni::Absent), 0);
-/// assert_eq!(choice.outcome.map(|chosen| *chosen.certificate), Ok("house.pem"));
+/// assert_eq!(choice.outcome.map(|chosen| *chosen.certificate()), Ok("house.pem"));
 /// assert_eq!(choice.reason.to_string(), "no server name was sent; default certificate");
-/// # let _ = site;
+///
+/// let before = store.clone();
+/// store.replace(site, CertificateFacts::for_names(["site.example"]), "renewed.pem");
+/// let sni = Sni::new(Some(b"site.example"));
+/// assert_eq!(store.choose(&Query::new(&sni), 0).outcome.map(|chosen| *chosen.certificate()), Ok("renewed.pem"));
+/// assert_eq!(before.choose(&Query::new(&sni), 0).outcome.map(|chosen| *chosen.certificate()), Ok("site.pem"));
 /// ```
 #[derive(Clone)]
 pub struct CertStore<C> {
-    settings: Settings,
-    certificates: Vec<Stored<C>>,
-    names: NameMap<Candidates>,
-    challenges: NameMap<Candidates>,
-    candidates: Vec<Candidate>,
-    defaults: Candidates,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Settings {
     policy: Policy,
-    seed: u64,
+    certificates: Pages<Stored<C>>,
+    /// How many certificates there are.
+    len: usize,
+    names: NameTable,
+    challenges: NameTable,
+    /// In the order of merit.
+    defaults: Arc<[Candidate]>,
 }
 
 #[derive(Clone)]
-struct Stored<C> {
-    facts: CertificateFacts,
-    certificate: C,
-    place: Place,
+pub(crate) struct Stored<C> {
+    pub(crate) certificate: C,
+    pub(crate) details: Details,
+    under: Under,
     default: bool,
+    ways: Ways,
 }
 
-#[derive(Clone)]
-enum Place {
-    /// Under the certificate's own names.
+/// What is kept of a certificate's facts; its names lie in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Details {
+    pub(crate) not_before: i64,
+    pub(crate) not_after: i64,
+    pub(crate) key: KeyKind,
+}
+
+/// Whose names a certificate is filed under.
+#[derive(Clone, Copy)]
+enum Under {
     Own,
-    Under(Vec<CertName>),
-    Challenge(CertName),
+    Given,
+    Challenge,
 }
 
-/// The certificates for one name. Most names have one, which is looked at without a further step.
-#[derive(Clone, Copy)]
-enum Candidates {
-    One {
-        id: CertId,
-        key: KeyKind,
-    },
-    /// A range of [`CertStore::candidates`], the one of the best merit first; perhaps none.
-    Several {
-        start: u32,
-        len: u32,
-    },
+/// Where the names of a certificate are filed.
+#[derive(Clone)]
+enum Ways {
+    One(Way),
+    Any(Box<[Way]>),
 }
 
-/// What a choice among several certificates reads of each.
-#[derive(Clone, Copy)]
-struct Candidate {
-    id: CertId,
-    key: KeyKind,
-    not_before: i64,
-    not_after: i64,
+impl Ways {
+    fn as_slice(&self) -> &[Way] {
+        match self {
+            Ways::One(way) => core::slice::from_ref(way),
+            Ways::Any(ways) => ways,
+        }
+    }
+}
+
+/// A certificate as the table of names holds it: its id, and what is read of it before all else, its kind of key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Candidate(Value);
+
+impl Candidate {
+    fn new(id: CertId, key: KeyKind) -> Candidate {
+        let [a, b, c, d] = id.0.to_le_bytes();
+        Candidate(Value([a, b, c, d, key as u8]))
+    }
+
+    #[inline]
+    fn id(self) -> CertId {
+        let Value([a, b, c, d, _]) = self.0;
+        CertId(u32::from_le_bytes([a, b, c, d]))
+    }
+
+    #[inline]
+    fn is_usable(self, query: &Query<'_>) -> bool {
+        let Value([.., key]) = self.0;
+        query.accepted_keys.contains_bit(key.into())
+    }
 }
 
 /// A certificate of one store, by the order of adding.
@@ -134,151 +162,132 @@ pub enum UnusableNames {
 impl<C> CertStore<C> {
     /// An empty builder.
     pub fn builder() -> CertStoreBuilder<C> {
-        CertStoreBuilder { settings: Settings::default(), certificates: Vec::new() }
+        CertStoreBuilder { policy: Policy::default(), seed: 0, pending: Vec::new() }
     }
 
     /// The certificate for a client at `now`, in seconds since 1970-01-01T00:00:00Z.
+    #[inline]
     pub fn choose(&self, query: &Query<'_>, now: i64) -> Choice<'_, C> {
-        let unmatched = match self.by_name(query, now) {
-            Ok((id, reason)) => return self.serve(id, reason),
-            Err(unmatched) => unmatched,
+        let unmatched = match query.sni {
+            Sni::Name(name) if query.alpn.is_acme_challenge() => {
+                return match self.best(filed(self.challenges.exact(name)), query, now) {
+                    Ok(id) => self.serve(id, Reason::Challenge),
+                    Err(unmatched) => refuse(unmatched),
+                };
+            }
+            Sni::Name(name) => match self.best(filed(self.names.exact(name)), query, now) {
+                Ok(id) => return self.serve(id, Reason::Exact),
+                Err(unmatched) => match self.best(filed(self.names.wildcard(name)), query, now) {
+                    Ok(id) => return self.serve(id, Reason::Wildcard),
+                    Err(Unmatched::Unverifiable) => Unmatched::Unverifiable,
+                    Err(_) => unmatched,
+                },
+            },
+            Sni::Absent => Unmatched::NoName,
+            Sni::Ip(_) => Unmatched::IpLiteral,
+            Sni::Invalid(error) => Unmatched::InvalidName(*error),
         };
-        let policy = self.settings.policy;
-        let rejected = match policy.unusable_names {
+        self.otherwise(query, now, unmatched)
+    }
+
+    /// The default, if the policy lets a client without a certificate of its own have it.
+    #[cold]
+    #[inline(never)]
+    fn otherwise(&self, query: &Query<'_>, now: i64, unmatched: Unmatched) -> Choice<'_, C> {
+        let rejected = match self.policy.unusable_names {
             UnusableNames::Ignore => false,
             UnusableNames::RejectInvalid => matches!(query.sni, Sni::Invalid(_)),
             UnusableNames::RejectAll => matches!(query.sni, Sni::Invalid(_) | Sni::Ip(_)),
         };
-        if policy.strict
-            || rejected
-            || query.alpn.is_acme_challenge()
-            || matches!(self.defaults, Candidates::Several { len: 0, .. })
-        {
+        if self.policy.strict || rejected || query.alpn.is_acme_challenge() {
             return refuse(unmatched);
         }
-        match self.best(self.defaults, query, now) {
-            Some(id) => self.serve(id, Reason::Default(unmatched)),
-            None => refuse(Unmatched::Unverifiable),
+        match self.best(self.defaults.iter().copied(), query, now) {
+            Ok(id) => self.serve(id, Reason::Default(unmatched)),
+            Err(Unmatched::Unverifiable) => refuse(Unmatched::Unverifiable),
+            Err(_) => refuse(unmatched),
         }
     }
 
-    fn by_name(&self, query: &Query<'_>, now: i64) -> Result<(CertId, Reason), Unmatched> {
-        let name = match query.sni {
-            Sni::Name(name) => name,
-            Sni::Absent => return Err(Unmatched::NoName),
-            Sni::Ip(_) => return Err(Unmatched::IpLiteral),
-            Sni::Invalid(error) => return Err(Unmatched::InvalidName(*error)),
-        };
-        let mut unmatched = Unmatched::UnknownName;
-        let mut best = |candidates: Option<&Candidates>| {
-            let id = self.best(*candidates?, query, now);
-            if id.is_none() {
-                unmatched = Unmatched::Unverifiable;
-            }
-            id
-        };
-        if query.alpn.is_acme_challenge() {
-            if let Some(id) = best(self.challenges.exact(name)) {
-                return Ok((id, Reason::Challenge));
-            }
-        } else if let Some(id) = best(self.names.exact(name)) {
-            return Ok((id, Reason::Exact));
-        } else if let Some(id) = best(self.names.wildcard(name)) {
-            return Ok((id, Reason::Wildcard));
+    /// Of candidates in the order of merit, the first that is valid, else the first, of those the client can verify: the
+    /// one of least rank.
+    #[inline]
+    fn best(
+        &self,
+        mut candidates: impl Iterator<Item = Candidate>,
+        query: &Query<'_>,
+        now: i64,
+    ) -> Result<CertId, Unmatched> {
+        let first = candidates.next().ok_or(Unmatched::UnknownName)?;
+        match candidates.next() {
+            // Dates decide only between several.
+            None if first.is_usable(query) => Ok(first.id()),
+            None => Err(Unmatched::Unverifiable),
+            Some(second) => self.best_of_several([first, second].into_iter().chain(candidates), query, now),
         }
-        Err(unmatched)
     }
 
-    /// A snapshot in which one certificate is another, for instance renewed; `None` if `id` is not of this store.
-    ///
-    /// Costs time linear in all names, and a clone of every `C`.
-    #[must_use]
-    pub fn replace(&self, id: CertId, facts: CertificateFacts, certificate: C) -> Option<CertStore<C>>
-    where
-        C: Clone,
-    {
-        let mut builder = self.to_builder();
-        let stored = builder.certificates.get_mut(id.index())?;
-        stored.facts = facts;
-        stored.certificate = certificate;
-        Some(builder.build())
+    #[cold]
+    fn best_of_several(
+        &self,
+        candidates: impl Iterator<Item = Candidate>,
+        query: &Query<'_>,
+        now: i64,
+    ) -> Result<CertId, Unmatched> {
+        let is_valid = |candidate: &Candidate| {
+            let stored = self.certificates.get(candidate.id().index());
+            stored.is_some_and(|stored| stored.details.not_before <= now && now <= stored.details.not_after)
+        };
+        let mut usable = candidates.filter(|candidate| candidate.is_usable(query));
+        let first = usable.next().ok_or(Unmatched::Unverifiable)?;
+        if is_valid(&first) {
+            return Ok(first.id());
+        }
+        Ok(usable.find(is_valid).unwrap_or(first).id())
     }
 
-    /// A builder that holds all of this store.
-    pub fn to_builder(&self) -> CertStoreBuilder<C>
-    where
-        C: Clone,
-    {
-        CertStoreBuilder { settings: self.settings, certificates: self.certificates.clone() }
+    #[inline]
+    fn serve(&self, id: CertId, reason: Reason) -> Choice<'_, C> {
+        match self.certificates.place(id.index()) {
+            Some(place) => Choice { outcome: Ok(Chosen { id, place }), reason },
+            // Not reached: what is filed under a name is there.
+            None => refuse(Unmatched::UnknownName),
+        }
+    }
+
+    /// A certificate by its id, unless it was removed or is of another store.
+    pub fn get(&self, id: CertId) -> Option<Chosen<'_, C>> {
+        let place = self.certificates.place(id.index()).filter(|place| place.is_some())?;
+        Some(Chosen { id, place })
     }
 
     /// The certificates in the order of adding.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Chosen<'_, C>> {
-        self.certificates.iter().enumerate().map(|(i, stored)| Chosen {
-            id: CertId(i as u32), // counted by the builder
-            facts: &stored.facts,
-            certificate: &stored.certificate,
-        })
+    pub fn iter(&self) -> impl Iterator<Item = Chosen<'_, C>> {
+        // Ids were counted when they were given.
+        let all = self.certificates.places().enumerate().map(|(i, place)| Chosen { id: CertId(i as u32), place });
+        all.filter(|chosen| chosen.place.is_some())
     }
 
     /// The number of certificates.
     pub fn len(&self) -> usize {
-        self.certificates.len()
+        self.len
     }
 
     /// Whether there is no certificate.
     pub fn is_empty(&self) -> bool {
-        self.certificates.is_empty()
+        self.len == 0
     }
 
-    fn serve(&self, id: CertId, reason: Reason) -> Choice<'_, C> {
-        let Stored { facts, certificate, .. } = &self.certificates[id.index()];
-        Choice { outcome: Ok(Chosen { id, facts, certificate }), reason }
-    }
-
-    /// The first that is valid, else the first, of those the client can verify. As they lie in the order of merit,
-    /// this is the one of least rank.
-    fn best(&self, candidates: Candidates, query: &Query<'_>, now: i64) -> Option<CertId> {
-        let (start, len) = match candidates {
-            Candidates::One { id, key } => return query.accepted_keys.contains(key).then_some(id),
-            Candidates::Several { start, len } => (start as usize, len as usize),
-        };
-        let candidates = &self.candidates[start..][..len];
-        let mut usable = candidates.iter().filter(|candidate| query.accepted_keys.contains(candidate.key));
-        let first = usable.next()?;
-        let valid = |candidate: &&Candidate| candidate.not_before <= now && now <= candidate.not_after;
-        if valid(&first) {
-            return Some(first.id);
-        }
-        Some(usable.find(valid).unwrap_or(first).id)
+    /// The part of a certificate's rank that no query changes.
+    fn merit(certificates: &Pages<Stored<C>>, id: CertId) -> Option<Merit> {
+        Some(Merit::of(&certificates.get(id.index())?.details, id.index()))
     }
 }
 
-fn refuse<'a, C>(why: Unmatched) -> Choice<'a, C> {
-    let alert = match why {
-        Unmatched::Unverifiable => Alert::HandshakeFailure,
-        _ => Alert::UnrecognizedName,
-    };
-    Choice { outcome: Err(alert), reason: Reason::Refused(why) }
-}
-
-impl<C> fmt::Debug for CertStore<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertStore")
-            .field("certificates", &self.certificates.len())
-            .field("names", &self.names.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Collects certificates for a [`CertStore`].
-#[derive(Clone)]
-pub struct CertStoreBuilder<C> {
-    settings: Settings,
-    certificates: Vec<Stored<C>>,
-}
-
-impl<C> CertStoreBuilder<C> {
+/// Changes. Each takes time for the names of the one certificate, times the certificates that share them, and copies of
+/// each page it touches: some thirty `C` and as many branches of a tree, whatever the size of the store. Only a store
+/// that has come to hold twice the names it was made for files all of them anew.
+impl<C: Clone> CertStore<C> {
     /// Adds a certificate under its own names.
     pub fn add(&mut self, facts: CertificateFacts, certificate: C) -> CertId {
         self.push(facts, certificate, Place::Own)
@@ -300,95 +309,269 @@ impl<C> CertStoreBuilder<C> {
         self.push(facts, certificate, Place::Challenge(name.into()))
     }
 
+    /// Puts another certificate in the place of one, for instance its renewal, and returns the one that was there; `None`
+    /// if there is none with this id.
+    ///
+    /// It is filed under its own names, or stays under those that were given for its predecessor. It is a default, and is
+    /// listed, as its predecessor was.
+    pub fn replace(&mut self, id: CertId, facts: CertificateFacts, certificate: C) -> Option<C> {
+        let stored = self.certificates.get(id.index())?;
+        let (under, default) = (stored.under, stored.default);
+        let given = self.unfile(id)?;
+        let keys = match under {
+            Under::Own => keys_of(facts.effective_names(self.policy.common_name)),
+            Under::Given | Under::Challenge => given,
+        };
+        let new = Stored { certificate, details: Details::of(&facts), under, default, ways: Ways::Any(Box::new([])) };
+        let old = self.certificates.slot(id.index())?.replace(new)?;
+        self.file(id, keys);
+        self.sort_defaults(default.then_some(id));
+        Some(old.certificate)
+    }
+
+    /// Removes a certificate, and returns it. Its id is not given again. To keep its names answerable throughout, add
+    /// what follows it first.
+    pub fn remove(&mut self, id: CertId) -> Option<C> {
+        self.unfile(id)?;
+        let old = self.certificates.slot(id.index())?.take()?;
+        self.len -= 1;
+        self.sort_defaults(None);
+        Some(old.certificate)
+    }
+
     /// Makes a certificate a default. There may be several, for different kinds of key. An id of another store has no
     /// effect.
-    pub fn serve_by_default(&mut self, id: CertId) -> &mut Self {
-        if let Some(stored) = self.certificates.get_mut(id.index()) {
+    pub fn serve_by_default(&mut self, id: CertId) {
+        if let Some(Some(stored)) = self.certificates.slot(id.index()) {
             stored.default = true;
+            self.sort_defaults(Some(id));
         }
-        self
-    }
-
-    /// Sets the policy; see [`Policy`] for the defaults.
-    pub fn policy(&mut self, policy: Policy) -> &mut Self {
-        self.settings.policy = policy;
-        self
-    }
-
-    /// Seeds the hash of names, as [`NameMap::new`] explains.
-    pub fn seed(&mut self, seed: u64) -> &mut Self {
-        self.settings.seed = seed;
-        self
-    }
-
-    /// Compiles the store: n log n in the number of names.
-    pub fn build(self) -> CertStore<C> {
-        let CertStoreBuilder { settings, certificates } = self;
-        let mut named: BTreeMap<CertName, Vec<usize>> = BTreeMap::new();
-        let mut challenged: BTreeMap<CertName, Vec<usize>> = BTreeMap::new();
-        let mut default = Vec::new();
-        for (i, stored) in certificates.iter().enumerate() {
-            if stored.default {
-                default.push(i);
-            }
-            match &stored.place {
-                Place::Own => {
-                    for name in stored.facts.effective_names(settings.policy.common_name) {
-                        note(&mut named, name, i);
-                    }
-                }
-                Place::Under(names) => {
-                    for name in names {
-                        note(&mut named, name, i);
-                    }
-                }
-                Place::Challenge(name) => note(&mut challenged, name, i),
-            }
-        }
-        let mut candidates = Vec::new();
-        let mut lay = |mut ids: Vec<usize>| {
-            ids.sort_by_key(|&i| Merit::of(&certificates[i].facts, i));
-            if let [i] = ids[..] {
-                return Candidates::One { id: CertId(i as u32), key: certificates[i].facts.key };
-            }
-            let start = candidates.len() as u32; // of 24 bytes each: 2^32 of them do not fit a machine
-            candidates.extend(ids.iter().map(|&i| Candidate {
-                id: CertId(i as u32), // fewer than 2^32 certificates fit a machine
-                key: certificates[i].facts.key,
-                not_before: certificates[i].facts.not_before,
-                not_after: certificates[i].facts.not_after,
-            }));
-            Candidates::Several { start, len: ids.len() as u32 }
-        };
-        let names = NameMap::new(settings.seed, named.into_iter().map(|(name, ids)| (name, lay(ids))));
-        let challenges = NameMap::new(settings.seed, challenged.into_iter().map(|(name, ids)| (name, lay(ids))));
-        let defaults = lay(default);
-        CertStore { settings, certificates, names, challenges, candidates, defaults }
     }
 
     fn push(&mut self, facts: CertificateFacts, certificate: C, place: Place) -> CertId {
         let id = CertId(self.certificates.len() as u32); // fewer than 2^32 certificates fit a machine
-        self.certificates.push(Stored { facts, certificate, place, default: false });
+        let keys = place.keys(&facts, self.policy.common_name);
+        self.certificates.push(Stored {
+            certificate,
+            details: Details::of(&facts),
+            under: place.kind(),
+            default: false,
+            ways: Ways::Any(Box::new([])),
+        });
+        self.len += 1;
+        self.file(id, keys);
         id
+    }
+
+    /// Files a stored certificate under names.
+    fn file(&mut self, id: CertId, keys: Vec<Key>) {
+        let CertStore { certificates, names, challenges, .. } = self;
+        let Some(stored) = certificates.get(id.index()) else { return };
+        let table = match stored.under {
+            Under::Challenge => challenges,
+            Under::Own | Under::Given => names,
+        };
+        let candidate = Candidate::new(id, stored.details.key);
+        let merit = Self::merit(certificates, id);
+        for key in &keys {
+            table.insert(key, candidate.0, |other| merit < Self::merit(certificates, Candidate(other).id()));
+        }
+        let ways = ways_of(table, keys.iter().map(|key| &**key));
+        if let Some(Some(stored)) = certificates.slot(id.index()) {
+            stored.ways = ways;
+        }
+    }
+
+    /// Takes a certificate from under its names, and says which they were.
+    fn unfile(&mut self, id: CertId) -> Option<Vec<Key>> {
+        let stored = self.certificates.get(id.index())?;
+        let table = match stored.under {
+            Under::Challenge => &mut self.challenges,
+            Under::Own | Under::Given => &mut self.names,
+        };
+        let candidate = Candidate::new(id, stored.details.key);
+        Some(stored.ways.as_slice().iter().flat_map(|way| table.remove(*way, candidate.0)).collect())
+    }
+
+    /// The defaults that are left, and this one.
+    fn sort_defaults(&mut self, also: Option<CertId>) {
+        let left = self.defaults.iter().map(|candidate| candidate.id()).filter(|id| Some(*id) != also);
+        let ids = left.chain(also).filter(|id| self.certificates.get(id.index()).is_some()).collect();
+        self.defaults = by_merit(&self.certificates, ids);
     }
 }
 
-/// Notes a certificate under a name, once even if it bears the name twice.
-fn note(names: &mut BTreeMap<CertName, Vec<usize>>, name: &CertName, certificate: usize) {
-    if name.is_inert() {
-        return;
+fn by_merit<C>(certificates: &Pages<Stored<C>>, mut ids: Vec<CertId>) -> Arc<[Candidate]> {
+    ids.sort_by_key(|id| CertStore::merit(certificates, *id));
+    let stored = ids.iter().filter_map(|id| Some((*id, certificates.get(id.index())?)));
+    stored.map(|(id, stored)| Candidate::new(id, stored.details.key)).collect()
+}
+
+#[inline]
+fn filed(numbers: Values<'_>) -> impl Iterator<Item = Candidate> {
+    numbers.map(Candidate)
+}
+
+/// The keys of names, each once.
+fn keys_of<'a>(names: impl Iterator<Item = &'a CertName>) -> Vec<Key> {
+    let mut keys: Vec<Key> = names.filter_map(key_of).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+fn ways_of<'k>(table: &NameTable, keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Ways {
+    let mut ways = keys.map(|key| table.way(key));
+    match (ways.len(), ways.next()) {
+        (1, Some(way)) => Ways::One(way),
+        (_, first) => Ways::Any(first.into_iter().chain(ways).collect()),
     }
-    let ids = match names.get_mut(name) {
-        Some(ids) => ids,
-        None => names.entry(name.clone()).or_default(),
+}
+
+fn refuse<'a, C>(why: Unmatched) -> Choice<'a, C> {
+    let alert = match why {
+        Unmatched::Unverifiable => Alert::HandshakeFailure,
+        _ => Alert::UnrecognizedName,
     };
-    if ids.last() != Some(&certificate) {
-        ids.push(certificate);
+    Choice { outcome: Err(alert), reason: Reason::Refused(why) }
+}
+
+impl Details {
+    pub(crate) fn of(facts: &CertificateFacts) -> Details {
+        Details { not_before: facts.not_before, not_after: facts.not_after, key: facts.key }
+    }
+}
+
+impl<C> fmt::Debug for CertStore<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertStore")
+            .field("certificates", &self.len)
+            .field("names", &self.names.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Collects certificates for a [`CertStore`], which files many at once faster than one after another.
+#[derive(Clone)]
+pub struct CertStoreBuilder<C> {
+    policy: Policy,
+    seed: u64,
+    pending: Vec<Pending<C>>,
+}
+
+#[derive(Clone)]
+struct Pending<C> {
+    facts: CertificateFacts,
+    certificate: C,
+    place: Place,
+    default: bool,
+}
+
+#[derive(Clone)]
+enum Place {
+    /// Under the certificate's own names.
+    Own,
+    Under(Vec<CertName>),
+    Challenge(CertName),
+}
+
+impl Place {
+    fn keys(&self, facts: &CertificateFacts, common_name: CommonName) -> Vec<Key> {
+        match self {
+            Place::Own => keys_of(facts.effective_names(common_name)),
+            Place::Under(names) => keys_of(names.iter()),
+            Place::Challenge(name) => keys_of(core::iter::once(name)),
+        }
+    }
+
+    fn kind(&self) -> Under {
+        match self {
+            Place::Own => Under::Own,
+            Place::Under(_) => Under::Given,
+            Place::Challenge(_) => Under::Challenge,
+        }
+    }
+}
+
+impl<C> CertStoreBuilder<C> {
+    /// As [`CertStore::add`].
+    pub fn add(&mut self, facts: CertificateFacts, certificate: C) -> CertId {
+        self.push(facts, certificate, Place::Own)
+    }
+
+    /// As [`CertStore::add_under`].
+    pub fn add_under(
+        &mut self,
+        names: impl IntoIterator<Item = CertName>,
+        facts: CertificateFacts,
+        certificate: C,
+    ) -> CertId {
+        self.push(facts, certificate, Place::Under(names.into_iter().collect()))
+    }
+
+    /// As [`CertStore::add_challenge`].
+    pub fn add_challenge(&mut self, name: &ServerName, facts: CertificateFacts, certificate: C) -> CertId {
+        self.push(facts, certificate, Place::Challenge(name.into()))
+    }
+
+    /// As [`CertStore::serve_by_default`].
+    pub fn serve_by_default(&mut self, id: CertId) -> &mut Self {
+        if let Some(pending) = self.pending.get_mut(id.index()) {
+            pending.default = true;
+        }
+        self
+    }
+
+    /// Sets the policy, which stays that of the store; see [`Policy`] for the defaults.
+    pub fn policy(&mut self, policy: Policy) -> &mut Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Seeds the hash of names, as [`NameMap::new`](crate::NameMap::new) explains.
+    pub fn seed(&mut self, seed: u64) -> &mut Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Compiles the store: n log n in the number of names.
+    pub fn build(self) -> CertStore<C>
+    where
+        C: Clone,
+    {
+        let CertStoreBuilder { policy, seed, pending } = self;
+        let (empty, mut defaults, len) = (NameTable::new(seed, []), Vec::new(), pending.len());
+        let (mut certificates, mut keys) = (Pages::new(), Vec::with_capacity(len));
+        for (i, Pending { facts, certificate, place, default }) in pending.into_iter().enumerate() {
+            let own = place.keys(&facts, policy.common_name);
+            let ways = ways_of(&empty, own.iter().map(|key| &**key));
+            let under = place.kind();
+            certificates.push(Stored { certificate, details: Details::of(&facts), under, default, ways });
+            keys.push(own);
+            if default {
+                defaults.push(CertId(i as u32)); // fewer than 2^32 certificates fit a machine
+            }
+        }
+        let ranked = by_merit(&certificates, (0..len as u32).map(CertId).collect());
+        let entries = |challenge: bool| {
+            let of = |id: CertId| certificates.get(id.index()).map(|stored| matches!(stored.under, Under::Challenge));
+            let chosen = ranked.iter().filter(move |candidate| of(candidate.id()) == Some(challenge));
+            chosen.flat_map(|candidate| keys[candidate.id().index()].iter().map(|key| (&**key, candidate.0)))
+        };
+        let (names, challenges) = (NameTable::new(seed, entries(false)), NameTable::new(seed, entries(true)));
+        let defaults = by_merit(&certificates, defaults);
+        CertStore { policy, certificates, len, names, challenges, defaults }
+    }
+
+    fn push(&mut self, facts: CertificateFacts, certificate: C, place: Place) -> CertId {
+        let id = CertId(self.pending.len() as u32); // fewer than 2^32 certificates fit a machine
+        self.pending.push(Pending { facts, certificate, place, default: false });
+        id
     }
 }
 
 impl<C> fmt::Debug for CertStoreBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertStoreBuilder").field("certificates", &self.certificates.len()).finish_non_exhaustive()
+        f.debug_struct("CertStoreBuilder").field("certificates", &self.pending.len()).finish_non_exhaustive()
     }
 }

@@ -122,6 +122,8 @@ pub struct KeyPair {
     /// Whether the key is known to belong to the first certificate. False when the key does not hold its public half,
     /// as Ed25519 keys and some EC keys do not: then only cryptography can tell.
     pub key_verified: bool,
+    /// The bits of an RSA key's modulus; `None` for other keys.
+    pub rsa_bits: Option<usize>,
 }
 
 impl KeyPair {
@@ -145,8 +147,29 @@ impl KeyPair {
             }
             verdict => verdict == Some(true),
         };
-        Ok(KeyPair { chain, key, facts, key_verified })
+        let rsa_bits = rsa_bits(&public);
+        Ok(KeyPair { chain, key, facts, key_verified, rsa_bits })
     }
+
+    /// The place of the first certificate of the chain, from 0, that did not issue the one before it (RFC 5246 7.4.2), by
+    /// the names of subject and issuer. TLS 1.3 lets clients sort; many do not.
+    pub fn misplaced(&self) -> Option<usize> {
+        let names: Vec<_> = self.chain.iter().map(|der| Certificate::from_der(der).ok()).collect();
+        let issued = |pair: &[Option<Certificate>]| match pair {
+            [Some(one), Some(issuer)] => one.tbs_certificate.issuer == issuer.tbs_certificate.subject,
+            _ => true, // what cannot be read has other faults
+        };
+        names.windows(2).position(|pair| !issued(pair)).map(|at| at + 1)
+    }
+}
+
+fn rsa_bits(public: &SubjectPublicKeyInfoOwned) -> Option<usize> {
+    if !matches!(public.algorithm.oid, RSA | RSA_PSS) {
+        return None;
+    }
+    let numbers = sequence(public.subject_public_key.raw_bytes())?;
+    let modulus = unsigned(numbers.first()?.value());
+    Some(modulus.len() * 8 - modulus.first()?.leading_zeros() as usize)
 }
 
 /// Why a certificate and a key cannot be used together. Never holds bytes of the key.

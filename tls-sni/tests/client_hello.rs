@@ -1,7 +1,7 @@
 //! The ClientHello vectors: captured from real clients and made by hand, each with what every prefix must answer.
 
 use serde_json::Value;
-use tls_sni::{Alpn, ClientHello, Ech, MAX_HELLO, PeekError, Sni, peek, peek_within};
+use tls_sni::{Alpn, ClientHello, Ech, HelloReader, MAX_HELLO, PeekError, Sni, peek, peek_within};
 
 struct Vector {
     name: String,
@@ -59,6 +59,12 @@ fn describe(hello: &ClientHello<'_>, expect: &Value) -> Value {
         "extensions": hello.extensions().count(),
         "ech": hello.ech().map(|ech| match ech { Ech::Outer => "outer", Ech::Inner => "inner" }),
     });
+    #[cfg(feature = "fingerprint")]
+    {
+        use tls_sni::fingerprint::{Transport, ja3, ja4};
+        found["ja3"] = ja3(hello).into();
+        found["ja4"] = ja4(hello, Transport::Tcp).into();
+    }
     if expect.get("sni_raw_hex").is_some() {
         found["sni_raw_hex"] = hello.server_name_bytes().map(hex).into();
     }
@@ -85,7 +91,7 @@ fn every_vector_reads_as_its_index_says() {
             Err(error) => panic!("{name}: {error}"),
         };
         for (key, value) in expect.as_object().unwrap() {
-            let fingerprint = matches!(key.as_str(), "ja3" | "ja4"); // not computed here
+            let fingerprint = matches!(key.as_str(), "ja3" | "ja4") && cfg!(not(feature = "fingerprint"));
             let absent = value.is_null() && found.get(key).is_none();
             assert!(fingerprint || absent || found[key] == *value, "{name}: {key} is {}, not {value}", found[key]);
         }
@@ -108,6 +114,70 @@ fn a_prefix_of_a_hello_asks_for_no_more_than_is_missing() {
         for have in end as usize..bytes.len() {
             assert_eq!(peek(&bytes[..have]).as_ref(), Ok(&whole), "{name}: what follows the hello is left alone");
         }
+    }
+}
+
+/// The same bytes, in records cut as `cuts` says.
+fn framed(message: &[u8], cuts: &[usize]) -> Vec<u8> {
+    let mut stream = Vec::new();
+    let mut rest = message;
+    for len in cuts.iter().copied().cycle() {
+        let (part, later) = rest.split_at(len.clamp(1, rest.len()));
+        stream.extend([&[22, 3, 1], &(part.len() as u16).to_be_bytes()[..], part].concat());
+        rest = later;
+        if rest.is_empty() {
+            return stream;
+        }
+    }
+    unreachable!("records of one byte at least come to an end")
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
+
+    /// However a message is cut into records, and the stream into reads, the answer is one.
+    #[test]
+    fn cuts_change_no_answer(
+        at in proptest::prelude::any::<proptest::sample::Index>(),
+        records in proptest::collection::vec(1usize..400, 1..6),
+        reads in proptest::collection::vec(1usize..300, 1..6),
+    ) {
+        let vectors: Vec<Vector> = vectors().into_iter().filter(|v| v.expect["result"] == "hello" && v.bytes.len() < 4_000).collect();
+        let Vector { name, bytes, .. } = &vectors[at.index(vectors.len())];
+        let whole = peek(bytes).unwrap();
+        let stream = framed(&unframed(bytes), &records);
+        let cut = peek(&stream).unwrap();
+        proptest::prop_assert_eq!(cut.sni(), whole.sni(), "{}", name);
+        proptest::prop_assert!(cut.extensions().eq(whole.extensions()) && cut.cipher_suites().eq(whole.cipher_suites()));
+        proptest::prop_assert_eq!(cut.random(), whole.random());
+
+        for stream in [&stream, bytes] {
+            let mut reader = HelloReader::new();
+            let mut have = 0;
+            for step in reads.iter().cycle() {
+                let answer = reader.read(&stream[..have]);
+                proptest::prop_assert_eq!(&answer, &peek(&stream[..have]), "{} at {}", name, have);
+                if have == stream.len() {
+                    break;
+                }
+                have = stream.len().min(have + step);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_answers_for_every_prefix_as_a_look_at_all_of_it_does() {
+    for Vector { name, bytes, .. } in vectors() {
+        let mut reader = HelloReader::new();
+        for have in 0..=bytes.len() {
+            assert_eq!(reader.read(&bytes[..have]), peek(&bytes[..have]), "{name} at {have}");
+        }
+        assert_eq!(
+            reader.read(&bytes[..1.min(bytes.len())]),
+            peek(&bytes[..1.min(bytes.len())]),
+            "{name}: a shorter stream"
+        );
     }
 }
 

@@ -239,7 +239,7 @@ fn a_store_by_certificate_names_ignores_the_hosts_of_tls_entries() {
     let store = tls_sni::ingress::certificates_by_their_names(&world(case), "nginx").unwrap();
     let sni = Sni::new(Some(b"two.example.net"));
     let choice = store.choose(&tls_sni::Query::new(&sni), NOW);
-    assert_eq!(choice.outcome.unwrap().certificate.to_string(), "Secret/default/two-cert");
+    assert_eq!(choice.outcome.unwrap().certificate().to_string(), "Secret/default/two-cert");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn sni(name: &str) -> Sni {
 }
 
 fn chosen<C: Copy>(store: &CertStore<C>, query: &Query<'_>) -> Result<C, Alert> {
-    store.choose(query, 0).outcome.map(|chosen| *chosen.certificate)
+    store.choose(query, 0).outcome.map(|chosen| *chosen.certificate())
 }
 
 const LABELS: [&str; 4] = ["a", "b", "*", "c-d"];
@@ -89,7 +89,7 @@ proptest! {
         let expected = by_name.or(default).map(|rank| rank.position());
 
         let choice = store.choose(&query, now);
-        prop_assert_eq!(choice.outcome.as_ref().ok().map(|chosen| *chosen.certificate), expected);
+        prop_assert_eq!(choice.outcome.as_ref().ok().map(|chosen| *chosen.certificate()), expected);
         match choice.reason {
             Reason::Exact | Reason::Wildcard => prop_assert!(by_name.is_some()),
             Reason::Default(_) => prop_assert!(by_name.is_none()),
@@ -114,36 +114,147 @@ proptest! {
         prop_assert_eq!(map.get(&asked).map(|(kind, i)| (kind, *i)), expected);
     }
 
-    /// A replaced certificate leaves the store as one built with it from the start.
+    /// After any changes, a store answers as one built from what is left, and its older clones as before.
     #[test]
-    fn replacing_is_building_anew(
-        certificates in prop::collection::vec(a_certificate(), 1..6),
-        (renewed, _) in a_certificate(),
-        at in any::<prop::sample::Index>(),
+    fn changing_is_building_anew(
+        start in prop::collection::vec(a_certificate(), 0..6),
+        changes in prop::collection::vec((0..4, a_certificate(), any::<prop::sample::Index>(), a_name()), 0..12),
         names in prop::collection::vec(a_name(), 8),
+        now in -3i64..3,
+        keys in accepted(),
     ) {
-        let build = |list: &[(CertificateFacts, bool)]| {
-            let mut builder = CertStore::builder();
-            for (i, (facts, default)) in list.iter().enumerate() {
-                let id = builder.add(facts.clone(), i);
-                if *default {
-                    builder.serve_by_default(id);
+        let mut kept: Vec<Option<Kept>> = Vec::new();
+        let mut builder = CertStore::builder();
+        for (i, (facts, default)) in start.into_iter().enumerate() {
+            let id = builder.add(facts.clone(), i);
+            if default {
+                builder.serve_by_default(id);
+            }
+            kept.push(Some(Kept { facts, under: None, default, value: i }));
+        }
+        let mut store = builder.build();
+        let mut snapshots = vec![(store.clone(), kept.clone())];
+        for (step, (what, (facts, default), at, name)) in changes.into_iter().enumerate() {
+            let value = 100 + step;
+            let at = at.index(kept.len().max(1));
+            let id = |store: &CertStore<usize>| store.iter().map(|chosen| chosen.id).find(|id| id.index() == at);
+            match (what, id(&store)) {
+                (0, Some(id)) => {
+                    let old = kept[at].take().unwrap();
+                    prop_assert_eq!(store.remove(id), Some(old.value));
+                    prop_assert!(store.get(id).is_none() && store.remove(id).is_none());
+                }
+                (1, Some(id)) => {
+                    let old = kept[at].as_mut().unwrap();
+                    prop_assert_eq!(store.replace(id, facts.clone(), value), Some(old.value));
+                    (old.facts, old.value) = (facts, value);
+                }
+                (2, _) => {
+                    let under = vec![CertName::new(name.as_bytes())];
+                    store.add_under(under.clone(), facts.clone(), value);
+                    kept.push(Some(Kept { facts, under: Some(under), default: false, value }));
+                }
+                _ => {
+                    let id = store.add(facts.clone(), value);
+                    if default {
+                        store.serve_by_default(id);
+                    }
+                    kept.push(Some(Kept { facts, under: None, default, value }));
                 }
             }
-            builder.build()
-        };
-        let at = at.index(certificates.len());
-        let old = build(&certificates);
-        let id = old.iter().nth(at).unwrap().id;
-        let replaced = old.replace(id, renewed.clone(), at).unwrap();
-        let mut list = certificates.clone();
-        list[at].0 = renewed;
-        let anew = build(&list);
-        for name in &names {
-            let sni = sni(name);
-            prop_assert_eq!(chosen(&replaced, &Query::new(&sni)), chosen(&anew, &Query::new(&sni)));
+            snapshots.push((store.clone(), kept.clone()));
+        }
+        for (store, kept) in snapshots {
+            let anew = built(&kept);
+            prop_assert_eq!(store.len(), anew.len());
+            for name in &names {
+                let sni = sni(name);
+                let mut query = Query::new(&sni);
+                query.accepted_keys = keys;
+                let (a, b) = (store.choose(&query, now), anew.choose(&query, now));
+                prop_assert_eq!(&a.reason, &b.reason);
+                prop_assert_eq!(a.outcome.map(|c| *c.certificate()), b.outcome.map(|c| *c.certificate()));
+            }
         }
     }
+}
+
+#[derive(Clone)]
+struct Kept {
+    facts: CertificateFacts,
+    under: Option<Vec<CertName>>,
+    default: bool,
+    value: usize,
+}
+
+fn built(kept: &[Option<Kept>]) -> CertStore<usize> {
+    let mut builder = CertStore::builder();
+    for Kept { facts, under, default, value } in kept.iter().flatten() {
+        let id = match under {
+            Some(names) => builder.add_under(names.clone(), facts.clone(), *value),
+            None => builder.add(facts.clone(), *value),
+        };
+        if *default {
+            builder.serve_by_default(id);
+        }
+    }
+    builder.build()
+}
+
+/// A store of `n` certificates of one name each, as wide as an ingress controller's.
+fn wide(n: usize) -> CertStore<u32> {
+    let mut builder = CertStore::builder();
+    for i in 0..n {
+        let name = if i % 20 == 19 { format!("*.w{i}.example.org") } else { format!("h{i}.z{}.example.com", i % 97) };
+        builder.add(facts(&[&name]), i as u32);
+    }
+    builder.build()
+}
+
+#[test]
+fn a_change_costs_what_its_names_cost_and_not_what_the_store_holds() {
+    let cost = |n: usize| {
+        let mut store = wide(n);
+        let snapshot = store.clone(); // so that nothing can be changed in place
+        let id = store.iter().nth(n / 2).unwrap().id;
+        let renewed = facts(&["renewed.example", "*.renewed.example"]);
+        let cost = allocation_counter::measure(|| {
+            store.replace(id, renewed, 7).unwrap();
+        });
+        assert_eq!(chosen(&store, &Query::new(&sni("a.renewed.example"))), Ok(7));
+        assert_eq!(chosen(&snapshot, &Query::new(&sni("a.renewed.example"))), Err(Alert::UnrecognizedName));
+        cost
+    };
+    // The way to each of three names and to the certificate; a copy of everything would be 8 MB.
+    let (small, large) = (cost(20_000), cost(100_000));
+    assert!(large.count_total <= small.count_total + 4, "{} and {}", small.count_total, large.count_total);
+    assert!(large.bytes_total < 40 * 1024, "{}", large.bytes_total);
+    assert!(large.bytes_total < small.bytes_total + 8 * 1024, "{} and {}", small.bytes_total, large.bytes_total);
+    let store = wide(10);
+    assert_eq!(allocation_counter::measure(|| drop(store.clone())).count_total, 0, "a snapshot shares all");
+}
+
+#[test]
+fn a_name_takes_less_than_a_hundred_bytes() {
+    let n = 100_000;
+    let mut store = None;
+    let held = allocation_counter::measure(|| store = Some(wide(n)));
+    let a_name = held.bytes_current / n as i64;
+    assert!(a_name <= 100, "{a_name} bytes a name, of which 4 are the caller's");
+    assert_eq!(store.unwrap().len(), n);
+}
+
+#[test]
+fn ten_thousand_certificates_for_one_name_are_filed_in_one_go() {
+    let mut builder = CertStore::builder();
+    for i in 0..10_000i64 {
+        builder.add(CertificateFacts { not_after: i, ..facts(&["a.example"]) }, i);
+    }
+    let mut store = builder.build();
+    assert_eq!(chosen(&store, &Query::new(&sni("a.example"))), Ok(9_999));
+    let last = store.iter().last().unwrap().id;
+    assert_eq!(store.remove(last), Some(9_999));
+    assert_eq!(chosen(&store, &Query::new(&sni("a.example"))), Ok(9_998));
 }
 
 #[test]

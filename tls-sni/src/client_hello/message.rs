@@ -62,9 +62,9 @@ pub(super) fn body_len(header: [u8; 4], limit: usize) -> Result<usize, Malformed
     if len > limit.min(MAX_HELLO) { Err(MalformedKind::TooLarge) } else { Ok(len) }
 }
 
-pub(super) fn parse(body: &[u8]) -> Result<Fields, Fault> {
+/// Finds the parts of a body, into `fields`.
+pub(super) fn parse(body: &[u8], fields: &mut Fields) -> Result<(), Fault> {
     use MalformedKind::*;
-    let mut fields = Fields::default();
     let mut rest = Cursor { bytes: body, at: 0 };
     fields.legacy_version = rest.u16().ok_or(rest.fault(TruncatedBody))?;
     fields.random = rest.take(32).ok_or(rest.fault(TruncatedBody))?;
@@ -86,9 +86,9 @@ pub(super) fn parse(body: &[u8]) -> Result<Fields, Fault> {
             return Err(rest.fault(ExtensionsLength));
         }
         fields.extensions = Span::new(rest.at, len);
-        parse_extensions(rest, &mut fields)?;
+        parse_extensions(rest, fields)?;
     }
-    Ok(fields)
+    Ok(())
 }
 
 fn parse_extensions(mut rest: Cursor<'_>, fields: &mut Fields) -> Result<(), Fault> {
@@ -100,7 +100,7 @@ fn parse_extensions(mut rest: Cursor<'_>, fields: &mut Fields) -> Result<(), Fau
         if psk {
             return Err(header.fault(PskNotLast));
         }
-        let (Some(kind), Some(len)) = (rest.u16(), rest.u16()) else {
+        let Some([kind, len]) = rest.pair() else {
             return Err(header.fault(ExtensionHeader));
         };
         let at = rest.at;
@@ -111,15 +111,15 @@ fn parse_extensions(mut rest: Cursor<'_>, fields: &mut Fields) -> Result<(), Fau
             return Err(header.fault(DuplicateExtension));
         }
         let fault = |kind| Fault { kind, at };
-        let contents = Cursor { bytes: &rest.bytes[..rest.at], at };
+        let contents = || Cursor { bytes: &rest.bytes[..rest.at], at };
         match kind {
-            SERVER_NAME => fields.server_name = host_name(contents)?,
-            ALPN => fields.alpn = Some(alpn(contents).ok_or(fault(Alpn))?),
-            SUPPORTED_VERSIONS => fields.versions = Some(codes8(contents).ok_or(fault(SupportedVersions))?),
+            SERVER_NAME => fields.server_name = host_name(contents())?,
+            ALPN => fields.alpn = Some(alpn(contents()).ok_or(fault(Alpn))?),
+            SUPPORTED_VERSIONS => fields.versions = Some(codes8(contents()).ok_or(fault(SupportedVersions))?),
             SIGNATURE_ALGORITHMS => {
-                fields.signature_algorithms = Some(codes16(contents).ok_or(fault(SignatureAlgorithms))?);
+                fields.signature_algorithms = Some(codes16(contents()).ok_or(fault(SignatureAlgorithms))?);
             }
-            SUPPORTED_GROUPS => fields.supported_groups = Some(codes16(contents).ok_or(fault(SupportedGroups))?),
+            SUPPORTED_GROUPS => fields.supported_groups = Some(codes16(contents()).ok_or(fault(SupportedGroups))?),
             PRE_SHARED_KEY => psk = true,
             ENCRYPTED_CLIENT_HELLO => {
                 fields.ech = match span.of(rest.bytes).first() {
@@ -180,9 +180,8 @@ fn codes16(mut list: Cursor<'_>) -> Option<Span> {
 pub(super) fn extensions(block: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = Cursor { bytes: block, at: 0 };
     core::iter::from_fn(move || {
-        let kind = rest.u16()?;
-        let len = rest.u16()?.into();
-        Some((kind, rest.take(len)?.of(block)))
+        let [kind, len] = rest.pair()?;
+        Some((kind, rest.take(len.into())?.of(block)))
     })
 }
 
@@ -232,9 +231,8 @@ fn first_duplicate(mut block: Cursor<'_>) -> Option<usize> {
     let mut seen = [0u64; 1024];
     loop {
         let at = block.at;
-        let kind = block.u16()?;
-        let len = block.u16()?.into();
-        block.take(len)?;
+        let [kind, len] = block.pair()?;
+        block.take(len.into())?;
         let (word, bit) = (&mut seen[usize::from(kind >> 6)], 1 << (kind & 63));
         if *word & bit != 0 {
             return Some(at);
@@ -269,6 +267,13 @@ impl Cursor<'_> {
         let pair = self.bytes.get(self.at..)?.first_chunk()?;
         self.at += 2;
         Some(u16::from_be_bytes(*pair))
+    }
+
+    /// Two numbers, by one look at the length.
+    fn pair(&mut self) -> Option<[u16; 2]> {
+        let [a, b, c, d] = *self.bytes.get(self.at..)?.first_chunk()?;
+        self.at += 4;
+        Some([u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])])
     }
 
     fn take(&mut self, len: usize) -> Option<Span> {

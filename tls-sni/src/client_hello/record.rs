@@ -36,19 +36,93 @@ pub fn peek(input: &[u8]) -> Result<ClientHello<'_>, PeekError> {
 /// # Errors
 /// As [`peek`].
 pub fn peek_within(input: &[u8], limit: usize) -> Result<ClientHello<'_>, PeekError> {
-    let found = locate(input, limit)?;
-    let body = match found.end.checked_sub(RECORD_HEADER + found.len) {
-        // One record holds all of the message, so nothing lies between its start and its end.
-        Some(0) => Cow::Borrowed(&input[RECORD_HEADER + MESSAGE_HEADER..found.end]),
-        _ => Cow::Owned(join(input, &found)),
-    };
-    match message::parse(&body) {
-        Ok(fields) => Ok(ClientHello { body, fields, end: found.end }),
-        // What follows the message has no part in where its fault lies.
-        Err(Fault { kind, at }) => {
-            Err(PeekError::malformed(kind, stream_offset(&input[..found.end], MESSAGE_HEADER + at)))
+    HelloReader::within(limit).read(input)
+}
+
+/// Reads the ClientHello of one connection while its bytes arrive, in time linear in the bytes however they are cut.
+///
+/// [`peek`] walks the records from the start each time it is called. A reader remembers the records that are complete,
+/// so that a caller who looks at the stream after every single byte pays for each record once. It holds no bytes: the
+/// caller keeps them in one buffer that grows, and hands on all of it when the hello is read.
+///
+/// ```
+/// use tls_sni::{HelloReader, PeekError};
+///
+/// # let stream = {
+/// #     let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0]].concat();
+/// #     let message = [&[1, 0, 0, body.len() as u8], &body[..]].concat();
+/// #     [&[22, 3, 1, 0, message.len() as u8], &message[..]].concat()
+/// # };
+/// # let mut socket = stream.iter().copied();
+/// let mut reader = HelloReader::new();
+/// let mut buffer = Vec::new();
+/// let end = loop {
+///     match reader.read(&buffer) {
+///         Ok(hello) => break hello.end(),
+///         Err(PeekError::NeedMore(n)) => buffer.extend(socket.by_ref().take(n)), // at least; more does no harm
+///         Err(error) => return Err(error),
+///     }
+/// };
+/// assert_eq!(end, buffer.len());
+/// # Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HelloReader {
+    limit: usize,
+    walked: Walked,
+}
+
+impl HelloReader {
+    /// A reader of messages of up to [`MAX_HELLO`] bytes.
+    pub fn new() -> HelloReader {
+        HelloReader::within(MAX_HELLO)
+    }
+
+    /// A reader with a lower limit for the length of the message without its header.
+    pub fn within(limit: usize) -> HelloReader {
+        HelloReader { limit, walked: Walked::default() }
+    }
+
+    /// The hello at the start of `stream`: all bytes of the connection so far, those of earlier calls included.
+    ///
+    /// # Errors
+    /// As [`peek`]. Once there was a hello or an error other than [`PeekError::NeedMore`], the answer stays.
+    pub fn read<'a>(&mut self, stream: &'a [u8]) -> Result<ClientHello<'a>, PeekError> {
+        if self.walked.at > stream.len() {
+            self.walked = Walked::default(); // another stream
+        }
+        let found = locate(stream, self.limit, &mut self.walked)?;
+        let body = match found.end.checked_sub(RECORD_HEADER + found.len) {
+            // One record holds all of the message, so nothing lies between its start and its end.
+            Some(0) => Cow::Borrowed(&stream[RECORD_HEADER + MESSAGE_HEADER..found.end]),
+            _ => Cow::Owned(join(stream, &found)),
+        };
+        let mut hello = ClientHello { body, fields: message::Fields::default(), end: found.end };
+        match message::parse(&hello.body, &mut hello.fields) {
+            Ok(()) => Ok(hello),
+            // What follows the message has no part in where its fault lies.
+            Err(Fault { kind, at }) => {
+                Err(PeekError::malformed(kind, stream_offset(&stream[..found.end], MESSAGE_HEADER + at)))
+            }
         }
     }
+}
+
+impl Default for HelloReader {
+    fn default() -> HelloReader {
+        HelloReader::new()
+    }
+}
+
+/// How far a stream was walked: always to the start of a record.
+#[derive(Clone, Copy, Debug, Default)]
+struct Walked {
+    /// Where that record starts.
+    at: usize,
+    /// Bytes of the message in the records before.
+    got: usize,
+    /// The header of the message, as far as `got` goes.
+    header: [u8; MESSAGE_HEADER],
 }
 
 /// A complete message in a stream.
@@ -59,40 +133,46 @@ struct Located {
     end: usize,
 }
 
-fn locate(input: &[u8], limit: usize) -> Result<Located, PeekError> {
-    let mut at = 0; // where the current record starts
-    let mut got = 0; // bytes of the message in the records before
-    let mut header = [0; MESSAGE_HEADER];
-    let mut len = MESSAGE_HEADER; // of the message, as far as it is known
+fn locate(input: &[u8], limit: usize, walked: &mut Walked) -> Result<Located, PeekError> {
+    let Walked { mut at, mut got, mut header } = *walked;
     loop {
         let Some(record) = record_len(&input[at..], at)? else {
-            let lacking = if at == 0 { 0 } else { with_headers(len - got, MAX_RECORD) };
+            let lacking = if at == 0 { 0 } else { with_headers(message_len(header, got) - got, MAX_RECORD) };
             return Err(PeekError::NeedMore(RECORD_HEADER - (input.len() - at) + lacking));
         };
         let start = at + RECORD_HEADER;
         let here = &input[start..input.len().min(start + record)];
+        let have = got + here.len();
         if got < MESSAGE_HEADER {
             for (slot, byte) in header[got..].iter_mut().zip(here) {
                 *slot = *byte;
             }
-            let have = got + here.len();
             if have > 0 && header[0] != message::CLIENT_HELLO {
                 return Err(PeekError::malformed(MalformedKind::NotClientHello, start));
             }
             if have >= MESSAGE_HEADER {
-                let body = message::body_len(header, limit)
-                    .map_err(|kind| PeekError::malformed(kind, stream_offset(input, 0)))?;
-                len = MESSAGE_HEADER + body;
+                message::body_len(header, limit).map_err(|kind| PeekError::malformed(kind, stream_offset(input, 0)))?;
             }
         }
-        if got + here.len() >= len {
+        let len = message_len(header, have);
+        if have >= len {
             return Ok(Located { len, end: start + len - got });
         }
-        got += here.len();
         if here.len() < record {
-            return Err(PeekError::NeedMore(with_headers(len - got, record - here.len())));
+            return Err(PeekError::NeedMore(with_headers(len - have, record - here.len())));
         }
-        at = start + record;
+        (at, got) = (start + record, have);
+        *walked = Walked { at, got, header };
+    }
+}
+
+/// The length of the message with its header, as far as it is known from `got` bytes of it.
+fn message_len(header: [u8; MESSAGE_HEADER], got: usize) -> usize {
+    match header {
+        [_, len @ ..] if got >= MESSAGE_HEADER => {
+            MESSAGE_HEADER + u32::from_be_bytes([0, len[0], len[1], len[2]]) as usize
+        }
+        _ => MESSAGE_HEADER,
     }
 }
 

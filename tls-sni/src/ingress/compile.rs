@@ -46,7 +46,7 @@ impl IngressTls {
 /// hosts of the tls entries: the way of Traefik, whose documentation says so.
 ///
 /// The common name counts as a name. Secrets that cannot be used are left out. There is no default certificate; add
-/// one through [`CertStore::to_builder`].
+/// one with [`CertStore::add`] and [`CertStore::serve_by_default`].
 ///
 /// # Errors
 /// [`UnknownClass`] when the cluster knows no such class.

@@ -119,6 +119,14 @@ impl Tls {
                 Certificates::Gateway(gateway) => gateway.misdirected(question, authority.host()),
             };
             answer.set("authorityStatus", status);
+            let host = authority.host();
+            answer.step(match status {
+                Some(421) => format!("a request for {host} on this connection: 421, another listener is for that host"),
+                Some(status) => {
+                    format!("a request for {host} on this connection: {status}, no listener is for that host")
+                }
+                None => format!("a request for {host} on this connection goes by the routes"),
+            });
         }
         Ok(answer)
     }
@@ -163,6 +171,9 @@ fn answer_of(decision: &TlsDecision<'_>, asked: &str) -> Answer {
         answer.set("route", route.to_string());
     }
     answer.set("alpn", decision.alpn);
+    if let Some(protocol) = decision.alpn {
+        answer.step(format!("agrees on the protocol {protocol}"));
+    }
     if let Some(alert) = decision.alert {
         answer.set("alert", alert.to_string());
     }

@@ -275,8 +275,8 @@ pub(super) enum Profile {
 
 #[derive(Debug, Args)]
 pub(super) struct TlsArgs {
-    /// The server name
-    pub(super) sni: String,
+    /// The server name [default: the client sends none]
+    pub(super) sni: Option<String>,
     /// Who is asked: IngressClass/NAME or Gateway/NAMESPACE/NAME
     #[arg(long, value_name = "TARGET")]
     pub(super) to: String,
@@ -286,6 +286,15 @@ pub(super) struct TlsArgs {
     /// A protocol the client offers, in order of preference
     #[arg(long)]
     pub(super) alpn: Vec<String>,
+    /// A signature scheme the client verifies, such as rsa_pss_rsae_sha256 [default: all]
+    #[arg(long, value_name = "SCHEME")]
+    pub(super) sigalgs: Vec<String>,
+    /// Host of a request that is sent later on the connection
+    #[arg(long, value_name = "HOST")]
+    pub(super) authority: Option<String>,
+    /// A whole ClientHello in hexadecimal, in place of the name and what else the client says
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["sni", "alpn", "sigalgs"])]
+    pub(super) hello: Option<String>,
     /// Instant for the dates of certificates [default: now]
     #[arg(long, value_name = "RFC3339")]
     pub(super) now: Option<String>,

@@ -48,9 +48,12 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
             ..ask::Http::default()
         }),
         Command::Tls(args) => Ask::Tls(ask::Tls {
-            sni: Some(args.sni.clone()),
+            sni: args.sni.clone(),
             port: Some(args.port),
             alpn: args.alpn.clone(),
+            sigalgs: Some(args.sigalgs.clone()).filter(|schemes| !schemes.is_empty()),
+            authority: args.authority.clone(),
+            hello: args.hello.clone(),
             now: args.now.clone(),
             to: args.to.clone(),
             ..ask::Tls::default()

@@ -356,3 +356,14 @@ fn a_controller_is_rendered_for_nginx() {
     let classic = on_shop(&["render", "nginx", "--profile", "classic"]);
     assert!(classic.contains("least_conn;") && !modern.contains("least_conn;"), "{classic}");
 }
+
+#[test]
+fn a_node_is_rendered_for_its_kernel() {
+    let modern = on_shop(&["render", "iptables"]);
+    assert!(modern.starts_with("# iptables-restore\n*filter\n"), "{modern}");
+    assert!(modern.contains("\n-A KUBE-SERVICES -m comment --comment \"shop/cart"), "{modern}");
+    let classic = on_shop(&["render", "iptables", "--profile", "classic"]);
+    assert!(classic.contains(" -p tcp -m comment --comment \"shop/cart"), "{classic}");
+    let nftables = on_shop(&["render", "nftables"]);
+    assert!(nftables.starts_with("add table ip kube-proxy "), "{nftables}");
+}

@@ -242,7 +242,7 @@ pub(super) struct RenderArgs {
     /// For which program
     #[arg(value_enum)]
     pub(super) program: Program,
-    /// Whose decisions: IngressClass/NAME
+    /// Whose decisions, for nginx: IngressClass/NAME
     #[arg(long, value_name = "TARGET", default_value = "IngressClass/nginx")]
     pub(super) to: String,
     /// The layout
@@ -255,16 +255,22 @@ pub(super) struct RenderArgs {
 pub(super) enum Program {
     /// nginx, by its configuration file
     Nginx,
+    /// The kernel's iptables, as kube-proxy writes them
+    Iptables,
+    /// The kernel's nftables, as kube-proxy writes them
+    Nftables,
 }
 
 /// How it is laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Profile {
-    /// As today's controllers decide
+    /// As today's programs do it
     #[default]
     Modern,
-    /// As the oldest ones wrote it
+    /// As the oldest ones did; nftables has none
     Classic,
+    /// As a kernel takes it in fastest; of nftables only
+    Fast,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod question;
+mod render;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -11,7 +12,7 @@ use clap::{CommandFactory, Parser};
 use svc_model::Resource;
 use svc_model::api::Node;
 
-use self::args::{Cli, Color, Command, Profile, Program};
+use self::args::{Cli, Color, Command};
 use self::question::headers;
 use crate::ask;
 use crate::cases;
@@ -120,21 +121,11 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
             Ok(if passed { OK } else { FOUND })
         }
         Command::Render(args) => {
-            let world = World::new(read::read(&inputs(cli)?, Purpose::Answer), cli.common.node.clone());
-            let Program::Nginx = args.program;
-            let class = args
-                .to
-                .strip_prefix("IngressClass/")
-                .ok_or_else(|| unusable("--to: not of the form IngressClass/NAME"))?;
-            let mut settings = nginx_config::Settings::default();
-            settings.profile = match args.profile {
-                Profile::Modern => nginx_config::Profile::Modern,
-                Profile::Classic => nginx_config::Profile::Classic,
-            };
-            let rendered = nginx_config::render(&world.cluster, class, &settings).map_err(unusable)?;
-            rendered.unexpressed.iter().for_each(|missing| complain(&missing.to_string()));
-            io::stdout().write_all(rendered.to_string().as_bytes())?;
-            Ok(OK)
+            let (world, unreadable) = world(cli)?;
+            let rendered = render::render(&world, args)?;
+            rendered.complaints.iter().for_each(|complaint| complain(complaint));
+            io::stdout().write_all(rendered.text.as_bytes())?;
+            Ok(if unreadable { UNUSABLE } else { OK })
         }
         Command::Check { fail_on, strict } => {
             let world = read::read(&inputs(cli)?, Purpose::Check);

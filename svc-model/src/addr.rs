@@ -22,7 +22,7 @@ impl IpFamily {
     }
 
     /// `0.0.0.0` or `::`.
-    pub(crate) fn unspecified(self) -> IpAddr {
+    pub fn unspecified(self) -> IpAddr {
         match self {
             IpFamily::V4 => Ipv4Addr::UNSPECIFIED.into(),
             IpFamily::V6 => Ipv6Addr::UNSPECIFIED.into(),

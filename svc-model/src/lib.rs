@@ -166,6 +166,6 @@ pub use touched::{Change, ChangeKind, Touched};
 pub use view::{
     AffinityTable, AmbiguousNode, Aspects, Candidate, Candidates, Choice, Client, Conflict, Decision, Delta,
     Destination, Endpoints, Explanation, Flow, Frontend, FrontendKind, HostPort, HostPortChange, Mode, NodeSettings,
-    NodeView, Packet, Picked, PortChange, Reason, ServicePort, ServicePortId, ServicePortKey, StaleFlow, TrafficPolicy,
-    UnknownFrontendKind, UnknownMode, Verdict, Work,
+    NodeView, Packet, Picked, PodDevice, PortChange, Reason, ServicePort, ServicePortId, ServicePortKey, StaleFlow,
+    TrafficPolicy, UnknownFrontendKind, UnknownMode, Verdict, Work,
 };

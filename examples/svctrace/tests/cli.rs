@@ -365,3 +365,14 @@ fn a_gateway_is_rendered_for_envoy() {
     assert!(!listeners.is_empty(), "{only}");
     assert_eq!(on_shop(&["render", "envoy", "--to", "Gateway/edge/public"]), only);
 }
+
+#[test]
+fn a_node_is_rendered_for_its_kernel() {
+    let modern = on_shop(&["render", "iptables"]);
+    assert!(modern.starts_with("# iptables-restore\n*filter\n"), "{modern}");
+    assert!(modern.contains("\n-A KUBE-SERVICES -m comment --comment \"shop/cart"), "{modern}");
+    let classic = on_shop(&["render", "iptables", "--profile", "classic"]);
+    assert!(classic.contains(" -p tcp -m comment --comment \"shop/cart"), "{classic}");
+    let nftables = on_shop(&["render", "nftables"]);
+    assert!(nftables.starts_with("add table ip kube-proxy "), "{nftables}");
+}

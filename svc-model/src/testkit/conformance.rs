@@ -14,7 +14,9 @@ use super::strategies::{NODE, scenarios};
 use crate::addr::IpFamily;
 use crate::backend::{Backend, Capabilities, Failure, Generation, Plan, Progress, Reconciler, Schedule};
 use crate::cluster::Cluster;
-use crate::view::{Delta, Destination, Frontend, FrontendKind, NodeSettings, NodeView, Packet, ServicePort, Verdict};
+use crate::view::{
+    Delta, Destination, Frontend, FrontendKind, Mode, NodeSettings, NodeView, Packet, ServicePort, Verdict,
+};
 
 /// How much to check, made from its [`Default`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +26,12 @@ pub struct Conformance {
     packets: usize,
     seed: u64,
     schedule: Schedule,
+    mode: Option<Mode>,
 }
 
 impl Default for Conformance {
     fn default() -> Self {
-        Conformance { sequences: 256, packets: 64, seed: 0, schedule: Schedule::default() }
+        Conformance { sequences: 256, packets: 64, seed: 0, schedule: Schedule::default(), mode: None }
     }
 }
 
@@ -57,6 +60,12 @@ impl Conformance {
         Conformance { schedule, ..self }
     }
 
+    /// In worlds of this mode only, for a back end that does not know the others; all of them if not said.
+    #[must_use]
+    pub fn mode(self, mode: Mode) -> Self {
+        Conformance { mode: Some(mode), ..self }
+    }
+
     /// Checks subjects that `make` makes, one for each sequence.
     ///
     /// # Errors
@@ -70,6 +79,10 @@ impl Conformance {
         let coverage = std::cell::Cell::new(Coverage::default());
         let outcome = TestRunner::new_with_rng(config, rng).run(&scenarios(), |scenario| {
             let mut seen = coverage.get();
+            let scenario = match self.mode {
+                Some(mode) => scenario.in_mode(mode),
+                None => scenario,
+            };
             let result = self.play(&scenario, &make, &mut seen);
             coverage.set(seen);
             result.map_err(TestCaseError::fail)

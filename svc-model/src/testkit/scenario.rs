@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::laws::Fault;
-use crate::kind::{Object, ObjectRef};
+use crate::api::KubeProxyConfiguration;
+use crate::kind::{Object, ObjectRef, Resource};
+use crate::view::Mode;
 
 /// One change to the objects.
 #[derive(Clone, PartialEq)]
@@ -31,6 +33,32 @@ impl Scenario {
     /// A world and what happens to it, for [`Conformance::play`](super::Conformance::play).
     pub fn new(objects: Vec<Object>, edits: Vec<(Edit, Option<Fault>)>) -> Scenario {
         Scenario { objects, edits }
+    }
+
+    /// The same where proxies run in this mode, whatever the configuration, for a back end that has one.
+    #[must_use]
+    pub fn in_mode(mut self, mode: Mode) -> Scenario {
+        let unconfigured = || KubeProxyConfiguration { mode: mode.to_string(), ..Default::default() };
+        let set = |object: &mut Object| match object {
+            Object::KubeProxyConfiguration(config) => {
+                config.mode = mode.to_string();
+                true
+            }
+            _ => false,
+        };
+        if self.objects.iter_mut().filter_map(|object| set(object).then_some(())).count() == 0 {
+            self.objects.push(unconfigured().into());
+        }
+        for (edit, _) in &mut self.edits {
+            match edit {
+                Edit::Apply(object) => drop(set(object)),
+                Edit::Remove(object) if *object == unconfigured().reference() => {
+                    *edit = Edit::Apply(Box::new(unconfigured().into()));
+                }
+                Edit::Remove(_) => {}
+            }
+        }
+        self
     }
 }
 

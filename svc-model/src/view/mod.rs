@@ -23,6 +23,7 @@ pub use candidates::{Candidate, Candidates, Choice};
 pub use claims::Destination;
 pub use decide::{Decision, Endpoints, Frontend, FrontendKind, Packet, UnknownFrontendKind, Verdict};
 pub use delta::{Aspects, Delta, HostPortChange, PortChange, Work};
+pub use detector::PodDevice;
 pub use flows::{Flow, StaleFlow};
 pub use host_ports::HostPort;
 pub use pick::{AffinityTable, Client, Picked};

@@ -13,6 +13,8 @@ use crate::addr::{IpFamily, parse_cidr};
 pub(super) struct NodePortAddresses {
     accepted: BTreeSet<IpAddr>,
     loopback: Loopback,
+    /// The families of which no address is chosen: whichever the node has are taken.
+    everywhere: Vec<IpFamily>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl NodePortAddresses {
         let wants_primary =
             listed.iter().any(|entry| entry == "primary") || (listed.is_empty() && mode == Mode::Nftables);
         if wants_primary {
-            return NodePortAddresses { accepted: primary.iter().copied().collect(), loopback: Loopback::None };
+            return NodePortAddresses { accepted: primary.iter().copied().collect(), ..NodePortAddresses::default() };
         }
         let ranges: Vec<IpNet> = listed.iter().filter_map(|cidr| parse_cidr(cidr).ok()).collect();
         // A family without a range of its own takes all its addresses.
@@ -56,7 +58,15 @@ impl NodePortAddresses {
             Mode::Iptables if listed(&IpAddr::V4(Ipv4Addr::LOCALHOST)) => Loopback::Localhost,
             _ => Loopback::None,
         };
-        NodePortAddresses { accepted, loopback }
+        let takes_all = |range: &IpNet, family| range.prefix_len() == 0 && IpFamily::of_net(range) == family;
+        let everywhere = [IpFamily::V4, IpFamily::V6]
+            .into_iter()
+            .filter(|family| all_of(*family) || ranges.iter().any(|range| takes_all(range, *family)));
+        NodePortAddresses { accepted, loopback, everywhere: everywhere.collect() }
+    }
+
+    pub(super) fn is_everywhere(&self, family: IpFamily) -> bool {
+        self.everywhere.contains(&family)
     }
 
     pub(super) fn accepts(&self, dst: IpAddr) -> bool {

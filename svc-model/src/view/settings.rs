@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::detector::Detector;
+use super::detector::{Detector, PodDevice};
 use super::node_ports::NodePortAddresses;
 use crate::addr::{IpFamily, parse_cidr, parse_ip};
 use crate::api::{KubeProxyConfiguration, Node};
@@ -83,10 +83,15 @@ pub struct NodeSettings {
     pub(super) primary: Vec<IpAddr>,
     pub(super) detector: Detector,
     pub(super) masquerade_all: bool,
+    /// `None` for the usual one.
+    pub(super) masquerade_bit: Option<u8>,
     pub(super) node_port_addresses: NodePortAddresses,
     pub(super) service_ranges: Vec<IpNet>,
     pub(super) external_ips: ExternalIpPolicy,
 }
+
+/// The bit of a packet's mark that asks for masquerading, if not said.
+const MASQUERADE_BIT: u8 = 14;
 
 impl NodeSettings {
     /// Reads the settings of a node from the cluster's Node and KubeProxyConfiguration. Without a name it is the
@@ -143,6 +148,13 @@ impl NodeSettings {
                 Mode::Nftables => config.nftables.masquerade_all,
                 Mode::Iptables | Mode::Ipvs => config.iptables.masquerade_all,
             },
+            masquerade_bit: {
+                let bit = match mode {
+                    Mode::Nftables => config.nftables.masquerade_bit,
+                    Mode::Iptables | Mode::Ipvs => config.iptables.masquerade_bit,
+                };
+                bit.and_then(|bit| u8::try_from(bit).ok()).filter(|bit| u32::from(*bit) < u32::BITS)
+            },
             addresses,
             primary,
             node_port_addresses,
@@ -195,6 +207,21 @@ impl NodeSettings {
         self.masquerade_all
     }
 
+    /// The one bit of a packet's mark that asks for masquerading.
+    pub fn masquerade_mark(&self) -> u32 {
+        1 << self.masquerade_bit.unwrap_or(MASQUERADE_BIT)
+    }
+
+    /// The ranges whose addresses count as Pods, for those who write rules; [`pod_device`](Self::pod_device) goes before them.
+    pub fn pod_ranges(&self) -> &[IpNet] {
+        self.detector.ranges()
+    }
+
+    /// The device that tells Pods, where that is how the proxy does it.
+    pub fn pod_device(&self) -> Option<&PodDevice> {
+        self.detector.device()
+    }
+
     /// Whether the proxy can tell Pods of this family from other sources at all.
     pub fn detects_pods(&self, family: IpFamily) -> bool {
         self.detector.works_for(family)
@@ -208,6 +235,12 @@ impl NodeSettings {
     /// Whether node ports answer at an address of the node.
     pub fn takes_node_ports_at(&self, addr: IpAddr) -> bool {
         self.node_port_addresses.accepts(addr)
+    }
+
+    /// Whether node ports answer at every address of the node in this family, whichever it has; loopback
+    /// [apart](Self::takes_node_ports_at).
+    pub fn takes_node_ports_everywhere(&self, family: IpFamily) -> bool {
+        self.node_port_addresses.is_everywhere(family)
     }
 
     /// The ranges of cluster IPs that ServiceCIDR objects name, the primary first.

@@ -249,7 +249,7 @@ pub(super) struct RenderArgs {
     /// The workload whose sidecar is configured, with --to mesh
     #[arg(long, value_name = "POD")]
     pub(super) from: Option<String>,
-    /// The layout of nginx's
+    /// The layout
     #[arg(long, value_enum, default_value_t)]
     pub(super) profile: Profile,
 }
@@ -261,16 +261,22 @@ pub(super) enum Program {
     Nginx,
     /// Envoy, by a bootstrap file of its v3 API
     Envoy,
+    /// The kernel's iptables, as kube-proxy writes them
+    Iptables,
+    /// The kernel's nftables, as kube-proxy writes them
+    Nftables,
 }
 
 /// How it is laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Profile {
-    /// As today's controllers decide
+    /// As today's programs do it
     #[default]
     Modern,
-    /// As the oldest ones wrote it
+    /// As the oldest ones did; nftables has none
     Classic,
+    /// As a kernel takes it in fastest; of nftables only
+    Fast,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod question;
+mod render;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -9,11 +10,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use svc_model::Resource;
-use svc_model::api::{Gateway, Node};
+use svc_model::api::Node;
 
-use self::args::{Cli, Color, Command, Profile, Program, RenderArgs};
+use self::args::{Cli, Color, Command};
 use self::question::headers;
-use crate::ask::{self, Target};
+use crate::ask;
 use crate::cases;
 use crate::curl::Curl;
 use crate::print::{Format, Printer};
@@ -120,9 +121,11 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
             Ok(if passed { OK } else { FOUND })
         }
         Command::Render(args) => {
-            let world = World::new(read::read(&inputs(cli)?, Purpose::Answer), cli.common.node.clone());
-            io::stdout().write_all(render(&world, args)?.as_bytes())?;
-            Ok(OK)
+            let (world, unreadable) = world(cli)?;
+            let rendered = render::render(&world, args)?;
+            rendered.complaints.iter().for_each(|complaint| complain(complaint));
+            io::stdout().write_all(rendered.text.as_bytes())?;
+            Ok(if unreadable { UNUSABLE } else { OK })
         }
         Command::Check { fail_on, strict } => {
             let world = read::read(&inputs(cli)?, Purpose::Check);
@@ -171,62 +174,6 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
             Ok(if unreadable { UNUSABLE } else { OK })
         }
     }
-}
-
-/// What a program is to be configured with; what that does not say is complained of.
-fn render(world: &World, args: &RenderArgs) -> Result<String, Unusable> {
-    let target = args.to.as_deref().map(Target::parse).transpose()?;
-    match (args.program, target) {
-        (Program::Nginx, target @ (None | Some(Target::IngressClass(_)))) => {
-            let class = match target {
-                Some(Target::IngressClass(class)) => class,
-                _ => "nginx",
-            };
-            let mut settings = nginx_config::Settings::default();
-            settings.profile = match args.profile {
-                Profile::Modern => nginx_config::Profile::Modern,
-                Profile::Classic => nginx_config::Profile::Classic,
-            };
-            let rendered = nginx_config::render(&world.cluster, class, &settings).map_err(unusable)?;
-            rendered.unexpressed.iter().for_each(|missing| complain(&missing.to_string()));
-            Ok(rendered.to_string())
-        }
-        (Program::Envoy, target) => {
-            let rendered = render_for_envoy(world, target, args.from.as_deref())?;
-            rendered.unexpressed.iter().for_each(|missing| complain(&missing.to_string()));
-            Ok(rendered.to_string())
-        }
-        (Program::Nginx, _) => Err(unusable("--to: nginx is configured for an IngressClass")),
-    }
-}
-
-fn render_for_envoy(
-    world: &World,
-    target: Option<Target<'_>>,
-    from: Option<&str>,
-) -> Result<envoy_config::Rendered, Unusable> {
-    let settings = envoy_config::Settings::default();
-    let name = match target {
-        Some(Target::Gateway(name)) => name,
-        Some(Target::IstioGateway(name)) => {
-            let proxy = world.istio_gateway(&name)?;
-            let (table, tls, destinations) = (&proxy.table, &proxy.tls, &proxy.destinations);
-            return Ok(envoy_config::render_istio_gateway(&world.cluster, table, tls, destinations, &settings));
-        }
-        Some(Target::Mesh) => {
-            let table = world.mesh_table(&ask::caller(world, from))?;
-            return Ok(envoy_config::render_mesh(&world.cluster, &table, &settings));
-        }
-        Some(Target::IngressClass(_)) => return Err(unusable("--to: Envoy is configured for a Gateway or the mesh")),
-        None => {
-            let mut gateways = world.cluster.list::<Gateway>();
-            match (gateways.next(), gateways.next()) {
-                (Some(only), None) => only.key(),
-                _ => return Err(unusable("--to: there is not one Gateway, so it must be named")),
-            }
-        }
-    };
-    Ok(envoy_config::render_gateway(&world.cluster, &*world.gateway(&name)?, &settings))
 }
 
 /// The manifests that the command line names, or standard input if that is a pipe.

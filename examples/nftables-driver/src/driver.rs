@@ -1,0 +1,323 @@
+//! The driver: it does what plans say to our tables of a kernel, however those are reached.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::error::Error;
+
+use driver_kit::{FlowTable, forget_stale};
+use svc_model::addr::IpFamily;
+use svc_model::backend::{ApplyError, Backend, Capabilities, Generation, Observed, Plan, PlanMode, Report};
+use svc_model::{ServicePort, ServicePortKey};
+
+use crate::diff::{self, Transaction};
+use crate::fragment::{Fragment, Shared};
+use crate::parse::{ListError, Listed, parse};
+use crate::render::{Frame, Layout};
+use crate::table::Table;
+
+/// Our tables of a kernel.
+pub trait Tables: FlowTable<Error: Error> {
+    /// What `nft list table` prints of our table in a family; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn list(&mut self, family: IpFamily) -> Result<Option<String>, Self::Error>;
+
+    /// Does what `nft -f` does: all of it or nothing.
+    ///
+    /// # Errors
+    /// When it was not done, or nobody knows: see [`may_have_happened`](Self::may_have_happened).
+    fn run(&mut self, commands: &str) -> Result<(), Self::Error>;
+
+    /// Whether our canary is in a family's table.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    fn has_canary(&mut self, family: IpFamily) -> Result<bool, Self::Error>;
+
+    /// Whether what failed so may have been done nevertheless.
+    fn may_have_happened(error: &Self::Error) -> bool;
+}
+
+/// How the driver failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriverError<E: Error> {
+    /// The kernel's tables could not be read or written.
+    #[error(transparent)]
+    Tables(E),
+    /// What was read is not what nft lists.
+    #[error(transparent)]
+    List(ListError),
+}
+
+/// A driver of the kernel's nftables.
+///
+/// Every plan is one transaction of the differences between what is there and what is wanted, both families together; a table that is not
+/// there yet is made by several. What is there is known from the plan before; it is listed at the start and after trouble, since
+/// that takes long. A difference costs what it changes, however much is there.
+#[derive(Clone, Debug)]
+pub struct NftablesDriver<T> {
+    tables: T,
+    layout: Layout,
+    families: Vec<IpFamily>,
+    piece: usize,
+    installed: Option<Installed>,
+}
+
+#[derive(Clone, Debug)]
+struct Installed {
+    generation: Option<Generation>,
+    /// One a family.
+    tables: Vec<State>,
+}
+
+/// What is known of a family's table.
+#[derive(Clone, Debug)]
+enum State {
+    /// It was listed.
+    Listed(Option<Listed>),
+    /// It was made of these.
+    Made(Made),
+}
+
+/// A table by what it is made of.
+#[derive(Clone, Debug)]
+struct Made {
+    frame: Frame,
+    fragments: HashMap<ServicePortKey, Fragment>,
+    /// How many fragments use each.
+    shared: BTreeMap<Shared, u32>,
+}
+
+impl State {
+    fn listed(&self) -> Option<Cow<'_, Listed>> {
+        match self {
+            State::Listed(listed) => listed.as_ref().map(Cow::Borrowed),
+            State::Made(made) => Some(Cow::Owned(Listed { table: made.table(), altered: BTreeSet::new() })),
+        }
+    }
+}
+
+impl Made {
+    fn new(plan: &Plan<'_>, family: IpFamily, layout: Layout) -> Made {
+        let frame = Frame::new(plan.view.settings(), family, layout);
+        let mut made = Made { frame, fragments: HashMap::new(), shared: BTreeMap::new() };
+        for port in plan.ports().filter(|port| port.family == family) {
+            let fragment = made.frame.fragment(plan.view, port);
+            fragment.shared.iter().for_each(|shared| *made.shared.entry(*shared).or_default() += 1);
+            made.fragments.insert(port.id().into(), fragment);
+        }
+        made
+    }
+
+    fn table(&self) -> Table {
+        let mut table = self.frame.table();
+        self.fragments.values().for_each(|fragment| fragment.include(&mut table));
+        self.frame.share(&mut table, self.shared.keys());
+        table
+    }
+
+    /// Follows a difference; appends what brings the kernel along. O(changed), times a logarithm.
+    fn follow(&mut self, plan: &Plan<'_>, transaction: &mut Transaction) {
+        let family = self.frame.family();
+        // Who takes over a destination has other elements, too.
+        let frontends = plan.frontends();
+        let owners = frontends.values().flatten().map(|owner| (owner.id(), Some(&***owner)));
+        let changes: Vec<_> = plan.changes().collect();
+        let changed = changes.iter().map(|change| (change.id(), change.after().map(|port| &**port)));
+        let ports: BTreeMap<_, Option<&ServicePort>> =
+            owners.chain(changed).filter(|(id, _)| id.family == family).collect();
+        let mut before = Listed { table: self.frame.headers(), altered: BTreeSet::new() };
+        let mut after = self.frame.headers();
+        let mut used: BTreeMap<Shared, u32> = BTreeMap::new();
+        for (id, port) in ports {
+            let fragment = port.map(|port| self.frame.fragment(plan.view, port));
+            let key = ServicePortKey::from(id);
+            let old = match &fragment {
+                Some(fragment) => self.fragments.insert(key, fragment.clone()),
+                None => self.fragments.remove(&key),
+            };
+            if let Some(old) = old {
+                old.include(&mut before.table);
+                for shared in &old.shared {
+                    let count = self.shared.entry(*shared).or_default();
+                    used.entry(*shared).or_insert(*count);
+                    *count = count.saturating_sub(1);
+                }
+            }
+            if let Some(fragment) = fragment {
+                fragment.include(&mut after);
+                for shared in &fragment.shared {
+                    let count = self.shared.entry(*shared).or_default();
+                    used.entry(*shared).or_insert(*count);
+                    *count += 1;
+                }
+            }
+        }
+        let is_taken = |shared: &&Shared| matches!(shared, Shared::Taken(_));
+        let taken = |shared: &BTreeMap<Shared, u32>| shared.keys().take_while(is_taken).copied().collect::<Vec<_>>();
+        let differs = |shared: &Shared| (used[shared] > 0) != (self.shared.get(shared).is_some_and(|count| *count > 0));
+        let differing: Vec<Shared> = used.keys().copied().filter(differs).collect();
+        if differing.iter().any(|shared| is_taken(&shared)) {
+            // They stand in one rule, all of them.
+            let now: Vec<Shared> = taken(&self.shared).into_iter().filter(|shared| self.shared[shared] > 0).collect();
+            let mut then: BTreeSet<Shared> = now.iter().copied().collect();
+            for shared in differing.iter().filter(is_taken) {
+                if used[shared] > 0 {
+                    then.insert(*shared)
+                } else {
+                    then.remove(shared)
+                };
+            }
+            self.frame.check_taken(&mut before.table, &then);
+            self.frame.check_taken(&mut after, &now);
+        }
+        let (then, now): (Vec<Shared>, Vec<Shared>) =
+            differing.into_iter().filter(|shared| !is_taken(&shared)).partition(|shared| used[shared] > 0);
+        self.frame.share(&mut before.table, &then);
+        self.frame.share(&mut after, &now);
+        self.shared.retain(|_, count| *count > 0);
+        diff::append(transaction, Some(&before), &after);
+    }
+}
+
+impl<T: Tables> NftablesDriver<T> {
+    /// A driver of these tables, in both families.
+    pub fn new(tables: T, layout: Layout) -> NftablesDriver<T> {
+        let families = vec![IpFamily::V4, IpFamily::V6];
+        NftablesDriver { tables, layout, families, piece: 4_096, installed: None }
+    }
+
+    /// With these families only.
+    #[must_use]
+    pub fn families(self, families: Vec<IpFamily>) -> Self {
+        NftablesDriver { families, ..self }
+    }
+
+    /// With so many commands at most in one transaction, where a table is new: 4,096 if not said.
+    #[must_use]
+    pub fn piece(self, piece: usize) -> Self {
+        NftablesDriver { piece, ..self }
+    }
+
+    /// The tables.
+    pub fn tables(&mut self) -> &mut T {
+        &mut self.tables
+    }
+
+    /// Removes all that is this driver's, and nothing else.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub fn cleanup(&mut self) -> Result<(), DriverError<T::Error>> {
+        self.installed = None;
+        for family in &self.families {
+            self.tables.run(&diff::cleanup(*family).to_string()).map_err(DriverError::Tables)?;
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<Installed, DriverError<T::Error>> {
+        let (mut generation, mut tables) = (None, Vec::new());
+        for family in self.families.clone() {
+            let text = self.tables.list(family).map_err(DriverError::Tables)?;
+            let listed = text.map(|text| parse(&text, family)).transpose().map_err(DriverError::List)?;
+            tables.push(State::Listed(listed.map(|mut listed| {
+                generation = diff::take_generation(&mut listed).or(generation);
+                listed
+            })));
+        }
+        Ok(Installed { generation, tables })
+    }
+
+    /// What brings the kernel from what is there to what a plan says, and what is there then.
+    fn transaction(&mut self, plan: &Plan<'_>) -> Result<(Transaction, Vec<State>), ApplyError<DriverError<T::Error>>> {
+        let mut transaction = Transaction::default();
+        // Whatever fails later, what is there is not known then.
+        let installed = match (plan.mode, self.installed.take()) {
+            (PlanMode::Delta { base }, installed) => {
+                installed.filter(|installed| installed.generation == Some(base)).ok_or(ApplyError::NeedFull)?
+            }
+            (_, Some(installed)) => installed,
+            (_, None) => self.look().map_err(|cause| ApplyError::Rejected { object: None, cause })?,
+        };
+        let generation = installed.generation;
+        let mut states = Vec::with_capacity(installed.tables.len());
+        for (state, family) in installed.tables.into_iter().zip(&self.families) {
+            let made = match (plan.mode, state) {
+                (PlanMode::Delta { .. }, State::Made(mut made)) => {
+                    made.follow(plan, &mut transaction);
+                    made
+                }
+                (_, state) => {
+                    let made = Made::new(plan, *family, self.layout);
+                    diff::append(&mut transaction, state.listed().as_deref(), &made.table());
+                    made
+                }
+            };
+            states.push(State::Made(made));
+        }
+        if generation != Some(plan.generation) {
+            self.families.iter().for_each(|family| transaction.tag(*family, plan.generation));
+        }
+        Ok((transaction, states))
+    }
+}
+
+impl<T: Tables> Backend for NftablesDriver<T> {
+    /// What each family's table holds, the generation apart; what clients have left in affinity sets, too.
+    type Artifact = Vec<Option<Listed>>;
+    type Error = DriverError<T::Error>;
+
+    /// Host ports are a CNI plugin's.
+    fn capabilities(&self) -> Capabilities {
+        let all = Capabilities::default().without_host_ports().affinity_seconds(1..=86_400);
+        let missing = [IpFamily::V4, IpFamily::V6].into_iter().filter(|family| !self.families.contains(family));
+        missing.fold(all, Capabilities::without_family)
+    }
+
+    fn read_back(&mut self) -> Result<Observed<Self::Artifact>, Self::Error> {
+        let installed = self.look()?;
+        let generation = installed.generation;
+        let tables: Vec<Option<Listed>> =
+            installed.tables.iter().map(|state| state.listed().map(Cow::into_owned)).collect();
+        self.installed = Some(installed);
+        let is_whole = |table: &Option<Listed>| table.as_ref().is_some_and(|table| table.altered.is_empty());
+        let intact = tables.iter().all(is_whole) && generation.is_some();
+        Ok(Observed::new(tables).generation(generation).intact(intact))
+    }
+
+    fn is_intact(&mut self) -> Result<bool, Self::Error> {
+        for family in self.families.clone() {
+            if !self.tables.has_canary(family).map_err(DriverError::Tables)? {
+                // Whoever took that may have taken more.
+                self.installed = None;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn apply(&mut self, plan: &Plan<'_>) -> Result<Report, ApplyError<Self::Error>> {
+        let (transaction, tables) = self.transaction(plan)?;
+        let mut applied = 0;
+        for piece in transaction.pieces(self.piece) {
+            self.tables.run(piece).map_err(|cause| {
+                let is_unknown = T::may_have_happened(&cause);
+                let cause = DriverError::Tables(cause);
+                match applied {
+                    _ if is_unknown => ApplyError::Unknown { cause },
+                    0 => ApplyError::Rejected { object: None, cause },
+                    applied => ApplyError::Partial { applied, cause },
+                }
+            })?;
+            applied += 1;
+        }
+        self.installed = Some(Installed { generation: Some(plan.generation), tables });
+        // The rules are in place; only flows are left.
+        let forgotten = forget_stale(&mut self.tables, plan);
+        forgotten.map_err(|cause| ApplyError::Partial { applied, cause: DriverError::Tables(cause) })?;
+        Ok(Report::new(transaction.operations(), applied))
+    }
+}

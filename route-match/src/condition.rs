@@ -37,6 +37,13 @@ pub enum Condition {
         /// What its value must be.
         value: ValuePattern,
     },
+    /// A claim of the request's token has a value that matches. Of a list one text must; an exception holds where none does.
+    Claim {
+        /// The names of the claim, from the outermost on.
+        path: Box<[Box<str>]>,
+        /// What its value must be.
+        value: ValuePattern,
+    },
 }
 
 /// What the value of a header or query parameter must be.
@@ -88,6 +95,11 @@ impl Condition {
         Self::Query { name: name.into(), value }
     }
 
+    /// The claim at `path` has a value like this.
+    pub fn claim<'p>(path: impl IntoIterator<Item = &'p str>, value: ValuePattern) -> Self {
+        Self::Claim { path: path.into_iter().map(Into::into).collect(), value }
+    }
+
     /// Whether the request meets the condition. Allocates only to join a repeated header for an expression.
     pub fn holds(&self, request: &Request<'_>) -> bool {
         match self {
@@ -97,6 +109,7 @@ impl Condition {
             Self::Authority(value) => value.takes(request.authority.map(str::as_bytes)),
             Self::Header { name, value } => value.takes_header(name, request),
             Self::Query { name, value } => value.takes(request.query_value(name).map(str::as_bytes)),
+            Self::Claim { path, value } => value.takes_claim(path, request),
         }
     }
 
@@ -107,6 +120,8 @@ impl Condition {
             Self::MethodLike(value) => (Subject::Method, value),
             // Of two or three values, one is as good as none.
             Self::Scheme(_) => return None,
+            // It may have several.
+            Self::Claim { .. } => return None,
             Self::Authority(value) => (Subject::Authority, value),
             Self::Header { name, value } => (Subject::Header(&**name), value),
             Self::Query { name, value } => (Subject::Query(&**name), value),
@@ -208,6 +223,20 @@ impl ValuePattern {
         self.takes(lower)
     }
 
+    fn takes_claim(&self, path: &[Box<str>], request: &Request<'_>) -> bool {
+        if let Self::Except(pattern) = self {
+            return !pattern.takes_claim(path, request);
+        }
+        let (mut any, mut taken) = (false, false);
+        if let Some(claims) = request.claims {
+            claims.each(path, &mut |value| {
+                any = true;
+                taken |= self.takes(Some(value.as_bytes()));
+            });
+        }
+        if *self == Self::Absent { !any } else { taken }
+    }
+
     fn takes_header(&self, name: &str, request: &Request<'_>) -> bool {
         let mut count = 0usize;
         match self {
@@ -273,6 +302,7 @@ impl fmt::Display for Condition {
             Self::Authority(value) => write!(f, "authority {value}"),
             Self::Header { name, value } => write!(f, "header {name} {value}"),
             Self::Query { name, value } => write!(f, "query parameter {name} {value}"),
+            Self::Claim { path, value } => write!(f, "claim {} {value}", path.join(".")),
         }
     }
 }
@@ -316,6 +346,28 @@ mod tests {
         for (name, present) in [("X-A", true), ("x-b", false)] {
             assert_eq!(holds(&Condition::header(name, ValuePattern::Present), &headers, ""), present);
             assert_eq!(holds(&Condition::header(name, ValuePattern::Absent), &headers, ""), !present);
+        }
+    }
+
+    #[test]
+    fn one_text_of_a_claim_is_enough() {
+        let claims = |path: &[Box<str>], visit: &mut dyn FnMut(&str)| {
+            if path.iter().map(|name| &**name).eq(["groups", "own"]) {
+                ["a", "b"].into_iter().for_each(visit);
+            }
+        };
+        let with = Request::new(None, "/").claims(&claims);
+        let without = Request::new(None, "/");
+        for (path, value, expected) in [
+            (["groups", "own"], ValuePattern::exact("b"), (true, false)),
+            (["groups", "own"], ValuePattern::exact("c"), (false, false)),
+            (["groups", "own"], ValuePattern::Present, (true, false)),
+            (["groups", "own"], ValuePattern::Absent, (false, true)),
+            (["groups", "own"], ValuePattern::except(ValuePattern::exact("b")), (false, true)),
+            (["groups", "all"], ValuePattern::except(ValuePattern::exact("")), (true, true)),
+        ] {
+            let condition = Condition::claim(path, value);
+            assert_eq!((condition.holds(&with), condition.holds(&without)), expected, "{condition}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which rule? One router with explicit precedence, and Ingress and the Gateway API on top of it.
+//! Which rule? One router with explicit precedence, and Ingress, the Gateway API and Istio on top of it.
 //!
 //! ```
 //! use route_match::{Authority, Condition, HostPattern, PathNormalisation, PathPattern, Request, RouterBuilder, Rule, ValuePattern};
@@ -39,7 +39,7 @@
 //! * A [`HostPattern`] stands for hosts: exact, `*.x` (one label), `**.x` (one or more), any. A [`HostTable`] finds the patterns
 //!   of a host from most to least specific, for whatever values.
 //! * A [`Rule`] has a [`PathPattern`] (exact, prefix by element, prefix by text, regular expression), [`Condition`]s on method,
-//!   authority, headers and query, all of which must hold, a key, and the value it selects.
+//!   authority, headers, query and claims, all of which must hold, a key, and the value it selects.
 //! * A [`RouterBuilder`] compiles rules into a [`Router`]; a [`Request`] is the borrowed view that it is asked with.
 //! * [`action`] is what a match does, as data: redirect, rewrite, header edits, mirrors, weights, CORS.
 //! * [`PathNormalisation`] brings a path into the one form that is both matched and forwarded; [`RequestTarget`] takes
@@ -78,13 +78,13 @@
 //!
 //! The module `ingress` compiles the Ingresses of a `svc_model::Cluster` onto the router and decides as their controller
 //! does: plain Ingress, or the dialect of ingress-nginx. The module `gateway` does the same for a Gateway of the Gateway API: listeners,
-//! routes of all kinds, their status, and updates that cost what a change touches.
+//! routes of all kinds, their status, and updates that cost what a change touches. The module `istio` does it for the proxies of Istio.
 //!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `kubernetes` | yes | modules `ingress` and `gateway`, on top of `svc-model` |
+//! | `kubernetes` | yes | modules `ingress`, `gateway` and `istio`, on top of `svc-model` |
 //! | `http` | no | [`Request`] views of `http::Request`, and actions applied to its parts |
 //!
 //! # Not here
@@ -143,7 +143,7 @@ pub use host_table::{HostMatches, HostTable};
 pub use normalise::{PathError, PathFault, PathNormalisation};
 pub use path_pattern::{PathKind, PathPattern};
 pub use regex::{Anchor, Captures, Regex, RegexError};
-pub use request::{Headers, Request};
+pub use request::{Claims, Headers, Request};
 pub use router::{HostChange, HostSearch, Match, Router, RouterBuilder};
 pub use rule::Rule;
 pub use target::RequestTarget;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::request::Headers;
+use crate::request::{Claims, Headers};
 
 /// The scheme of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +59,8 @@ pub struct HttpQuestion<'a> {
     pub headers: &'a dyn Headers,
     /// The client's address.
     pub client: Option<IpAddr>,
+    /// The claims of the request's token, which somebody has verified before; only Istio's gateways look at them.
+    pub claims: Option<&'a dyn Claims>,
 }
 
 impl<'a> HttpQuestion<'a> {
@@ -69,7 +71,7 @@ impl<'a> HttpQuestion<'a> {
             Scheme::Http => 80,
             Scheme::Https => 443,
         };
-        Self { scheme, port, host, path, query: None, method: "GET", headers: &NONE, client: None }
+        Self { scheme, port, host, path, query: None, method: "GET", headers: &NONE, client: None, claims: None }
     }
 
     /// The same request over a connection to this port.
@@ -97,6 +99,12 @@ impl<'a> HttpQuestion<'a> {
     pub fn client(self, client: IpAddr) -> Self {
         let client = Some(client);
         Self { client, ..self }
+    }
+
+    /// The same request with these claims.
+    pub fn claims(self, claims: &'a dyn Claims) -> Self {
+        let claims = Some(claims);
+        Self { claims, ..self }
     }
 
     /// Path and query as sent; an empty path is `/`.

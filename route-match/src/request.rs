@@ -38,6 +38,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The headers.
     pub headers: &'a dyn Headers,
+    /// The claims of the request's token, `None` for one without.
+    pub claims: Option<&'a dyn Claims>,
 }
 
 impl<'a> Request<'a> {
@@ -51,6 +53,7 @@ impl<'a> Request<'a> {
             authority: None,
             query: "",
             headers: &NO_HEADERS,
+            claims: None,
         }
     }
 
@@ -79,6 +82,11 @@ impl<'a> Request<'a> {
         Self { headers, ..self }
     }
 
+    /// The same request with these claims, which its token has been verified to make.
+    pub fn claims(self, claims: &'a dyn Claims) -> Self {
+        Self { claims: Some(claims), ..self }
+    }
+
     /// The value of the first query parameter of this name, as sent; empty for one without `=`.
     pub fn query_value(&self, name: &str) -> Option<&'a str> {
         self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find_map(|(key, value)| {
@@ -102,6 +110,21 @@ impl fmt::Debug for Request<'_> {
 }
 
 const NO_HEADERS: [(&str, &str); 0] = [];
+
+/// The claims of a request's token (RFC 7519, 4), known to whoever verified it: never read them from headers.
+///
+/// Closures are claims: `|path: &[Box<str>], visit: &mut dyn FnMut(&str)| ...`.
+pub trait Claims {
+    /// Calls `visit` with the value of the claim at this path, the names of nested claims from the outermost on: a text, or each
+    /// text of a list. Claims of other types have no value.
+    fn each(&self, path: &[Box<str>], visit: &mut dyn FnMut(&str));
+}
+
+impl<F: Fn(&[Box<str>], &mut dyn FnMut(&str))> Claims for F {
+    fn each(&self, path: &[Box<str>], visit: &mut dyn FnMut(&str)) {
+        self(path, visit);
+    }
+}
 
 /// The headers of a request.
 pub trait Headers {
@@ -178,6 +201,7 @@ impl<'a> Request<'a> {
             authority: uri.authority().map(http::uri::Authority::as_str).or_else(host_header),
             query: uri.query().unwrap_or_default(),
             headers,
+            claims: None,
         }
     }
 }

@@ -3,25 +3,27 @@
 use crate::cert_name::CertName;
 use crate::facts::{CertificateFacts, CommonName};
 use crate::ingress::covers;
+use crate::istio::{CredentialFault, credential, credential_names};
 use crate::secret::{self, SecretError, TLS_CRT, TLS_KEY};
+use route_match::istio::GatewayProxy;
 use std::collections::BTreeSet;
 use std::format;
 use std::vec::Vec;
-use svc_model::api::{Ingress, Secret};
+use svc_model::api::{Ingress, IstioGateway, Secret};
 use svc_model::check::{Finding, names};
 use svc_model::{Cluster, NamespacedName, Resource};
 
 /// The type of a Secret that must hold a certificate and a key.
 const TLS_TYPE: &str = "kubernetes.io/tls";
 
-/// The faults of the Ingresses' tls sections and of the Secrets they name, by object.
+/// The faults of the Ingresses' tls sections, of the servers of Istio's Gateways and of the Secrets they name, by object.
 ///
 /// Every value of a Secret must be base64, and one of type `kubernetes.io/tls` must have both keys. The contents are
 /// judged of Secrets of that type and of those that an Ingress names; empty values are a fault only in the latter. A
 /// reference to a Secret that does not exist is a warning, a Secret that exists and cannot be used is an error. `now`,
 /// in seconds since 1970-01-01T00:00:00Z, tells expired certificates.
 ///
-/// The form of an Ingress (malformed hosts and names) is checked by [`route_match::ingress::check`].
+/// The form of an Ingress (malformed hosts and names) is checked by [`route_match::ingress::check`], that of a Gateway of Istio by `route_match::istio::check`.
 pub fn check(cluster: &Cluster, now: i64) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut referenced = BTreeSet::new();
@@ -30,6 +32,9 @@ pub fn check(cluster: &Cluster, now: i64) -> Vec<Finding> {
             referenced.insert(NamespacedName::new(ingress.namespace(), entry.secret_name.as_str()));
         }
         check_ingress(cluster, ingress, &mut findings);
+    }
+    for gateway in cluster.list::<IstioGateway>() {
+        check_gateway(cluster, gateway, &mut findings);
     }
     for secret in cluster.list::<Secret>() {
         check_secret(secret, referenced.contains(&secret.key()), now, &mut findings);
@@ -63,6 +68,34 @@ fn check_ingress(cluster: &Cluster, ingress: &Ingress, findings: &mut Vec<Findin
             if !rules.contains(&host) {
                 let message = format!("{text:?} is the host of no rule, so that nothing is served under it");
                 findings.push(Finding::warning(&object, field(), message));
+            }
+        }
+    }
+}
+
+/// Whether the Secrets that the servers of a Gateway of Istio name can be used, in the namespace of the proxy. A reference to a Secret that
+/// does not exist is a warning: it may come later.
+fn check_gateway(cluster: &Cluster, gateway: &IstioGateway, findings: &mut Vec<Finding>) {
+    let object = gateway.reference();
+    let namespace = GatewayProxy::of(cluster, gateway).namespace;
+    for (i, server) in gateway.spec.servers.iter().enumerate() {
+        let Some(tls) = &server.tls else { continue };
+        if !matches!(tls.mode.as_str(), "SIMPLE" | "MUTUAL" | "OPTIONAL_MUTUAL") {
+            continue; // no credential, or one that is a fault of form
+        }
+        for (k, name) in credential_names(tls).iter().enumerate() {
+            let field = match tls.credential_name.as_str() {
+                "" => format!("spec.servers[{i}].tls.credentialNames[{k}]"),
+                _ => format!("spec.servers[{i}].tls.credentialName"),
+            };
+            match credential(cluster, &namespace, name, tls) {
+                Ok(_) => {}
+                Err(CredentialFault::Missing) => {
+                    let message =
+                        format!("there is no Secret {name:?} in namespace {namespace:?}, that of the gateway's Pods");
+                    findings.push(Finding::warning(&object, field, message));
+                }
+                Err(fault) => findings.push(Finding::error(&object, field, format!("Secret {name:?} {fault}"))),
             }
         }
     }

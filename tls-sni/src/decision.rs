@@ -5,9 +5,11 @@ use crate::choice::Alert;
 use crate::client_hello::ClientHello;
 use crate::gateway;
 use crate::ingress;
+use crate::istio;
 use crate::offer::AcceptedKeys;
 use crate::server_name::Sni;
 use core::fmt;
+use route_match::istio::StreamRule;
 use svc_model::ObjectRef;
 
 /// A TLS connection as it arrives.
@@ -50,6 +52,8 @@ pub struct TlsDecision<'a> {
     pub route: Option<&'a ObjectRef>,
     /// Where the bytes go, when the connection is passed through, or terminated and goes on as a stream.
     pub backends: &'a [Backend],
+    /// The same at a gateway of Istio, whose rules lead to subsets, and to hosts that are no Service.
+    pub rule: Option<&'a StreamRule>,
     /// The application protocol the server picks, when the connection is terminated.
     pub alpn: Option<&'static str>,
     /// The alert of a refused connection.
@@ -75,13 +79,14 @@ impl<'a> TlsDecision<'a> {
         TlsDecision { alert: Some(alert), ..TlsDecision::of(Mode::Reject, reason) }
     }
 
-    fn of(mode: Mode, reason: TlsReason<'a>) -> Self {
+    pub(crate) fn of(mode: Mode, reason: TlsReason<'a>) -> Self {
         TlsDecision {
             mode,
             certificate: None,
             listener: None,
             route: None,
             backends: &[],
+            rule: None,
             alpn: None,
             alert: None,
             reason,
@@ -149,6 +154,8 @@ pub enum TlsReason<'a> {
     Ingress(ingress::Reason<'a>),
     /// By the listeners of a Gateway.
     Gateway(gateway::Reason<'a>),
+    /// By the servers of a gateway of Istio.
+    Istio(istio::Reason<'a>),
 }
 
 impl TlsReason<'_> {
@@ -157,6 +164,7 @@ impl TlsReason<'_> {
         match self {
             TlsReason::Ingress(reason) => reason.code(),
             TlsReason::Gateway(reason) => reason.code(),
+            TlsReason::Istio(reason) => reason.code(),
         }
     }
 }
@@ -166,6 +174,7 @@ impl fmt::Display for TlsReason<'_> {
         match self {
             TlsReason::Ingress(reason) => reason.fmt(f),
             TlsReason::Gateway(reason) => reason.fmt(f),
+            TlsReason::Istio(reason) => reason.fmt(f),
         }
     }
 }

@@ -72,7 +72,7 @@
 //! | --- | --- | --- |
 //! | `pem` | `pem`: certificates and private keys from PEM | |
 //! | `x509` | `CertificateFacts::from_der`; `KeyPair`: does this key belong to this certificate? | |
-//! | `kubernetes` | `ingress`, `gateway`, `secret`, `check`: Ingress TLS sections, Gateway listeners and Secrets, from a `svc-model` cluster | yes |
+//! | `kubernetes` | `ingress`, `gateway`, `istio`, `secret`, `check`: Ingress TLS sections, Gateway listeners, servers of Istio and Secrets, from a `svc-model` cluster | yes |
 //!
 //! # Not here
 //!
@@ -99,6 +99,8 @@ mod facts;
 pub mod gateway;
 #[cfg(feature = "kubernetes")]
 pub mod ingress;
+#[cfg(feature = "kubernetes")]
+pub mod istio;
 mod name_map;
 mod offer;
 #[cfg(feature = "pem")]

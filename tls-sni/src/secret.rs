@@ -10,6 +10,10 @@ pub const TLS_CRT: &str = "tls.crt";
 /// The key of a TLS Secret that holds the private key.
 pub const TLS_KEY: &str = "tls.key";
 const CA_CRT: &str = "ca.crt";
+/// The keys of Istio's older credentials, which go first.
+const CERT: &str = "cert";
+const KEY: &str = "key";
+const CA_CERT: &str = "cacert";
 
 /// Reads the pair under [`TLS_CRT`] and [`TLS_KEY`], whatever the type of the Secret.
 ///
@@ -22,6 +26,22 @@ pub fn load(secret: &Secret) -> Result<KeyPair, SecretError> {
     let bundle = value(secret, TLS_CRT)?;
     let key = value(secret, TLS_KEY)?;
     KeyPair::from_pem(bundle, key).map_err(SecretError::Pair)
+}
+
+/// Reads the pair of a credential of Istio: under `cert` and `key`, else as [`load`]. An empty value counts as absent.
+///
+/// # Errors
+/// [`SecretError`] for the first fault.
+pub fn load_credential(secret: &Secret) -> Result<KeyPair, SecretError> {
+    match (value(secret, CERT), value(secret, KEY)) {
+        (Ok(bundle), Ok(key)) => KeyPair::from_pem(bundle, key).map_err(SecretError::Pair),
+        _ => load(secret),
+    }
+}
+
+/// Whether a Secret says whose certificates clients may have, as Istio reads it.
+pub(crate) fn has_authority(secret: &Secret) -> bool {
+    [CA_CERT, CA_CRT].iter().any(|key| value(secret, key).is_ok())
 }
 
 pub(crate) fn value<'a>(secret: &'a Secret, key: &'static str) -> Result<&'a [u8], SecretError> {

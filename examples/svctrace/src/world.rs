@@ -1,14 +1,15 @@
 //! The manifests as a cluster: read, completed, and compiled into the tables that answer, each when first needed.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use route_match::istio::IstioGatewayTable;
+use route_match::istio::MeshTable;
 use svc_model::api::{
-    CronJob, DaemonSet, Deployment, Job, Node, OwnerReference, Pod, ReplicaSet, Service, StatefulSet, WorkloadSpec,
+    CronJob, DaemonSet, Deployment, Job, Node, OwnerReference, Pod, ReplicaSet, Service, StatefulSet, StringMap,
+    WorkloadSpec,
 };
 use svc_model::check::Finding;
 use svc_model::{Cluster, Kind, NamespacedName, NodeSettings, NodeView, Object, ObjectRef, Resource, endpoints};
@@ -35,7 +36,8 @@ pub struct World {
     pub(crate) dns: OnceCell<crate::ask::Dns>,
     pub(crate) controllers: RefCell<HashMap<String, crate::ask::Controller>>,
     pub(crate) gateways: RefCell<HashMap<NamespacedName, Rc<GatewayTls>>>,
-    pub(crate) istio_gateways: RefCell<HashMap<NamespacedName, Rc<IstioGatewayTable>>>,
+    pub(crate) istio_gateways: RefCell<HashMap<NamespacedName, Rc<crate::ask::istio::IstioProxy>>>,
+    pub(crate) mesh_tables: RefCell<BTreeMap<(Box<str>, StringMap), Rc<MeshTable>>>,
 }
 
 /// A question that cannot be answered, in words for the asker.
@@ -80,6 +82,7 @@ impl World {
             controllers: RefCell::default(),
             gateways: RefCell::default(),
             istio_gateways: RefCell::default(),
+            mesh_tables: RefCell::default(),
         }
     }
 

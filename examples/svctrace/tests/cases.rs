@@ -74,9 +74,13 @@ case_files! {
     ingress_nginx_annotations "ingress-nginx-annotations.yaml";
     ingress_nginx_paths "ingress-nginx-paths.yaml";
     ingress_seeds "ingress-seeds.yaml";
+    istio_destinationrule "istio-destinationrule.yaml";
+    istio_mesh "istio-mesh.yaml";
+    istio_tcp_tls "istio-tcp-tls.yaml";
     istio_gateway "istio-gateway.yaml";
     istio_virtualservice "istio-virtualservice.yaml";
     model_check "model-check.yaml";
     tls_gateway "tls-gateway.yaml";
     tls_ingress "tls-ingress.yaml";
+    tls_istio "tls-istio.yaml";
 }

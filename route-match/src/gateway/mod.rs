@@ -59,7 +59,8 @@
 //! API server refuses, and finds rules that nothing reaches. Listeners with their certificate references are there for
 //! whoever ends TLS ([`GatewayTable::decide_tls`], [`Listener::secrets`]).
 //!
-//! What is in error is left out: a listener, a hostname, a match; the rest of its object stands.
+//! What is in error is left out: a listener, a hostname, a match; the rest of its object stands. In a cluster without any Pod, slice or
+//! Endpoints, as manifests of routes alone are, no Service is unavailable for want of endpoints.
 
 mod attach;
 mod backend;

@@ -288,7 +288,7 @@ fn rule_mirror_share(rule: &IstioHttpRoute) -> Option<Fraction> {
     }
 }
 
-fn retry(settings: Option<&IstioHttpRetry>) -> Option<Retry> {
+pub(crate) fn retry(settings: Option<&IstioHttpRetry>) -> Option<Retry> {
     let mut retry = Retry {
         attempts: Some(RETRY_ATTEMPTS),
         conditions: RETRY_CONDITIONS.map(Into::into).into(),

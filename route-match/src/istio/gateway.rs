@@ -480,7 +480,11 @@ fn scheme_of(server: &Server) -> Scheme {
 }
 
 /// Takes a value from under these keys, and keys away that lead nowhere.
-fn forget<'k, K: Ord + 'k, V: Ord>(map: &mut BTreeMap<K, BTreeSet<V>>, keys: impl Iterator<Item = &'k K>, value: &V) {
+pub(super) fn forget<'k, K: Ord + 'k, V: Ord>(
+    map: &mut BTreeMap<K, BTreeSet<V>>,
+    keys: impl Iterator<Item = &'k K>,
+    value: &V,
+) {
     for key in keys {
         if let Some(values) = map.get_mut(key) {
             values.remove(value);

@@ -8,7 +8,7 @@ use crate::path_pattern::PathPattern;
 use crate::question::Scheme;
 use crate::regex::{Anchor, Regex, RegexError};
 
-/// Headers of this beginning are claims of a request's token.
+/// What the names of headers begin with that stand for claims of a request's token.
 const CLAIMS: &str = "@request.auth.claims";
 
 /// The proxy and the listener that rules are compiled for: what a match asks of these is decided once and is no condition.
@@ -88,11 +88,11 @@ impl<'a> HttpMatch<'a> {
         Self { path, conditions: Vec::new(), matched: Matched::Prefix("/"), catch_all: true }
     }
 
-    /// Reads a match; `None` for one that can never hold.
+    /// Reads a match.
     ///
     /// # Errors
     /// An expression that cannot be read.
-    pub(crate) fn read(found: &'a IstioHttpMatch) -> Result<Option<Self>, RegexError> {
+    pub(crate) fn read(found: &'a IstioHttpMatch) -> Result<Self, RegexError> {
         let mut read = Self::everything();
         if let Some(uri) = &found.uri {
             (read.path, read.matched, read.catch_all) = path(uri)?;
@@ -110,15 +110,10 @@ impl<'a> HttpMatch<'a> {
                 read.conditions.push(condition(value(text)?));
             }
         }
-        // Nobody here knows a request's token, so that it has no claims.
-        let is_claim = |name: &str| name.starts_with(CLAIMS);
-        if found.headers.keys().any(|name| is_claim(name)) {
-            return Ok(None);
-        }
         for (name, text) in &found.headers {
             read.conditions.push(header(name, value(text)?));
         }
-        for (name, text) in found.without_headers.iter().filter(|(name, _)| !is_claim(name)) {
+        for (name, text) in &found.without_headers {
             let pattern = match value(text)? {
                 ValuePattern::Present => ValuePattern::Absent,
                 pattern => ValuePattern::except(pattern),
@@ -128,8 +123,8 @@ impl<'a> HttpMatch<'a> {
         for (name, text) in &found.query_params {
             read.conditions.push(Condition::query(name, value(text)?));
         }
-        read.catch_all &= read.conditions.is_empty() && found.without_headers.is_empty();
-        Ok(Some(read))
+        read.catch_all &= read.conditions.is_empty();
+        Ok(read)
     }
 }
 
@@ -156,6 +151,9 @@ pub(crate) fn value(text: &IstioStringMatch) -> Result<ValuePattern, RegexError>
 
 /// A condition on a header. Envoy keeps the parts of the request line, and Host, as headers of these names.
 fn header(name: &str, value: ValuePattern) -> Condition {
+    if let Some(path) = claim(name) {
+        return Condition::claim(path, value);
+    }
     match name.to_ascii_lowercase().as_str() {
         ":authority" | "host" => Condition::authority(value),
         ":method" => Condition::method_like(value),
@@ -164,15 +162,25 @@ fn header(name: &str, value: ValuePattern) -> Condition {
     }
 }
 
+/// The claim that a header stands for: `@request.auth.claims.a.b` or `@request.auth.claims[a][b]`, where names may hold dots.
+fn claim(name: &str) -> Option<Vec<&str>> {
+    let (start, rest) = name.split_at_checked(CLAIMS.len())?;
+    if !start.eq_ignore_ascii_case(CLAIMS) {
+        return None;
+    }
+    let bracketed = || rest.strip_prefix('[')?.strip_suffix(']').map(|names| names.split("][").collect());
+    rest.strip_prefix('.').map(|names| names.split('.').collect()).or_else(bracketed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Option<(String, bool)> {
+    fn read(json: &str) -> (String, bool) {
         let found: IstioHttpMatch = serde_json::from_str(json).unwrap();
-        let read = HttpMatch::read(&found).unwrap()?;
+        let read = HttpMatch::read(&found).unwrap();
         let conditions: Vec<String> = read.conditions.iter().map(ToString::to_string).collect();
-        Some((format!("{} [{}]", read.path, conditions.join(", ")), read.catch_all))
+        (format!("{} [{}]", read.path, conditions.join(", ")), read.catch_all)
     }
 
     #[test]
@@ -189,7 +197,19 @@ mod tests {
             (r#"{"uri": {"prefix": "/"}, "scheme": {"exact": "http"}}"#, false),
             (r#"{"withoutHeaders": {"@request.auth.claims.sub": {}}}"#, false),
         ] {
-            assert_eq!(read(json).map(|(_, catch_all)| catch_all), Some(catch_all), "{json}");
+            assert_eq!(read(json).1, catch_all, "{json}");
+        }
+    }
+
+    #[test]
+    fn claims_are_named_with_dots_or_brackets() {
+        assert_eq!(claim("@request.auth.claims.group.id"), Some(vec!["group", "id"]));
+        assert_eq!(
+            claim("@Request.Auth.Claims[https://a.example/role][id]"),
+            Some(vec!["https://a.example/role", "id"])
+        );
+        for other in ["@request.auth.claims", "@request.auth.claimsx", "@request.auth.claims[a", "x"] {
+            assert_eq!(claim(other), None, "{other}");
         }
     }
 
@@ -207,9 +227,8 @@ mod tests {
                 "text prefix / [method present, query parameter q = 1...]",
             ),
         ] {
-            assert_eq!(read(json).map(|(text, _)| text).as_deref(), Some(expected), "{json}");
+            assert_eq!(read(json).0, expected, "{json}");
         }
-        assert_eq!(read(r#"{"headers": {"@request.auth.claims.sub": {"exact": "a"}}}"#), None);
         let bad: IstioHttpMatch = serde_json::from_str(r#"{"uri": {"regex": "("}}"#).unwrap();
         assert!(HttpMatch::read(&bad).is_err());
     }

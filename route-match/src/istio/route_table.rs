@@ -8,6 +8,7 @@ use super::rule::{CompiledMatch, HttpRule};
 use super::server::Server;
 use crate::action::{CorsRequest, Disposition, HeaderEdits, RequestUri, WeightedBackend};
 use crate::authority::{Authority, AuthorityError};
+use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::normalise::{PathError, PathNormalisation};
 use crate::question::{HttpQuestion, Scheme};
@@ -151,6 +152,11 @@ impl RouteTable {
         self.router.hosts()
     }
 
+    /// The domain whose rules are asked for this host, whether or not one of them matches.
+    pub fn domain(&self, host: &Host) -> Option<&HostPattern> {
+        self.router.host(Some(host))
+    }
+
     /// The rules of exactly this domain, in the order in which they are asked: what a driver renders.
     pub fn rules(&self, domain: &HostPattern) -> impl Iterator<Item = Match<'_, Arc<HttpRule>>> {
         self.router.rules(domain)
@@ -192,12 +198,14 @@ impl RouteTable {
 }
 
 fn request<'a>(question: &HttpQuestion<'a>, authority: &'a Authority, path: &'a [u8]) -> Request<'a> {
-    Request::new(Some(authority.host()), path)
+    let mut request = Request::new(Some(authority.host()), path)
         .method(question.method)
         .scheme(question.scheme.as_str())
         .authority(question.host)
         .query(question.query.unwrap_or_default())
-        .headers(question.headers)
+        .headers(question.headers);
+    request.claims = question.claims;
+    request
 }
 
 /// What the rule does to the request.

@@ -166,7 +166,7 @@ impl<'c> HttpRules<'c> {
             let here = spliced.rule.match_.iter().filter(|found| listener.admits(scope(found), namespace));
             for found in here {
                 // An expression that cannot be read takes nothing.
-                let Ok(Some(read)) = HttpMatch::read(found) else { continue };
+                let Ok(read) = HttpMatch::read(found) else { continue };
                 if values.push(read, &mut out) {
                     return out;
                 }
@@ -187,7 +187,7 @@ impl<'c> HttpRules<'c> {
         destinations.map(|to| full_host(&to.host, namespace).into()).collect()
     }
 
-    /// Why rules are left out wherever they are compiled: the index of each, and the fault.
+    /// Why rules, or matches of them, are left out wherever they are compiled: the index of each rule, and the fault.
     pub fn faults(&self) -> impl Iterator<Item = (usize, RuleFault)> {
         struct Nobody;
         impl Hosts for Nobody {
@@ -202,9 +202,14 @@ impl<'c> HttpRules<'c> {
             scheme: crate::question::Scheme::Http,
             implied_port: ImpliedPort::OfListener(80),
         };
-        self.spliced.iter().filter_map(move |spliced| {
-            let fault = action::action(&spliced.rule, Matched::Whole, context).err()?;
-            Some((spliced.index, fault))
+        self.spliced.iter().flat_map(move |spliced| {
+            let whole = action::action(&spliced.rule, Matched::Whole, context).err();
+            let matches = spliced.rule.match_.iter().filter_map(|found| HttpMatch::read(found).err());
+            whole
+                .into_iter()
+                .chain(matches.map(RuleFault::from))
+                .map(|fault| (spliced.index, fault))
+                .collect::<Vec<_>>()
         })
     }
 }

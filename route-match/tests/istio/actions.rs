@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use route_match::action::{AbortStatus, Fraction, UnmatchedPreflights};
-use route_match::istio::{HttpQuestion, Outcome, Scheme};
+use route_match::istio::{HttpQuestion, HttpRules, Outcome, Scheme};
 use serde_json::{Value, json};
 
 use crate::world::{ask, table_of, to, told};
@@ -178,6 +178,10 @@ fn a_rule_that_cannot_be_applied_is_left_out_alone() {
         json!({"route": to("s"), "match": [{"uri": {"regex": "("}}]}),
         json!({"route": to("s"), "match": [{"headers": {"x": {"regex": "("}}}]}),
     ] {
+        let object = crate::world::object(crate::world::virtual_service("v", json!([fault])));
+        let cluster = svc_model::Cluster::new();
+        let svc_model::Object::VirtualService(object) = object else { panic!("a VirtualService") };
+        assert_eq!(HttpRules::of(&cluster, &object).faults().map(|(rule, _)| rule).collect::<Vec<_>>(), [0], "{fault}");
         let table = table_of(json!([fault, {"route": to("last")}]));
         let decision = ask(&table, "a.example/", &[]);
         assert_eq!(told(&decision), "v 1: 1 Host/last.infra.svc.cluster.local port 80", "{fault}");

@@ -42,13 +42,22 @@ fn cve_2021_39155_hosts_are_compared_without_case() {
 }
 
 #[test]
-fn claims_do_not_come_from_headers() {
+fn claims_come_from_the_token_and_not_from_headers() {
     let table = table_of(json!([
-        {"match": [{"headers": {"@request.auth.claims.group": {"exact": "admin"}}}], "route": to("admin")},
+        {"match": [{"headers": {"@request.auth.claims[group]": {"exact": "admin"}}}], "route": to("admin")},
         {"match": [{"withoutHeaders": {"@request.auth.claims.group": {}}}], "route": to("anybody")},
     ]));
-    let forged = [("@request.auth.claims.group", "admin")];
+    let forged = [("@request.auth.claims[group]", "admin"), ("@request.auth.claims.group", "admin")];
     assert!(told(&ask(&table, "a.example/", &forged)).starts_with("v 1"));
+    for (group, expected) in [("admin", "v 0"), ("user", "404")] {
+        let claims = |path: &[Box<str>], visit: &mut dyn FnMut(&str)| {
+            if matches!(path, [name] if **name == *"group") {
+                visit(group);
+            }
+        };
+        let question = HttpQuestion::new(Scheme::Http, "a.example", "/").claims(&claims);
+        assert!(told(&table.decide(&question, None)).starts_with(expected), "{group}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use svc_model::api::Service;
 use tls_sni::ingress::IngressTls;
 
 use super::connect::percent;
-use super::target::{Target, not_modelled};
+use super::target::Target;
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
 
@@ -55,6 +55,9 @@ pub struct Http {
     /// The client's address.
     #[serde(default)]
     pub src: Option<String>,
+    /// The Pod that asks, `NAMESPACE/NAME`: whose sidecar is asked, for the mesh.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 impl Http {
@@ -66,7 +69,7 @@ impl Http {
             Target::IngressClass(class) => class,
             Target::Gateway(gateway) => return super::gateway::http(world, &self.url, &request, &gateway),
             Target::IstioGateway(gateway) => return super::istio::http(world, &self.url, &request, &gateway),
-            Target::Mesh => return Err(not_modelled("the mesh")),
+            Target::Mesh => return super::istio::mesh_http(world, &self.url, &request, self.from.as_deref()),
         };
         let controller = world.controller(class)?;
         let decision = controller.routes.decide(&request.question());

@@ -5,7 +5,7 @@ mod dns;
 mod env;
 pub(crate) mod gateway;
 mod http;
-mod istio;
+pub(crate) mod istio;
 mod lookup;
 mod port_forward;
 mod resolv;

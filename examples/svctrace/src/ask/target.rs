@@ -4,11 +4,6 @@ use svc_model::NamespacedName;
 
 use crate::world::{Unusable, unusable};
 
-/// What is said of questions to Istio that have no answer yet.
-pub(crate) fn not_modelled(what: &str) -> Unusable {
-    unusable(format!("to: {what} is not modelled yet"))
-}
-
 /// A proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target<'a> {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use svc_model::Protocol;
 
-use super::target::{Target, not_modelled};
+use super::target::Target;
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
 
@@ -22,6 +22,9 @@ pub struct Tcp {
     pub protocol: Option<String>,
     /// Who is asked.
     pub to: String,
+    /// The Pod that asks, `NAMESPACE/NAME`: whose sidecar is asked, for the mesh.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 impl Tcp {
@@ -37,7 +40,10 @@ impl Tcp {
         let class = match target {
             Target::IngressClass(class) => class,
             Target::Gateway(gateway) => return super::gateway::stream(world, &asked, protocol, self.port, &gateway),
-            Target::IstioGateway(_) | Target::Mesh => return Err(not_modelled("a TCP connection to Istio's proxies")),
+            Target::IstioGateway(gateway) => return super::istio::tcp(world, &asked, self.port, protocol, &gateway),
+            Target::Mesh => {
+                return super::istio::mesh_tcp(world, self.dst.as_deref(), self.port, protocol, self.from.as_deref());
+            }
         };
         let controller = world.controller(class)?;
         Ok(match stream(&world.cluster, controller.routes.flags(), protocol, self.port) {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use route_match::Authority;
+use route_match::istio::MeshTable;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use svc_model::api::Time;
@@ -12,7 +13,8 @@ use tls_sni::{AcceptedKeys, Alpn, ClientHello, ProtocolVersion, SignatureScheme,
 use tls_sni::{TlsDecision, TlsQuestion};
 
 use super::connect::percent;
-use super::target::{Target, not_modelled};
+use super::istio::IstioProxy;
+use super::target::Target;
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
 
@@ -45,6 +47,9 @@ pub struct Tls {
     pub authority: Option<String>,
     /// Who is asked.
     pub to: String,
+    /// The Pod that asks, `NAMESPACE/NAME`: whose sidecar is asked, for the mesh.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 impl Tls {
@@ -53,7 +58,11 @@ impl Tls {
         let certificates = match Target::parse(&self.to)? {
             Target::IngressClass(class) => Certificates::Ingress(world.controller(class)?.certificates),
             Target::Gateway(gateway) => Certificates::Gateway(world.gateway(&gateway)?),
-            Target::IstioGateway(_) | Target::Mesh => return Err(not_modelled("a TLS connection to Istio's proxies")),
+            Target::IstioGateway(gateway) => Certificates::Istio(world.istio_gateway(&gateway)?),
+            Target::Mesh => {
+                let caller = super::istio::caller(world, self.from.as_deref());
+                Certificates::Mesh(world.mesh_table(&caller)?)
+            }
         };
         let now = match &self.now {
             Some(now) => now.parse::<Time>().map_err(|error| unusable(format!("now: {error}")))?.unix_seconds(),
@@ -64,7 +73,7 @@ impl Tls {
             Some(hex) => {
                 let bytes = from_hex(hex)?;
                 let hello = tls_sni::peek(&bytes).map_err(|error| unusable(format!("hello: {error}")))?;
-                self.decided(&certificates, &TlsQuestion::of(&hello, port), now, &described(&hello))?
+                self.decided(world, &certificates, &TlsQuestion::of(&hello, port), now, &described(&hello))?
             }
             None => {
                 let protocols: Vec<&[u8]> = self.alpn.iter().map(|protocol| protocol.as_bytes()).collect();
@@ -74,7 +83,7 @@ impl Tls {
                 question.alpn = Alpn::new(&protocols);
                 question.accepted_keys = self.accepted_keys()?;
                 let asked = if name.is_empty() { "a client without server name" } else { name };
-                self.decided(&certificates, &question, now, asked)?
+                self.decided(world, &certificates, &question, now, asked)?
             }
         };
         Ok(answer)
@@ -82,17 +91,31 @@ impl Tls {
 
     fn decided(
         &self,
+        world: &World,
         certificates: &Certificates,
         question: &TlsQuestion<'_>,
         now: i64,
         asked: &str,
     ) -> Result<Answer, Unusable> {
-        let mut answer = answer_of(&certificates.decide(question, now), asked);
+        let mut answer = match certificates {
+            Certificates::Ingress(table) => answer_of(&table.decide(question, now), asked),
+            Certificates::Gateway(table) => answer_of(&table.decide(question, now), asked),
+            Certificates::Istio(gateway) => {
+                let decision = gateway.tls.decide(question, now);
+                let mut answer = answer_of(&decision, asked);
+                if let Some(rule) = decision.rule {
+                    super::istio::stream_backends(&mut answer, world, &gateway.destinations, rule);
+                }
+                answer
+            }
+            Certificates::Mesh(table) => super::istio::mesh_tls(world, table, question, asked),
+        };
         if let Some(authority) = &self.authority {
             let authority = Authority::parse(authority).map_err(|error| unusable(format!("authority: {error}")))?;
             let status = match certificates {
-                // The routes of an Ingress do not look at the connection's server name.
-                Certificates::Ingress(_) => None,
+                // The routes of an Ingress do not look at the connection's server name, nor do those of Istio beyond the server
+                // that it chose.
+                Certificates::Ingress(_) | Certificates::Istio(_) | Certificates::Mesh(_) => None,
                 Certificates::Gateway(gateway) => gateway.misdirected(question, authority.host()),
             };
             answer.set("authorityStatus", status);
@@ -123,15 +146,8 @@ impl Tls {
 enum Certificates {
     Ingress(Rc<IngressTls>),
     Gateway(Rc<GatewayTls>),
-}
-
-impl Certificates {
-    fn decide<'a>(&'a self, question: &'a TlsQuestion<'_>, now: i64) -> TlsDecision<'a> {
-        match self {
-            Certificates::Ingress(table) => table.decide(question, now),
-            Certificates::Gateway(table) => table.decide(question, now),
-        }
-    }
+    Istio(Rc<IstioProxy>),
+    Mesh(Rc<MeshTable>),
 }
 
 fn answer_of(decision: &TlsDecision<'_>, asked: &str) -> Answer {

@@ -45,6 +45,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
             headers: headers(&args.headers)?,
             to: args.to.clone(),
             src: args.src.clone(),
+            ..ask::Http::default()
         }),
         Command::Tls(args) => Ask::Tls(ask::Tls {
             sni: Some(args.sni.clone()),
@@ -62,6 +63,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
                 port,
                 protocol: Some(args.protocol.to_uppercase()),
                 to: args.to.clone(),
+                ..ask::Tcp::default()
             })
         }
         Command::Status { object } => Ask::Status(ask::Status { object: object.clone() }),

@@ -136,8 +136,12 @@ impl Regex {
     }
 
     /// Every match in `text` replaced by a template in which `\0` to `\9` stand for groups (`\\` for a backslash); borrows the text if
-    /// there is none. A group that took no part, or that the pattern does not have, is empty. How RE2, and so Envoy, rewrites.
+    /// there is none. A group that took no part is empty; a template with a group that the pattern does not have replaces nothing. How RE2, and
+    /// so Envoy, rewrites.
     pub fn replace_all<'t>(&self, text: &'t [u8], template: &str) -> Cow<'t, [u8]> {
+        if highest_group(template) >= self.0.regex.captures_len() {
+            return Cow::Borrowed(text);
+        }
         self.0.regex.replace_all(text, |captures: &regex::bytes::Captures<'_>| {
             let mut out = Vec::with_capacity(template.len());
             let mut rest = template.as_bytes();
@@ -188,6 +192,20 @@ impl<'t> Captures<'t> {
     pub fn named(&self, name: &str) -> Option<&'t [u8]> {
         self.0.name(name).map(|found| found.as_bytes())
     }
+}
+
+/// The highest number of a group that a template of [`Regex::replace_all`] names; 0 for none.
+fn highest_group(template: &str) -> usize {
+    let mut highest = 0;
+    let mut bytes = template.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\\'
+            && let Some(digit) = bytes.next().filter(u8::is_ascii_digit)
+        {
+            highest = highest.max(usize::from(digit - b'0'));
+        }
+    }
+    highest
 }
 
 /// The `regex` crate draws the pattern over several lines; its last one says what is wrong.
@@ -243,6 +261,15 @@ mod tests {
         let _ = Regex::new("(?:){4294967295}", Anchor::Whole);
         assert!(Regex::new(&"a".repeat(MAX_PATTERN + 1), Anchor::None).is_err());
         assert!(Regex::new(&"(".repeat(200), Anchor::None).is_err());
+    }
+
+    #[test]
+    fn a_template_with_a_group_that_is_not_there_replaces_nothing() {
+        let regex = Regex::new("(a)(b)?", Anchor::None).unwrap();
+        let replaced = |template: &str| String::from_utf8(regex.replace_all(b"xaab", template).into_owned()).unwrap();
+        assert_eq!(replaced(r"<\1\2>"), "x<a><ab>");
+        assert_eq!(replaced(r"<\3>"), "xaab");
+        assert_eq!(replaced(r"<\\3>"), r"x<\3><\3>");
     }
 
     #[test]

@@ -248,8 +248,8 @@ fn haproxy_serves_what_the_store_chooses() {
                 "HAProxy serves an ECDSA certificate before an RSA one, whatever its date and though only a wildcard",
                 |d| d.prefers_ecdsa(),
             ),
-            ("HAProxy knows no name with a dot at its end", Difference::ends_in_a_dot),
-            ("HAProxy looks up a name that is none, such as *.x.test, as it is", Difference::is_a_wildcard),
+            ("HAProxy knows no name with a dot at its end", |d| d.ends_in_a_dot()),
+            ("HAProxy looks up a name that is none, such as *.x.test, as it is", |d| d.is_a_wildcard()),
         ],
     );
 }
@@ -266,8 +266,8 @@ fn envoy_serves_what_the_store_chooses() {
                 d.serves_an_equal()
             }),
             ("Envoy serves an ECDSA certificate before an RSA one, whatever its date", |d| d.prefers_ecdsa()),
-            ("Envoy knows no name with a dot at its end", Difference::ends_in_a_dot),
-            ("Envoy looks up a name that is none, such as *.x.test, as it is", Difference::is_a_wildcard),
+            ("Envoy knows no name with a dot at its end", |d| d.ends_in_a_dot()),
+            ("Envoy looks up a name that is none, such as *.x.test, as it is", |d| d.is_a_wildcard()),
         ],
     );
 }

@@ -106,7 +106,7 @@ impl NameTable {
 
     /// Files a value under a name, before the first that `before` is true of.
     pub(crate) fn insert(&mut self, key: &[u8], value: Value, before: impl Fn(Value) -> bool) {
-        if self.len >= 2 * LOAD << self.bits {
+        if self.len >= (2 * LOAD) << self.bits {
             self.grow();
         }
         let hash = hash(self.seed, key);

@@ -108,8 +108,8 @@ fn ja4_counts(hello: &ClientHello<'_>, transport: Transport) -> String {
 /// hexadecimal form.
 fn protocol_ends(hello: &ClientHello<'_>) -> (char, char) {
     match hello.alpn().into_iter().next() {
-        Some([name @ ..]) if !name.is_empty() => {
-            let (first, last) = (name[0], name[name.len() - 1]);
+        Some(name @ &[first, ..]) => {
+            let last = *name.last().unwrap_or(&first);
             if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
                 (first.into(), last.into())
             } else {

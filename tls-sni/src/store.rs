@@ -123,6 +123,15 @@ impl Candidate {
     }
 }
 
+/// What is found among candidates.
+#[derive(Clone, Copy)]
+enum Best {
+    Certificate(CertId),
+    /// There are candidates, but the client verifies the key of none.
+    Unverifiable,
+    Nothing,
+}
+
 /// A certificate of one store, by the order of adding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CertId(u32);
@@ -168,82 +177,97 @@ impl<C> CertStore<C> {
     /// The certificate for a client at `now`, in seconds since 1970-01-01T00:00:00Z.
     #[inline]
     pub fn choose(&self, query: &Query<'_>, now: i64) -> Choice<'_, C> {
-        let unmatched = match query.sni {
-            Sni::Name(name) if query.alpn.is_acme_challenge() => {
-                return match self.best(filed(self.challenges.exact(name)), query, now) {
-                    Ok(id) => self.serve(id, Reason::Challenge),
-                    Err(unmatched) => refuse(unmatched),
-                };
-            }
-            Sni::Name(name) => match self.best(filed(self.names.exact(name)), query, now) {
-                Ok(id) => return self.serve(id, Reason::Exact),
-                Err(unmatched) => match self.best(filed(self.names.wildcard(name)), query, now) {
-                    Ok(id) => return self.serve(id, Reason::Wildcard),
-                    Err(Unmatched::Unverifiable) => Unmatched::Unverifiable,
-                    Err(_) => unmatched,
-                },
-            },
-            Sni::Absent => Unmatched::NoName,
-            Sni::Ip(_) => Unmatched::IpLiteral,
-            Sni::Invalid(error) => Unmatched::InvalidName(*error),
+        let Sni::Name(name) = query.sni else {
+            return self.without_name(query, now);
+        };
+        if query.alpn.is_acme_challenge() {
+            return self.challenge(name, query, now);
+        }
+        let exact = self.best(filed(self.names.exact(name)), query, now);
+        if let Best::Certificate(id) = exact {
+            return self.serve(id, Reason::Exact);
+        }
+        let wildcard = self.best(filed(self.names.wildcard(name)), query, now);
+        if let Best::Certificate(id) = wildcard {
+            return self.serve(id, Reason::Wildcard);
+        }
+        let unmatched = match (exact, wildcard) {
+            (Best::Unverifiable, _) | (_, Best::Unverifiable) => Unmatched::Unverifiable,
+            _ => Unmatched::UnknownName,
         };
         self.otherwise(query, now, unmatched)
     }
 
-    /// The default, if the policy lets a client without a certificate of its own have it.
+    #[cold]
+    #[inline(never)]
+    fn challenge(&self, name: &ServerName, query: &Query<'_>, now: i64) -> Choice<'_, C> {
+        match self.best(filed(self.challenges.exact(name)), query, now) {
+            Best::Certificate(id) => self.serve(id, Reason::Challenge),
+            Best::Unverifiable => refuse(Unmatched::Unverifiable),
+            Best::Nothing => refuse(Unmatched::UnknownName),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn without_name(&self, query: &Query<'_>, now: i64) -> Choice<'_, C> {
+        let unusable = self.policy.unusable_names;
+        let (unmatched, rejected) = match query.sni {
+            Sni::Absent => (Unmatched::NoName, false),
+            Sni::Ip(_) => (Unmatched::IpLiteral, unusable == UnusableNames::RejectAll),
+            Sni::Invalid(error) => (Unmatched::InvalidName(*error), unusable != UnusableNames::Ignore),
+            Sni::Name(_) => (Unmatched::UnknownName, false),
+        };
+        if rejected || query.alpn.is_acme_challenge() {
+            return refuse(unmatched);
+        }
+        self.otherwise(query, now, unmatched)
+    }
+
+    /// The default, unless the policy is strict.
     #[cold]
     #[inline(never)]
     fn otherwise(&self, query: &Query<'_>, now: i64, unmatched: Unmatched) -> Choice<'_, C> {
-        let rejected = match self.policy.unusable_names {
-            UnusableNames::Ignore => false,
-            UnusableNames::RejectInvalid => matches!(query.sni, Sni::Invalid(_)),
-            UnusableNames::RejectAll => matches!(query.sni, Sni::Invalid(_) | Sni::Ip(_)),
-        };
-        if self.policy.strict || rejected || query.alpn.is_acme_challenge() {
+        if self.policy.strict {
             return refuse(unmatched);
         }
         match self.best(self.defaults.iter().copied(), query, now) {
-            Ok(id) => self.serve(id, Reason::Default(unmatched)),
-            Err(Unmatched::Unverifiable) => refuse(Unmatched::Unverifiable),
-            Err(_) => refuse(unmatched),
+            Best::Certificate(id) => self.serve(id, Reason::Default(unmatched)),
+            Best::Unverifiable => refuse(Unmatched::Unverifiable),
+            Best::Nothing => refuse(unmatched),
         }
     }
 
     /// Of candidates in the order of merit, the first that is valid, else the first, of those the client can verify: the
     /// one of least rank.
-    #[inline]
-    fn best(
-        &self,
-        mut candidates: impl Iterator<Item = Candidate>,
-        query: &Query<'_>,
-        now: i64,
-    ) -> Result<CertId, Unmatched> {
-        let first = candidates.next().ok_or(Unmatched::UnknownName)?;
+    #[inline(always)]
+    fn best(&self, mut candidates: impl Iterator<Item = Candidate>, query: &Query<'_>, now: i64) -> Best {
+        let Some(first) = candidates.next() else {
+            return Best::Nothing;
+        };
         match candidates.next() {
             // Dates decide only between several.
-            None if first.is_usable(query) => Ok(first.id()),
-            None => Err(Unmatched::Unverifiable),
+            None if first.is_usable(query) => Best::Certificate(first.id()),
+            None => Best::Unverifiable,
             Some(second) => self.best_of_several([first, second].into_iter().chain(candidates), query, now),
         }
     }
 
     #[cold]
-    fn best_of_several(
-        &self,
-        candidates: impl Iterator<Item = Candidate>,
-        query: &Query<'_>,
-        now: i64,
-    ) -> Result<CertId, Unmatched> {
+    #[inline(never)]
+    fn best_of_several(&self, candidates: impl Iterator<Item = Candidate>, query: &Query<'_>, now: i64) -> Best {
         let is_valid = |candidate: &Candidate| {
             let stored = self.certificates.get(candidate.id().index());
             stored.is_some_and(|stored| stored.details.not_before <= now && now <= stored.details.not_after)
         };
         let mut usable = candidates.filter(|candidate| candidate.is_usable(query));
-        let first = usable.next().ok_or(Unmatched::Unverifiable)?;
+        let Some(first) = usable.next() else {
+            return Best::Unverifiable;
+        };
         if is_valid(&first) {
-            return Ok(first.id());
+            return Best::Certificate(first.id());
         }
-        Ok(usable.find(is_valid).unwrap_or(first).id())
+        Best::Certificate(usable.find(is_valid).unwrap_or(first).id())
     }
 
     #[inline]

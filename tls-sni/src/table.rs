@@ -75,13 +75,13 @@ impl NameTable {
     }
 
     /// The values of the very name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn exact(&self, name: &ServerName) -> Values<'_> {
         self.find(name.as_bytes())
     }
 
     /// The values of the wildcard in place of the first label.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wildcard(&self, name: &ServerName) -> Values<'_> {
         match name.suffix_bytes() {
             Some(suffix) if self.wildcards > 0 => self.find(suffix),
@@ -106,7 +106,7 @@ impl NameTable {
 
     /// Files a value under a name, before the first that `before` is true of.
     pub(crate) fn insert(&mut self, key: &[u8], value: Value, before: impl Fn(Value) -> bool) {
-        if self.len >= 2 * LOAD << self.bits {
+        if self.len >= (2 * LOAD) << self.bits {
             self.grow();
         }
         let hash = hash(self.seed, key);

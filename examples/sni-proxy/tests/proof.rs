@@ -248,8 +248,8 @@ fn haproxy_serves_what_the_store_chooses() {
                 "HAProxy serves an ECDSA certificate before an RSA one, whatever its date and though only a wildcard",
                 |d| d.prefers_ecdsa(),
             ),
-            ("HAProxy knows no name with a dot at its end", Difference::ends_in_a_dot),
-            ("HAProxy looks up a name that is none, such as *.x.test, as it is", Difference::is_a_wildcard),
+            ("HAProxy knows no name with a dot at its end", |d| d.ends_in_a_dot()),
+            ("HAProxy looks up a name that is none, such as *.x.test, as it is", |d| d.is_a_wildcard()),
         ],
     );
 }
@@ -262,12 +262,18 @@ fn envoy_serves_what_the_store_chooses() {
             ("Envoy compares names as they were sent, upper case included", |d| {
                 d.raw.is_some_and(|raw| raw.iter().any(u8::is_ascii_uppercase))
             }),
+            ("Envoy knows no name with a dot at its end", |d| d.ends_in_a_dot()),
+            ("Envoy looks up a name that is none, such as *.x.test, as it is", |d| d.is_a_wildcard()),
+            ("Envoy serves a client without server name by its keys, not the first certificate", |d| {
+                *d.sni == Sni::Absent
+            }),
+            ("Envoy refuses a client that does not verify an RSA key of the name, where the store goes on", |d| {
+                d.theirs == Served::Refused && d.named().iter().any(|c| !d.is_verified(c))
+            }),
             ("of equal certificates Envoy serves the one listed first, the store the valid and the longest", |d| {
                 d.serves_an_equal()
             }),
             ("Envoy serves an ECDSA certificate before an RSA one, whatever its date", |d| d.prefers_ecdsa()),
-            ("Envoy knows no name with a dot at its end", Difference::ends_in_a_dot),
-            ("Envoy looks up a name that is none, such as *.x.test, as it is", Difference::is_a_wildcard),
         ],
     );
 }

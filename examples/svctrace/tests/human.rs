@@ -385,6 +385,21 @@ fn http_and_tls_ask_the_controller() {
 }
 
 #[test]
+fn tls_says_the_protocol_and_where_a_later_request_goes() {
+    let alpn = ["--alpn", "http/1.1", "--alpn", "h2"];
+    let asked = ["tls", "shop.example.com", "--to", "IngressClass/nginx", "--authority", "other.example"];
+    check(
+        &[&asked[..], &alpn].concat(),
+        expect![[r#"
+            shop.example.com: terminate with certificate Secret/shop/shop-tls
+              1. rule host shop.example.com of Ingress/shop/shop, whose tls entry for it names Secret/shop/shop-tls
+              2. agrees on the protocol h2
+              3. a request for other.example on this connection goes by the routes
+        "#]],
+    );
+}
+
+#[test]
 fn port_forward_to_a_service() {
     check(
         &["port-forward", "svc/web", "8080:http", "-n", "shop"],

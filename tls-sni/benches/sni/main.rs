@@ -56,7 +56,7 @@ fn look_ups(c: &mut Criterion) {
             group.bench_with_input(BenchmarkId::new("cert-store", n), &snis, |b, snis| {
                 b.iter(|| {
                     for sni in snis {
-                        black_box(store.choose(&Query::new(sni), 0).outcome.ok().map(|chosen| chosen.certificate()));
+                        black_box(store.choose(&Query::new(sni), 0).outcome.ok());
                     }
                 });
             });

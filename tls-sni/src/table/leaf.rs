@@ -76,10 +76,10 @@ impl<'a> Group<'a> {
         Some((Value(*value), text))
     }
 
-    /// The leaf's next group.
+    /// The leaf's further groups.
     #[inline]
-    fn next(self) -> Option<Group<'a>> {
-        Group::first(self.bodies.get(self.end(GROUP - 1)..)?)
+    fn rest(self) -> &'a [u8] {
+        self.bodies.get(self.end(GROUP - 1)..).unwrap_or(&[])
     }
 
     /// A bit for each record that may have this tag, in the highest of its eight: all that have it, and some that do not.
@@ -93,7 +93,7 @@ impl<'a> Group<'a> {
 
 /// The records of a leaf.
 pub(super) fn records(leaf: &[u8]) -> impl Iterator<Item = Record<'_>> {
-    let groups = core::iter::successors(Group::first(leaf), |group| group.next());
+    let groups = core::iter::successors(Group::first(leaf), |group| Group::first(group.rest()));
     groups.flat_map(|group| {
         (0..GROUP).filter_map(move |at| {
             let (value, text) = group.record(at)?;
@@ -104,39 +104,43 @@ pub(super) fn records(leaf: &[u8]) -> impl Iterator<Item = Record<'_>> {
 
 /// The values of one name, the preferred first.
 #[derive(Clone)]
-pub(crate) struct Values<'a>(Option<Found<'a>>);
-
-#[derive(Clone, Copy)]
-struct Found<'a> {
-    group: Group<'a>,
+pub(crate) struct Values<'a> {
+    /// From the group of the next value on; empty when there is none.
+    leaf: &'a [u8],
+    /// The place of the next value in that group.
     at: usize,
-    value: Value,
-    text: &'a [u8],
 }
 
 impl<'a> Values<'a> {
     #[inline]
     pub(super) fn none() -> Values<'a> {
-        Values(None)
+        Values { leaf: &[], at: 0 }
     }
 
     #[inline(always)]
-    pub(super) fn of(tag: u8, key: &[u8], leaf: &'a [u8]) -> Values<'a> {
-        let mut next = Group::first(leaf);
-        while let Some(group) = next {
+    pub(super) fn of(tag: u8, key: &[u8], mut leaf: &'a [u8]) -> Values<'a> {
+        while let Some(group) = Group::first(leaf) {
             let mut tagged = group.tagged(tag);
             while tagged != 0 {
                 let at = tagged.trailing_zeros() as usize / GROUP;
-                if let Some((value, text)) = group.record(at)
-                    && text == key
-                {
-                    return Values(Some(Found { group, at, value, text }));
+                if group.record(at).is_some_and(|(_, text)| text == key) {
+                    return Values { leaf, at };
                 }
                 tagged &= tagged - 1;
             }
-            next = group.next();
+            leaf = group.rest();
         }
-        Values(None)
+        Values::none()
+    }
+
+    /// What follows a value of a name whose neighbour has the same tag, or lies in another group.
+    #[cold]
+    fn following(leaf: &'a [u8], at: usize) -> Option<Values<'a>> {
+        let group = Group::first(leaf)?;
+        let (_, own) = group.record(at)?;
+        let (leaf, at) = if at + 1 < GROUP { (leaf, at + 1) } else { (group.rest(), 0) };
+        let (_, text) = Group::first(leaf)?.record(at)?;
+        (text == own).then_some(Values { leaf, at })
     }
 }
 
@@ -145,25 +149,13 @@ impl Iterator for Values<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Value> {
-        let found = self.0?;
+        let Values { leaf, at } = *self;
+        let group = Group::first(leaf)?;
+        let (value, _) = group.record(at)?;
         // Of one name there is mostly one value, and its neighbour has another tag.
-        let has_more = match found.group.tags.get(found.at + 1) {
-            Some(next) => *next == found.group.tags[found.at],
-            None => true,
-        };
-        self.0 = if has_more { found.following() } else { None };
-        Some(found.value)
-    }
-}
-
-impl<'a> Found<'a> {
-    #[cold]
-    fn following(self) -> Option<Found<'a>> {
-        let (group, at) = match self.at + 1 {
-            GROUP => (self.group.next()?, 0),
-            at => (self.group, at),
-        };
-        let (value, text) = group.record(at)?;
-        (text == self.text).then_some(Found { group, at, value, text })
+        let is_last = group.tags.get(at + 1).is_some_and(|next| *next != group.tags[at]);
+        let following = if is_last { None } else { Values::following(leaf, at) };
+        *self = following.unwrap_or(Values::none());
+        Some(value)
     }
 }

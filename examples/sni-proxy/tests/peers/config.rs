@@ -76,11 +76,9 @@ pub(super) fn envoy(directory: &Path, listeners: &[(u16, &World)]) -> Vec<String
                     },
                 },
                 "filters": [{
-                    "name": "answer",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.network.direct_response.v3.Config",
-                        "response": { "inline_string": "here" },
-                    },
+                    // Waits for the client, who is gone by then. What answers at once closes before the handshake ends.
+                    "name": "echo",
+                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo" },
                 }],
             }],
         })

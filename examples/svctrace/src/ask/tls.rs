@@ -171,9 +171,6 @@ fn answer_of(decision: &TlsDecision<'_>, asked: &str) -> Answer {
         answer.set("route", route.to_string());
     }
     answer.set("alpn", decision.alpn);
-    if let Some(protocol) = decision.alpn {
-        answer.step(format!("agrees on the protocol {protocol}"));
-    }
     if let Some(alert) = decision.alert {
         answer.set("alert", alert.to_string());
     }
@@ -186,6 +183,9 @@ fn answer_of(decision: &TlsDecision<'_>, asked: &str) -> Answer {
     }
     answer.set("code", decision.reason.code());
     answer.because(decision.reason.to_string());
+    if let Some(protocol) = decision.alpn {
+        answer.step(format!("agrees on the protocol {protocol}"));
+    }
     answer
 }
 

@@ -183,7 +183,7 @@ proptest! {
     fn any_value_as_any_kind_is_read_or_told_of((kind, version, mut body) in object()) {
         if let Value::Object(map) = &mut body {
             map.insert("apiVersion".into(), version.into());
-            map.insert("kind".into(), kind.as_str().into());
+            map.insert("kind".into(), kind.in_manifest().into());
         }
         read_both(&body.to_string());
         // What is wrong with a list element costs that element alone: the object is there, save for its name.
@@ -196,7 +196,7 @@ proptest! {
     fn an_object_reads_the_same_from_json_and_from_yaml((kind, version, body) in object()) {
         let Value::Object(mut map) = body else { return Ok(()) };
         map.insert("apiVersion".into(), version.into());
-        map.insert("kind".into(), kind.as_str().into());
+        map.insert("kind".into(), kind.in_manifest().into());
         let json = Value::Object(map).to_string();
         // A blank line with a comment hides the brace from the JSON reader's guess, so that the YAML reader takes it.
         let (from_json, from_yaml) = (read(Purpose::Check, &json), read(Purpose::Check, &format!("# yaml\n{json}")));
@@ -208,7 +208,7 @@ proptest! {
     fn the_same_text_reads_the_same((kind, version, body) in object()) {
         let Value::Object(mut map) = body else { return Ok(()) };
         map.insert("apiVersion".into(), version.into());
-        map.insert("kind".into(), kind.as_str().into());
+        map.insert("kind".into(), kind.in_manifest().into());
         let text = Value::Object(map).to_string();
         let (one, other) = (read(Purpose::Answer, &text), read(Purpose::Answer, &text));
         prop_assert_eq!(one.objects, other.objects);

@@ -49,6 +49,19 @@ pub(crate) struct Daemon {
 
 type Answered = BTreeMap<String, String>;
 
+/// A port that was free a moment ago, handed out once. It lies below those that the kernel hands out by itself, so that no connection
+/// takes it before nginx has started.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let n = std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + (n % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 impl Daemon {
     pub(crate) fn start(cluster: &Cluster, class: &str, tls: bool) -> Result<Daemon, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -58,11 +71,7 @@ impl Daemon {
         let at = |file: &str| directory.join(file).display().to_string();
         let token = |text: &str| Token::script(text).expect("no control character");
 
-        // Held until all are known, so that they differ.
-        let free: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-        let ports: Vec<u16> = free.iter().map(|listener| listener.local_addr().expect("bound").port()).collect();
-        drop(free);
-        let (http, https, echo) = (ports[0], ports[1], ports[2]);
+        let (http, https, echo) = (free_port(), free_port(), free_port());
         let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let mut settings = Settings::default();
         settings.http = addr(http);

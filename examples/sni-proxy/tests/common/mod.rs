@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 
@@ -46,10 +47,13 @@ pub(crate) fn certificate(label: &str, names: &[&str], key: Key, years: (i32, i3
     Made { cert: cert.pem(), key: key.serialize_pem(), der: cert.der().to_vec() }
 }
 
-/// Ports that were free a moment ago, all different.
+/// Ports that were free a moment ago, none handed out twice. They lie below those that the kernel hands out by itself, so that no
+/// connection takes one before the program that is to listen there has started.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = std::iter::repeat_with(|| std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)));
+    let ports = ports.map(|n| 20_000 + (n % 12_000) as u16);
+    ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(count).collect()
 }
 
 /// A program by the variable that names it, else on the path.

@@ -311,7 +311,7 @@ impl MeshTable {
         users: &BTreeSet<NamespacedName>,
         ports: BTreeSet<u16>,
     ) {
-        let view = View { cluster, scope, compiled: RefCell::default() };
+        let view = View { cluster, scope, compiled: RefCell::default(), server_names: RefCell::default() };
         for number in ports {
             let port = self.ports.remove(&number);
             if let Some(port) = self.refreshed(&view, number, port, hosts, users) {

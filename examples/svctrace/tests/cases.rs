@@ -75,11 +75,12 @@ case_files! {
     ingress_nginx_annotations "ingress-nginx-annotations.yaml";
     ingress_nginx_paths "ingress-nginx-paths.yaml";
     ingress_seeds "ingress-seeds.yaml";
+    istio_check "istio-check.yaml";
     istio_destinationrule "istio-destinationrule.yaml";
-    istio_mesh "istio-mesh.yaml";
-    istio_tcp_tls "istio-tcp-tls.yaml";
     istio_gateway "istio-gateway.yaml";
+    istio_mesh "istio-mesh.yaml";
     istio_seed "istio-seed.yaml";
+    istio_tcp_tls "istio-tcp-tls.yaml";
     istio_virtualservice "istio-virtualservice.yaml";
     model_check "model-check.yaml";
     tls_gateway "tls-gateway.yaml";

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use route_match::action::{Action, Backends, HeaderEdit, HeaderEdits};
 use route_match::istio::{
     Caller, Destination, Destinations, GatewayStreams, HttpDecision, HttpRule, IstioGatewayTable, MeshDecision,
-    MeshTable, Origin, Outcome, Scheme, StreamDecision, StreamRule, StreamTarget,
+    MeshEndpoint, MeshTable, Origin, Outcome, Scheme, StreamDecision, StreamRule, StreamTarget,
 };
 use route_match::{Authority, Host};
 use serde_json::{Map, Value, json};
-use svc_model::api::{StringMap, VirtualService};
+use svc_model::api::{IstioGateway, StringMap, VirtualService};
 use svc_model::{NamespacedName, Protocol, Resource};
 use tls_sni::istio::IstioTls;
 use tls_sni::{Mode, TlsQuestion};
@@ -20,6 +20,7 @@ use super::gateway::{handshake, server_name};
 use super::http::ParsedRequest;
 use super::tls::now;
 use crate::answer::Answer;
+use crate::suggest::{did_you_mean, shorten};
 use crate::world::{Unusable, World, kind_word, unusable};
 
 /// What Istio calls the cluster of what is let through.
@@ -42,8 +43,11 @@ impl World {
         if let Some(known) = self.istio_gateways.borrow().get(name) {
             return Ok(known.clone());
         }
-        let table =
-            IstioGatewayTable::compile(&self.cluster, name).map_err(|error| unusable(format!("to: {error}")))?;
+        let table = IstioGatewayTable::compile(&self.cluster, name).map_err(|error| {
+            let known: Vec<String> = self.cluster.list::<IstioGateway>().map(|known| known.key().to_string()).collect();
+            let near = did_you_mean(&error.name.to_string(), known.iter().map(String::as_str));
+            unusable(format!("to: no Gateway {} of Istio's{near}", shorten(&error.name.to_string())))
+        })?;
         let mesh = crate::mesh::config(&self.cluster)?;
         let streams = Arc::new(GatewayStreams::compile(&self.cluster, &mesh, &table));
         let tls = IstioTls::new(&self.cluster, &table, streams);
@@ -154,6 +158,7 @@ pub(super) fn mesh_http(
             add_endpoints(&mut answer, world, table.destinations(), backends);
         }
     }
+    note_caller(&mut answer, world, from);
     for loser in table.candidates(&question).iter().skip(1) {
         answer.details.push(format!("goes before {} ({loser})", loser.value().origin));
     }
@@ -223,6 +228,7 @@ pub(super) fn mesh_tcp(
     } else if !decision.is_passthrough() {
         answer.set("mode", "reject");
     }
+    note_caller(&mut answer, world, from);
     answer.because(decision.to_string());
     Ok(answer)
 }
@@ -292,6 +298,7 @@ fn add_endpoints(answer: &mut Answer, world: &World, known: &Destinations, backe
         if !found.is_empty() {
             let entries: Vec<Value> = found.iter().map(|endpoint| json!({ "addr": endpoint.to_string() })).collect();
             value["endpoints"] = Value::Array(entries);
+            steps.push(endpoints_words(to, &found));
         }
         if let Some(rule) = known.rule(to) {
             let names: Vec<String> = rule.rules.iter().map(ToString::to_string).collect();
@@ -310,6 +317,25 @@ fn add_endpoints(answer: &mut Answer, world: &World, known: &Destinations, backe
         }
     }
     steps.into_iter().for_each(|step| answer.step(step));
+}
+
+/// Most endpoints that are named to people; programs get all.
+const MAX_SHOWN: usize = 8;
+
+fn endpoints_words(to: &Destination, found: &[MeshEndpoint]) -> String {
+    let names: Vec<String> = found.iter().take(MAX_SHOWN).map(ToString::to_string).collect();
+    let more = match found.len().saturating_sub(MAX_SHOWN) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!("{to} is at {}{more}", names.join(", "))
+}
+
+/// What is said where nobody knows the workload that asks.
+fn note_caller(answer: &mut Answer, world: &World, from: Option<&str>) {
+    if let Some(from) = from.filter(|from| world.pod(from, "default").is_err()) {
+        answer.step(format!("{} is not in the manifests, so that only its namespace counts", shorten(from)));
+    }
 }
 
 /// The answer to an `http` question, at a gateway or in a sidecar.

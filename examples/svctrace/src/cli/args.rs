@@ -16,6 +16,8 @@ Examples:
   svctrace -f manifests/ lookup redis.data --from shop/web
   svctrace -f manifests/ dns _http._tcp.cart.shop.svc.cluster.local SRV
   kubectl get svc,endpointslices,pods,nodes -A -o yaml | svctrace connect 10.244.1.5 10.96.0.10:53 --protocol UDP
+  svctrace -f manifests/ http https://shop.example.com/ --to IstioGateway/istio-system/edge
+  svctrace -f manifests/ http http://cart/items --to mesh --from shop/web
   svctrace -f manifests/ check
 
 Exit status:
@@ -37,6 +39,7 @@ Questions, one a line; each is answered by one line in the same order:
   {\"kind\":\"http\",\"url\":\"http://a.example/x\",\"method\":\"GET\",\"headers\":{\"x-a\":\"1\"},\"to\":\"IngressClass/nginx\"}
   {\"kind\":\"tls\",\"sni\":\"a.example\",\"port\":443,\"alpn\":[\"h2\"],\"to\":\"IngressClass/nginx\"}
   {\"kind\":\"tcp\",\"port\":9000,\"protocol\":\"TCP\",\"to\":\"Gateway/infra/edge\"}
+  {\"kind\":\"http\",\"url\":\"http://cart/\",\"to\":\"mesh\",\"from\":\"shop/web\"}
   {\"kind\":\"status\",\"object\":\"HTTPRoute/shop/cart\"}
 A question that cannot be used is answered by {\"error\":\"...\"}, and the run goes on with status 0.
 Keys without a meaning are named in the answer under \"ignored\".";
@@ -223,9 +226,12 @@ pub(super) struct CurlArgs {
 pub(super) struct HttpArgs {
     /// The URL
     pub(super) url: String,
-    /// Who is asked: IngressClass/NAME or Gateway/NAMESPACE/NAME
+    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar
     #[arg(long, value_name = "TARGET")]
     pub(super) to: String,
+    /// The Pod or workload whose sidecar is asked, for the mesh
+    #[arg(long, value_name = "POD")]
+    pub(super) from: Option<String>,
     /// Method of the request
     #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "GET")]
     pub(super) method: String,
@@ -283,9 +289,12 @@ pub(super) enum Profile {
 pub(super) struct TlsArgs {
     /// The server name [default: the client sends none]
     pub(super) sni: Option<String>,
-    /// Who is asked: IngressClass/NAME or Gateway/NAMESPACE/NAME
+    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar
     #[arg(long, value_name = "TARGET")]
     pub(super) to: String,
+    /// The Pod or workload whose sidecar is asked, for the mesh
+    #[arg(long, value_name = "POD")]
+    pub(super) from: Option<String>,
     /// The port connected to
     #[arg(long, default_value_t = 443)]
     pub(super) port: u16,
@@ -310,9 +319,12 @@ pub(super) struct TlsArgs {
 pub(super) struct TcpArgs {
     /// HOST:PORT, or the port alone
     pub(super) dst: String,
-    /// Who is asked: IngressClass/NAME or Gateway/NAMESPACE/NAME
+    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar
     #[arg(long, value_name = "TARGET")]
     pub(super) to: String,
+    /// The Pod or workload whose sidecar is asked, for the mesh
+    #[arg(long, value_name = "POD")]
+    pub(super) from: Option<String>,
     /// TCP or UDP
     #[arg(long, default_value = "TCP", ignore_case = true)]
     pub(super) protocol: String,

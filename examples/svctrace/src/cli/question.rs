@@ -45,7 +45,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
             headers: headers(&args.headers)?,
             to: args.to.clone(),
             src: args.src.clone(),
-            ..ask::Http::default()
+            from: args.from.as_deref().map(pod),
         }),
         Command::Tls(args) => Ask::Tls(ask::Tls {
             sni: args.sni.clone(),
@@ -56,6 +56,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
             hello: args.hello.clone(),
             now: args.now.clone(),
             to: args.to.clone(),
+            from: args.from.as_deref().map(pod),
             ..ask::Tls::default()
         }),
         Command::Tcp(args) => {
@@ -66,7 +67,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
                 port,
                 protocol: Some(args.protocol.to_uppercase()),
                 to: args.to.clone(),
-                ..ask::Tcp::default()
+                from: args.from.as_deref().map(pod),
             })
         }
         Command::Status { object } => Ask::Status(ask::Status { object: object.clone() }),

@@ -1,10 +1,11 @@
-//! Where does a whole request go? Name, address, node, proxy, TLS, route, Service, endpoint: one line a step.
+//! Where does a whole request go? Name, sidecar, address, node, proxy, TLS, route, Service, endpoint: one line a step.
 //!
 //! The walk shows one way of several, the same every time: where a balancer chooses, it goes on with one candidate for
 //! example and says how many there are.
 
 mod client;
 mod gateway;
+mod istio;
 mod packet;
 mod proxy;
 
@@ -94,9 +95,23 @@ impl Walk<'_, '_> {
     fn run(mut self) -> Result<End, Unusable> {
         let destination = self.curl.destination()?;
         let client = self.client()?;
-        match self.address(&client, &destination)? {
-            Ok(addr) => self.connect(&client, addr, &destination),
-            Err(end) => Ok(end),
+        let sidecar = self.sidecar_of(&client);
+        let steps = self.steps.len();
+        match (self.address(&client, &destination)?, sidecar) {
+            (Ok(addr), None) => self.connect(&client, addr, &destination),
+            (Ok(addr), Some(sidecar)) => self.through_sidecar(sidecar, &client, Some(addr), &destination),
+            (Err(End::Stopped(why)), Some(sidecar)) if destination.request.is_some() => {
+                // A request has its Host with it, whatever its address.
+                self.steps.truncate(steps);
+                let host = destination.authority.host().to_string();
+                self.step(
+                    "name",
+                    &format!("{host} has no address here"),
+                    &format!("{why}; the sidecar goes by the Host"),
+                );
+                self.through_sidecar(sidecar, &client, None, &destination)
+            }
+            (Err(end), _) => Ok(end),
         }
     }
 

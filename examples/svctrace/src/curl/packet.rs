@@ -13,6 +13,7 @@ use svc_model::{
 };
 
 use super::client::Client;
+use super::istio::Hop;
 use super::{Destination, End, Walk};
 use crate::ask::{self, percent};
 use crate::world::{Unusable, unusable};
@@ -183,6 +184,9 @@ impl<'w> Walk<'w, '_> {
             let result = format!("{reached} is a proxy of Gateway/{gateway}");
             self.step_by("proxy", &result, "its label says so", &pod.reference(), "metadata.labels");
             return self.through_gateway(&gateway, destination);
+        }
+        if let Some(gateway) = self.istio_gateway_of(pod) {
+            return self.through_istio_gateway(&gateway, pod, addr, Hop::first(destination.port), destination);
         }
         let Some(request) = &destination.request else { return Ok(End::Reached(reached)) };
         let flags = ControllerFlags::of_pod(pod).filter(|f| addr.port() == f.http_port || addr.port() == f.https_port);

@@ -25,8 +25,13 @@ pub(crate) fn run(args: &[&str], stdin: &str) -> Output {
 
 /// Standard output of a run on the shop that must succeed, without the directory of the manifests.
 pub(crate) fn on_shop(args: &[&str]) -> String {
-    let shop = format!("{MANIFESTS}/shop");
-    let args: Vec<&str> = ["-f", shop.as_str()].into_iter().chain(args.iter().copied()).collect();
+    on("shop", args)
+}
+
+/// The same on another directory of the manifests.
+pub(crate) fn on(directory: &str, args: &[&str]) -> String {
+    let directory = format!("{MANIFESTS}/{directory}");
+    let args: Vec<&str> = ["-f", directory.as_str()].into_iter().chain(args.iter().copied()).collect();
     let output = run(&args, "");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     text(&output.stdout).replace(MANIFESTS, "manifests")

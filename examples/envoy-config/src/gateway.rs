@@ -11,11 +11,11 @@ use tls_sni::gateway::GatewayTls;
 use crate::certificates;
 use crate::clusters::{Clusters, Speech};
 use crate::config::{
-    self, Address, Bootstrap, ClusterSpecifier, ClusterWeight, CommonTlsContext, Extension, FilterChain,
-    FilterChainMatch, HeaderEditList, HttpFilter, ListenerFilter, NetworkFilter, SocketProtocol, TransportSocket,
-    UdpAction, UdpListenerConfig, UdpMatcher, UdpOnNoMatch, VirtualHost, WeightedCluster,
+    self, Address, Bootstrap, ClusterSpecifier, Extension, FilterChain, FilterChainMatch, HttpFilter, ListenerFilter,
+    NetworkFilter, SocketProtocol, TransportSocket, UdpAction, UdpListenerConfig, UdpMatcher, UdpOnNoMatch,
+    VirtualHost,
 };
-use crate::http::{connection_manager, server_names, virtual_host};
+use crate::http::{HTTP_PROTOCOLS, connection_manager, server_names, virtual_host};
 use crate::remarks::Remarks;
 use crate::rewrite::Place;
 use crate::routes::{self, Rule};
@@ -160,24 +160,9 @@ impl<'g> Ports<'g> {
 
     /// TLS that ends here; `None` without a certificate that can be used.
     fn certificates(&mut self, at: usize, listener: &Listener) -> Option<TransportSocket> {
-        let mut certificates = Vec::new();
-        for found in self.gateway.usable_secrets(at) {
-            match certificates::pair(found, self.settings) {
-                Some(pair) => certificates.push(pair),
-                None => {
-                    self.remarks
-                        .add(&listener.to_string(), format!("{found} has a name that no file can be called by"));
-                }
-            }
-        }
-        let protocols = if listener.protocol == Https { &["h2", "http/1.1"][..] } else { &[] };
-        (!certificates.is_empty()).then(|| {
-            TransportSocket::downstream(CommonTlsContext {
-                tls_certificates: certificates,
-                alpn_protocols: protocols.to_vec(),
-                ..CommonTlsContext::default()
-            })
-        })
+        let protocols = if listener.protocol == Https { &HTTP_PROTOCOLS[..] } else { &[] };
+        let (secrets, place) = (self.gateway.usable_secrets(at), listener.to_string());
+        certificates::termination(secrets, protocols, &place, self.settings, &mut self.remarks)
     }
 
     /// A host of a listener, with the rules that are asked about its requests.
@@ -242,21 +227,11 @@ impl<'g> Ports<'g> {
         if shares.iter().all(|entry| is_invalid(&entry.backend)) {
             return None;
         }
-        let mut name = |backend| self.clusters.of(backend, Speech::Stream, &mut self.remarks);
-        Some(match shares.as_slice() {
-            [only] => ClusterSpecifier::Cluster(name(&only.backend)),
-            several => ClusterSpecifier::WeightedClusters(WeightedCluster {
-                clusters: several
-                    .iter()
-                    .map(|entry| ClusterWeight {
-                        name: name(&entry.backend),
-                        weight: entry.weight,
-                        headers: HeaderEditList::default(),
-                        host_rewrite_literal: None,
-                    })
-                    .collect(),
-            }),
-        })
+        let named = shares.iter().map(|entry| {
+            let name = self.clusters.of(&entry.backend, Speech::Stream, &mut self.remarks);
+            (name, entry.weight)
+        });
+        Some(ClusterSpecifier::by_weight(named))
     }
 
     /// What listens on a port for UDP.

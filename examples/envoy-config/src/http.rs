@@ -10,6 +10,9 @@ use crate::config::{
 /// The most that a response of Envoy's own may hold, in bytes: what Istio allows.
 const LONGEST_RESPONSE: u32 = 1 << 20;
 
+/// What is spoken inside TLS, the best first.
+pub(crate) const HTTP_PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+
 /// A pattern in Envoy's words, in which `*.` stands for any number of labels; `None` for one label, which it has no word for.
 pub(crate) fn domain(host: &HostPattern) -> Option<String> {
     match host {

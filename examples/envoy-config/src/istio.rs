@@ -13,12 +13,11 @@ use tls_sni::istio::IstioTls;
 
 use crate::certificates;
 use crate::config::{
-    self, Bootstrap, ClusterSpecifier, ClusterWeight, CommonTlsContext, Extension, FilterChain, FilterChainMatch,
-    HeaderEditList, HttpFilter, ListenerFilter, NetworkFilter, RequireTls, TransportSocket, VirtualHost,
-    WeightedCluster,
+    self, Bootstrap, ClusterSpecifier, Extension, FilterChain, FilterChainMatch, HttpFilter, ListenerFilter,
+    NetworkFilter, RequireTls, TransportSocket, VirtualHost,
 };
 use crate::destinations::DestinationClusters;
-use crate::http::{connection_manager, server_names, virtual_host};
+use crate::http::{HTTP_PROTOCOLS, connection_manager, server_names, virtual_host};
 use crate::remarks::Remarks;
 use crate::rewrite::Place;
 use crate::routes::Rule;
@@ -179,23 +178,9 @@ impl Proxy<'_> {
             );
             return None;
         }
-        let mut certificates = Vec::new();
-        for secret in tls.usable_secrets(at) {
-            match certificates::pair(secret, self.settings) {
-                Some(pair) => certificates.push(pair),
-                None => {
-                    self.remarks.add(&server.to_string(), format!("{secret} has a name that no file can be called by"))
-                }
-            }
-        }
-        let protocols = if server.kind == ServerKind::Https { &["h2", "http/1.1"][..] } else { &[] };
-        (!certificates.is_empty()).then(|| {
-            TransportSocket::downstream(CommonTlsContext {
-                tls_certificates: certificates,
-                alpn_protocols: protocols.to_vec(),
-                ..CommonTlsContext::default()
-            })
-        })
+        let protocols = if server.kind == ServerKind::Https { &HTTP_PROTOCOLS[..] } else { &[] };
+        let (secrets, place) = (tls.usable_secrets(at), server.to_string());
+        certificates::termination(secrets, protocols, &place, self.settings, &mut self.remarks)
     }
 
     fn virtual_hosts(&mut self, table: &RouteTable, scheme: &'static str, port: u16) -> Vec<VirtualHost> {
@@ -228,22 +213,11 @@ impl Proxy<'_> {
     }
 
     fn stream(&mut self, port: u16, rule: &StreamRule) -> Extension<NetworkFilter> {
-        let shares: Vec<_> = rule.backends.shares().map(|(entry, _)| entry).collect();
-        let mut name = |to: &Destination| self.clusters.of(to, &mut self.remarks);
-        let to = match shares.as_slice() {
-            [only] => ClusterSpecifier::Cluster(name(&only.backend)),
-            several => ClusterSpecifier::WeightedClusters(WeightedCluster {
-                clusters: several
-                    .iter()
-                    .map(|entry| ClusterWeight {
-                        name: name(&entry.backend),
-                        weight: entry.weight,
-                        headers: HeaderEditList::default(),
-                        host_rewrite_literal: None,
-                    })
-                    .collect(),
-            }),
-        };
+        let named = rule.backends.shares().map(|(entry, _)| {
+            let name = self.clusters.of(&entry.backend, &mut self.remarks);
+            (name, entry.weight)
+        });
+        let to = ClusterSpecifier::by_weight(named);
         NetworkFilter::TcpProxy { stat_prefix: format!("port {port}"), to }.named()
     }
 }

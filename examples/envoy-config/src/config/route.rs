@@ -143,6 +143,25 @@ pub enum ClusterSpecifier {
     WeightedClusters(WeightedCluster),
 }
 
+impl ClusterSpecifier {
+    /// These clusters with their weights.
+    pub(crate) fn by_weight(clusters: impl IntoIterator<Item = (String, u32)>) -> Self {
+        let mut clusters: Vec<ClusterWeight> = clusters
+            .into_iter()
+            .map(|(name, weight)| ClusterWeight {
+                name,
+                weight,
+                headers: HeaderEditList::default(),
+                host_rewrite_literal: None,
+            })
+            .collect();
+        match clusters.len() {
+            1 => Self::Cluster(clusters.remove(0).name),
+            _ => Self::WeightedClusters(WeightedCluster { clusters }),
+        }
+    }
+}
+
 /// `envoy.config.route.v3.WeightedCluster`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WeightedCluster {

@@ -49,7 +49,9 @@ fn frontends(out: &mut Renderer<'_>, served: &Served<'_>) {
             out.rules.add(Table::Nat, names::SERVICES, rule);
         }
         out.guard(served, *addr);
-        refuse(served.to(*addr, why)).map(|rule| out.rules.add(Table::Filter, names::EXTERNAL_SERVICES, rule));
+        if let Some(rule) = refuse(served.to(*addr, why)) {
+            out.rules.add(Table::Filter, names::EXTERNAL_SERVICES, rule);
+        }
     }
     let firewall = has_firewall(served).then(|| served.names.chain("KUBE-FW-"));
     for addr in &served.load_balancer_ips {
@@ -64,7 +66,9 @@ fn frontends(out: &mut Renderer<'_>, served: &Served<'_>) {
             let rule = Rule { target: Some(Target::Drop), ..served.to(*addr, &why) };
             out.rules.add(Table::Filter, names::PROXY_FIREWALL, rule);
         }
-        refuse(served.to(*addr, why)).map(|rule| out.rules.add(Table::Filter, names::EXTERNAL_SERVICES, rule));
+        if let Some(rule) = refuse(served.to(*addr, why)) {
+            out.rules.add(Table::Filter, names::EXTERNAL_SERVICES, rule);
+        }
     }
     if let Some(number) = served.node_port {
         if port.has_any_endpoints {
@@ -209,7 +213,7 @@ pub(crate) fn short_circuit(
     cluster: impl Fn() -> Option<Target>,
 ) -> Vec<Rule> {
     let pods = Rule { comment: comment("pod traffic for"), target: cluster(), ..Rule::default() };
-    let mut rules = out.from_pods(&pods);
+    let mut rules = out.rules_for_pods(&pods);
     rules.push(Rule {
         comment: comment("masquerade LOCAL traffic for"),
         source_is_local: true,

@@ -142,7 +142,7 @@ impl Words<'_> {
         }
         if let Some(states) = &rule.states {
             f.write_str(" -m conntrack")?;
-            option(f, "--ctstate", Some(map(states, |states| words(states))))?;
+            option(f, "--ctstate", Some(map(states, words)))?;
         }
         if let Some(probability) = rule.probability {
             f.write_str(" -m statistic --mode random --probability ")?;
@@ -200,10 +200,7 @@ impl fmt::Display for Short {
     }
 }
 
-fn map<T: Clone, U>(value: &Not<T>, with: impl Fn(T) -> U) -> Not<U>
-where
-    T: Clone,
-{
+fn map<T: Clone, U>(value: &Not<T>, with: impl Fn(T) -> U) -> Not<U> {
     match value {
         Not::Is(value) => Not::Is(with(value.clone())),
         Not::Not(value) => Not::Not(with(value.clone())),

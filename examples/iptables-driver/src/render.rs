@@ -406,7 +406,7 @@ impl Renderer<'_> {
     }
 
     /// A rule for what comes from Pods, of the packets that it matches: one for each range.
-    pub(crate) fn from_pods(&self, rule: &Rule) -> Vec<Rule> {
+    pub(crate) fn rules_for_pods(&self, rule: &Rule) -> Vec<Rule> {
         match &self.pods {
             Pods::Unknown => Vec::new(),
             Pods::All => vec![rule.clone()],

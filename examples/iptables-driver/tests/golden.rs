@@ -183,4 +183,14 @@ proptest! {
             prop_assert_eq!(in_chains, rules.len() + jumps);
         }
     }
+
+    #[test]
+    fn no_text_makes_the_readers_panic(
+        text in "([*:][a-z]{0,6}|-[AsdpmjI] ?|--[a-z]{2,9} |COMMIT|\"|\\\\|!|\\PC|[ \n])*",
+        table in "\\*(nat|filter)\n",
+    ) {
+        let _ = parse(&text);
+        let _ = parse(&format!("{table}:KUBE-SERVICES - [0:0]\n{text}"));
+        let _ = text.parse::<Rule>();
+    }
 }

@@ -10,7 +10,7 @@ use svc_model::backend::Generation;
 use crate::names::Name;
 use crate::parse::Listed;
 use crate::print::{Command, family_word};
-use crate::table::{Chain, Comment, Element, Key, Rule, Statement, TABLE, Table, Verdict};
+use crate::table::{Chain, Comment, Element, Key, Rule, Slot, Statement, TABLE, Table, Verdict};
 
 /// Commands for `nft -f`, which does all of them or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,8 +142,7 @@ pub(crate) fn append(transaction: &mut Transaction, found: Option<&Listed>, want
     }
     for (name, slots) in &found.slots {
         let wanted = wanted.slots.get(name);
-        let stays =
-            |slot: &(Key, u32)| wanted.is_some_and(|wanted| wanted.elements.get(slot) == slots.elements.get(slot));
+        let stays = |slot: &Slot| wanted.is_some_and(|wanted| wanted.elements.get(slot) == slots.elements.get(slot));
         slots.elements.keys().filter(|slot| !stays(slot)).for_each(|slot| add(Command::DeleteSlot(name, slot)));
     }
     for (name, addrs) in &found.loops {
@@ -174,10 +173,9 @@ pub(crate) fn append(transaction: &mut Transaction, found: Option<&Listed>, want
     for (name, slots) in &wanted.slots {
         let before = found.slots.get(name);
         if before.is_none() {
-            add(Command::AddSlots(name, slots.kind));
+            add(Command::AddSlots(name, slots));
         }
-        let known =
-            |slot: &(Key, u32), to: &SocketAddr| before.is_some_and(|before| before.elements.get(slot) == Some(to));
+        let known = |slot: &Slot, to: &SocketAddr| before.is_some_and(|before| before.elements.get(slot) == Some(to));
         let new = slots.elements.iter().filter(|(slot, to)| !known(slot, to));
         new.for_each(|(slot, to)| add(Command::AddSlot(name, slot, *to)));
     }

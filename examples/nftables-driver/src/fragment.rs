@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use svc_model::{ServicePort, TrafficPolicy};
+use svc_model::{Protocol, ServicePort, TrafficPolicy};
 
-use crate::names::Name;
-use crate::table::{Chain, Comment, Element, Key, MapKind, Set, Table, Verdict};
+use crate::names::{Name, protocol_word};
+use crate::table::{Chain, Comment, Element, Key, MapKind, Set, Slot, Table, Verdict};
 
 /// The objects of one Service port. No other port has one of the same name or key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) struct Fragment {
     pub(crate) chains: BTreeMap<Name, Chain>,
     pub(crate) sets: BTreeMap<Name, Set>,
     elements: Vec<(&'static str, Key, Element)>,
-    slots: Vec<(SlotMap, (Key, u32), SocketAddr)>,
+    slots: Vec<(SlotMap, Slot, SocketAddr)>,
     pub(crate) shared: BTreeSet<Shared>,
 }
 
@@ -37,65 +37,54 @@ pub(crate) enum SharedChain {
     /// One of so many slots.
     Pick(SlotMap, u32),
     /// Cluster IPs.
-    Internal(u32),
+    Internal(SlotMap, u32),
     /// Other addresses, or node ports, under policy `Cluster`.
-    External(bool, u32),
+    External(SlotMap, u32),
     /// The same under policy `Local`: so many anywhere, and on the node.
-    ShortCircuit(bool, u32, u32),
+    ShortCircuit(SlotMap, u32, u32),
 }
 
 impl SharedChain {
     pub(crate) fn name(self) -> Name {
-        let node = |at_node| if at_node { "node-" } else { "" };
         Name::generated(match self {
             SharedChain::Pick(slots, n) => format!("pick-{}-{n}", slots.name()),
-            SharedChain::Internal(n) => format!("internal-{n}"),
-            SharedChain::External(at_node, n) => format!("{}external-{n}", node(at_node)),
-            SharedChain::ShortCircuit(at_node, n, local) => format!("{}short-circuit-{n}-{local}", node(at_node)),
+            SharedChain::Internal(slots, n) => format!("internal-{}-{n}", slots.name()),
+            SharedChain::External(slots, n) => format!("external-{}-{n}", slots.name()),
+            SharedChain::ShortCircuit(slots, n, local) => format!("short-circuit-{}-{n}-{local}", slots.name()),
         })
     }
 }
 
-/// The maps to endpoints.
+/// A map to endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SlotMap {
-    /// Of addresses.
-    Addresses,
-    /// Of addresses, those on the node.
-    LocalAddresses,
-    /// Of node ports.
-    NodePorts,
-    /// Of node ports, those on the node.
-    LocalNodePorts,
+pub(crate) struct SlotMap {
+    pub(crate) protocol: Protocol,
+    /// Of node ports instead of addresses.
+    pub(crate) at_node: bool,
+    /// With the endpoints on the node only.
+    pub(crate) local: bool,
 }
 
 impl SlotMap {
-    pub(crate) const ALL: [SlotMap; 4] =
-        [SlotMap::Addresses, SlotMap::LocalAddresses, SlotMap::NodePorts, SlotMap::LocalNodePorts];
-
-    pub(crate) fn of(at_node: bool, local: bool) -> SlotMap {
-        match (at_node, local) {
-            (false, false) => SlotMap::Addresses,
-            (false, true) => SlotMap::LocalAddresses,
-            (true, false) => SlotMap::NodePorts,
-            (true, true) => SlotMap::LocalNodePorts,
-        }
+    pub(crate) fn all() -> impl Iterator<Item = SlotMap> {
+        let of = |protocol| {
+            [(false, false), (false, true), (true, false), (true, true)].map(|(at_node, local)| SlotMap {
+                protocol,
+                at_node,
+                local,
+            })
+        };
+        [Protocol::Tcp, Protocol::Udp, Protocol::Sctp].into_iter().flat_map(of)
     }
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            SlotMap::Addresses => "endpoints",
-            SlotMap::LocalAddresses => "local-endpoints",
-            SlotMap::NodePorts => "nodeport-endpoints",
-            SlotMap::LocalNodePorts => "local-nodeport-endpoints",
-        }
+    pub(crate) fn name(self) -> Name {
+        let local = if self.local { "local-" } else { "" };
+        let at_node = if self.at_node { "nodeport-" } else { "" };
+        Name::generated(format!("{}-{local}{at_node}endpoints", protocol_word(self.protocol)))
     }
 
     pub(crate) fn kind(self) -> MapKind {
-        match self {
-            SlotMap::Addresses | SlotMap::LocalAddresses => MapKind::Address,
-            SlotMap::NodePorts | SlotMap::LocalNodePorts => MapKind::Port,
-        }
+        if self.at_node { MapKind::Port } else { MapKind::Address }
     }
 }
 
@@ -106,18 +95,17 @@ impl Fragment {
 
     /// The slots of a frontend, and the chain that chooses among them.
     pub(crate) fn slots_of(&mut self, port: &ServicePort, key: Key, is_internal: bool) -> Name {
-        let at_node = key.addr.is_none();
+        let slots = SlotMap { protocol: key.protocol, at_node: key.addr.is_none(), local: false };
         let chain = match (is_internal, port.external_policy) {
             (true, _) => {
                 let is_local = port.internal_policy == TrafficPolicy::Local;
-                SharedChain::Internal(self.fill(port, key, SlotMap::Addresses, is_local))
+                SharedChain::Internal(slots, self.fill(port, key, slots, is_local))
             }
-            (false, TrafficPolicy::Cluster) => {
-                SharedChain::External(at_node, self.fill(port, key, SlotMap::of(at_node, false), false))
-            }
+            (false, TrafficPolicy::Cluster) => SharedChain::External(slots, self.fill(port, key, slots, false)),
             (false, TrafficPolicy::Local) => {
-                let cluster = self.fill(port, key, SlotMap::of(at_node, false), false);
-                SharedChain::ShortCircuit(at_node, cluster, self.fill(port, key, SlotMap::of(at_node, true), true))
+                let cluster = self.fill(port, key, slots, false);
+                let local = self.fill(port, key, SlotMap { local: true, ..slots }, true);
+                SharedChain::ShortCircuit(slots, cluster, local)
             }
         };
         self.shared.insert(Shared::Chain(chain));
@@ -127,8 +115,8 @@ impl Fragment {
     /// Fills slots with one of the two lists; how many.
     fn fill(&mut self, port: &ServicePort, key: Key, map: SlotMap, is_local: bool) -> u32 {
         let list = if is_local { &port.local.endpoints } else { &port.cluster.endpoints };
-        for (i, candidate) in (0..).zip(list.iter()) {
-            self.slots.push((map, (key, i), candidate.addr));
+        for (number, candidate) in (0..).zip(list.iter()) {
+            self.slots.push((map, Slot { addr: key.addr, port: key.port, number }, candidate.addr));
             self.shared.insert(Shared::Hairpin(candidate.addr.ip()));
         }
         let n = u32::try_from(list.len()).unwrap_or(u32::MAX);
@@ -148,7 +136,7 @@ impl Fragment {
             }
         }
         for (map, slot, endpoint) in &self.slots {
-            if let Some(slots) = table.slots.get_mut(map.name()) {
+            if let Some(slots) = table.slots.get_mut(&map.name()) {
                 slots.elements.insert(*slot, *endpoint);
             }
         }

@@ -64,6 +64,6 @@ pub use parse::{ListError, Listed, parse};
 pub use programs::Programs;
 pub use render::{Layout, render};
 pub use table::{
-    Among, Chain, Comment, Element, Hook, HookPoint, Interface, Key, Map, MapKind, Rule, Set, Side, Slots, Statement,
-    TABLE, Table, Verdict,
+    Among, Chain, Comment, Element, Hook, HookPoint, Interface, Key, Map, MapKind, Rule, Set, Side, Slot, Slots,
+    Statement, TABLE, Table, Verdict,
 };

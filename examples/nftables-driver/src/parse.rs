@@ -10,8 +10,8 @@ use svc_model::addr::IpFamily;
 use crate::names::Name;
 use crate::print::family_word;
 use crate::table::{
-    Among, Chain, Comment, Element, Hook, HookPoint, Interface, Key, Map, MapKind, Rule, Set, Side, Slots, Statement,
-    TABLE, Table, Verdict, disjoint,
+    Among, Chain, Comment, Element, Hook, HookPoint, Interface, Key, Map, MapKind, Rule, Set, Side, Slot, Slots,
+    Statement, TABLE, Table, Verdict, disjoint,
 };
 
 /// A text that is not one that nft lists of our table.
@@ -242,7 +242,7 @@ impl<'a> Reader<'a> {
     }
 
     fn map(&mut self) -> Read<AnyMap> {
-        let mut has_slots = false;
+        let mut slots_of = None;
         let mut map = Map { kind: MapKind::Port, comment: None, elements: BTreeMap::new() };
         let mut elements = Vec::new();
         self.expect('{')?;
@@ -251,10 +251,17 @@ impl<'a> Reader<'a> {
                 Some(Token::Mark('}')) => break,
                 Some(Token::Word(word)) => match word.as_str() {
                     word @ ("type" | "typeof") => {
-                        has_slots = word == "typeof";
+                        let of = self.rest_of_line();
                         // The first word is the address's, if there is one.
-                        if matches!(self.rest_of_line().first(), Some(Token::Word(word)) if word.starts_with("ip")) {
+                        if matches!(of.first(), Some(Token::Word(word)) if word.starts_with("ip")) {
                             map.kind = MapKind::Address;
+                        }
+                        if word == "typeof" {
+                            let protocol = of.iter().find_map(|token| match token {
+                                Token::Word(word) => protocol_of(word).ok(),
+                                _ => None,
+                            });
+                            slots_of = Some(protocol.ok_or("a map of another kind")?);
                         }
                     }
                     "size" | "flags" => drop(self.rest_of_line()),
@@ -265,9 +272,9 @@ impl<'a> Reader<'a> {
                 token => return Err(format!("{token:?} in a map")),
             }
         }
-        if has_slots {
+        if let Some(protocol) = slots_of {
             let elements = elements.iter().map(|element| slot(element)).collect::<Read<_>>()?;
-            return Ok(AnyMap::Slots(Slots { kind: map.kind, elements }));
+            return Ok(AnyMap::Slots(Slots { protocol, kind: map.kind, elements }));
         }
         for element in elements {
             let (key, element) = map_element(&element)?;
@@ -423,19 +430,19 @@ fn twice(tokens: &[Token]) -> Read<IpAddr> {
     }
 }
 
-/// `A . tcp . 80 . 0 : B . 8080`
-fn slot(tokens: &[Token]) -> Read<((Key, u32), SocketAddr)> {
-    fn number<T: std::str::FromStr>(word: &str) -> Read<T> {
+/// `A . 80 . 0 : B . 8080`
+fn slot(tokens: &[Token]) -> Read<(Slot, SocketAddr)> {
+    fn read<T: std::str::FromStr>(word: &str) -> Read<T> {
         word.parse().map_err(|_| format!("{word:?} in an element"))
     }
     let words = words_of(tokens)?;
     let (addr, rest) = match words.len() {
-        7 => (Some(number(words[0])?), &words[1..]),
+        6 => (Some(read(words[0])?), &words[1..]),
         _ => (None, &words[..]),
     };
-    let [protocol, port, i, ":", to, to_port] = *rest else { return Err("a slot of another kind".to_owned()) };
-    let key = Key { addr, protocol: protocol_of(protocol)?, port: number(port)? };
-    Ok(((key, number(i)?), SocketAddr::new(number(to)?, number(to_port)?)))
+    let [port, number, ":", to, to_port] = *rest else { return Err("a slot of another kind".to_owned()) };
+    let slot = Slot { addr, port: read(port)?, number: read(number)? };
+    Ok((slot, SocketAddr::new(read(to)?, read(to_port)?)))
 }
 
 fn protocol_of(word: &str) -> Read<Protocol> {
@@ -515,33 +522,17 @@ fn statement<'w, 't>(words: &'w [&'t str], family: IpFamily) -> Read<(Statement,
             let [device, ref rest @ ..] = *rest else { return Err(unknown()) };
             (Statement::InterfaceIs { negated, name: Interface::new(device).ok_or_else(unknown)? }, rest)
         }
-        ["meta", "l4proto", "{", "tcp", ",", "udp", ",", "sctp", "}", "dnat", word, "to", ref rest @ ..]
-            if word == ip =>
-        {
+        ["dnat", word, "to", ref rest @ ..] if word == ip => {
             let (kind, rest) = match *rest {
                 [word, "daddr", ".", ref rest @ ..] if word == ip => (MapKind::Address, rest),
                 ref rest => (MapKind::Port, rest),
             };
-            let [
-                "meta",
-                "l4proto",
-                ".",
-                "th",
-                "dport",
-                ".",
-                "numgen",
-                "random",
-                "mod",
-                among,
-                "map",
-                map,
-                ref rest @ ..,
-            ] = *rest
-            else {
+            let [protocol, "dport", ".", "numgen", "random", "mod", among, "map", map, ref rest @ ..] = *rest else {
                 return Err(unknown());
             };
             let map = name(map.strip_prefix('@').ok_or_else(unknown)?)?;
-            (Statement::DnatTo { map, kind, among: among.parse().map_err(|_| unknown())? }, rest)
+            let among = among.parse().map_err(|_| unknown())?;
+            (Statement::DnatTo { map, protocol: protocol_of(protocol)?, kind, among }, rest)
         }
         ["ct", "status", "dnat", one, "saddr", ".", other, "daddr", set, ref rest @ ..] if one == ip && other == ip => {
             (Statement::Loops(name(set.strip_prefix('@').ok_or_else(unknown)?)?), rest)

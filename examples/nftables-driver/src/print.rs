@@ -4,12 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use svc_model::Protocol;
 use svc_model::addr::IpFamily;
 
 use crate::names::{Name, protocol_word};
 use crate::table::{
-    Among, Chain, Comment, Element, HookPoint, Interface, Key, Map, MapKind, Rule, Set, Side, Statement, TABLE, Table,
-    Verdict,
+    Among, Chain, Comment, Element, HookPoint, Interface, Key, Map, MapKind, Rule, Set, Side, Slot, Slots, Statement,
+    TABLE, Table, Verdict,
 };
 
 /// `ip` or `ip6`, as tables and addresses have it.
@@ -38,9 +39,9 @@ pub(crate) enum Command<'a> {
     DeleteSet(&'a Name),
     DeleteMap(&'a Name),
     DeleteChain(&'a Name),
-    AddSlots(&'a Name, MapKind),
-    AddSlot(&'a Name, &'a (Key, u32), SocketAddr),
-    DeleteSlot(&'a Name, &'a (Key, u32)),
+    AddSlots(&'a Name, &'a Slots),
+    AddSlot(&'a Name, &'a Slot, SocketAddr),
+    DeleteSlot(&'a Name, &'a Slot),
     AddLoops(&'a Name),
     AddLoop(&'a Name, IpAddr),
     DeleteLoop(&'a Name, IpAddr),
@@ -98,20 +99,16 @@ impl Command<'_> {
             Command::DeleteSet(name) => write!(f, "delete set {table} {name}"),
             Command::DeleteMap(name) => write!(f, "delete map {table} {name}"),
             Command::DeleteChain(name) => write!(f, "delete chain {table} {name}"),
-            Command::AddSlots(name, kind) => {
-                let ip = family_word(family);
-                let addr = match kind {
-                    MapKind::Address => format!("{ip} daddr . "),
-                    MapKind::Port => String::new(),
-                };
+            Command::AddSlots(name, slots) => {
+                let (ip, protocol) = (family_word(family), protocol_word(slots.protocol));
                 // What the number may be is the width of its type; it is chosen among fewer.
-                let key = format!("{addr}meta l4proto . th dport . numgen random mod 65536");
-                write!(f, "add map {table} {name} {{ typeof {key} : {ip} daddr . th dport ; }}")
+                let key = slot_key(family, slots.kind, slots.protocol, 65_536);
+                write!(f, "add map {table} {name} {{ typeof {key} : {ip} daddr . {protocol} dport ; }}")
             }
-            Command::AddSlot(name, (key, i), to) => {
-                write!(f, "add element {table} {name} {{ {key} . {i} : {} . {} }}", to.ip(), to.port())
+            Command::AddSlot(name, slot, to) => {
+                write!(f, "add element {table} {name} {{ {slot} : {} . {} }}", to.ip(), to.port())
             }
-            Command::DeleteSlot(name, (key, i)) => write!(f, "delete element {table} {name} {{ {key} . {i} }}"),
+            Command::DeleteSlot(name, slot) => write!(f, "delete element {table} {name} {{ {slot} }}"),
             Command::AddLoops(name) => {
                 let addr = address_type(family);
                 write!(f, "add set {table} {name} {{ type {addr} . {addr} ; }}")
@@ -157,6 +154,25 @@ fn comment(f: &mut impl fmt::Write, comment: &Option<Comment>) -> fmt::Result {
 
 fn comment_clause(comment: &Option<Comment>) -> String {
     comment.as_ref().map(|comment| format!(" comment \"{}\" ;", comment.as_str())).unwrap_or_default()
+}
+
+/// What is looked up in a map to endpoints.
+fn slot_key(family: IpFamily, kind: MapKind, protocol: Protocol, among: u32) -> String {
+    let addr = match kind {
+        MapKind::Address => format!("{} daddr . ", family_word(family)),
+        MapKind::Port => String::new(),
+    };
+    format!("{addr}{} dport . numgen random mod {among}", protocol_word(protocol))
+}
+
+/// `A . PORT . NUMBER`, or without the address.
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(addr) = self.addr {
+            write!(f, "{addr} . ")?;
+        }
+        write!(f, "{} . {}", self.port, self.number)
+    }
 }
 
 /// `A . PROTOCOL . PORT`, or without the address.
@@ -222,14 +238,8 @@ impl Statement {
                 f.write_str(" }")
             }
             Statement::Dnat(to) => write!(f, " dnat to {to}"),
-            Statement::DnatTo { map, kind, among } => {
-                let addr = match kind {
-                    MapKind::Address => format!("{ip} daddr . "),
-                    MapKind::Port => String::new(),
-                };
-                // A port can be replaced only where there is one.
-                write!(f, " meta l4proto {{ tcp, udp, sctp }} dnat {ip} to ")?;
-                write!(f, "{addr}meta l4proto . th dport . numgen random mod {among} map @{map}")
+            Statement::DnatTo { map, protocol, kind, among } => {
+                write!(f, " dnat {ip} to {} map @{map}", slot_key(family, *kind, *protocol, *among))
             }
             Statement::Loops(set) => write!(f, " ct status dnat {ip} saddr . {ip} daddr @{set}"),
             Statement::Masquerade => f.write_str(" masquerade fully-random"),

@@ -185,9 +185,9 @@ impl Frame {
             table.maps.insert(Name::fixed(name), Map { kind, comment: comment(text), elements: BTreeMap::new() });
         }
         if self.layout == Layout::Fast {
-            for slots in SlotMap::ALL {
-                let header = Slots { kind: slots.kind(), elements: BTreeMap::new() };
-                table.slots.insert(Name::fixed(slots.name()), header);
+            for slots in SlotMap::all() {
+                let header = Slots { protocol: slots.protocol, kind: slots.kind(), elements: BTreeMap::new() };
+                table.slots.insert(slots.name(), header);
             }
             table.loops.insert(Name::fixed(HAIRPINS), BTreeSet::new());
         }
@@ -309,18 +309,18 @@ impl Frame {
         let goto_pick = |slots, among| goto(SharedChain::Pick(slots, among).name());
         match chain {
             SharedChain::Pick(slots, among) => {
-                vec![rule([Statement::DnatTo { map: Name::fixed(slots.name()), kind: slots.kind(), among }])]
+                let SlotMap { protocol, .. } = slots;
+                vec![rule([Statement::DnatTo { map: slots.name(), protocol, kind: slots.kind(), among }])]
             }
-            SharedChain::Internal(n) => {
+            SharedChain::Internal(slots, n) => {
                 let marks = self.mark_outside(Vec::new());
-                marks.into_iter().chain([rule([goto_pick(SlotMap::Addresses, n)])]).collect()
+                marks.into_iter().chain([rule([goto_pick(slots, n)])]).collect()
             }
-            SharedChain::External(at_node, n) => {
-                vec![rule([jump(MARK)]), rule([goto_pick(SlotMap::of(at_node, false), n)])]
-            }
-            SharedChain::ShortCircuit(at_node, cluster, local) => {
-                let mut rules = self.short_circuit(|| goto_pick(SlotMap::of(at_node, false), cluster));
-                rules.extend((local > 0).then(|| rule([goto_pick(SlotMap::of(at_node, true), local)])));
+            SharedChain::External(slots, n) => vec![rule([jump(MARK)]), rule([goto_pick(slots, n)])],
+            SharedChain::ShortCircuit(slots, cluster, local) => {
+                let mut rules = self.short_circuit(|| goto_pick(slots, cluster));
+                let of_node = SlotMap { local: true, ..slots };
+                rules.extend((local > 0).then(|| rule([goto_pick(of_node, local)])));
                 rules
             }
         }

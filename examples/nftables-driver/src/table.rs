@@ -95,13 +95,26 @@ pub struct Element {
     pub comment: Option<Comment>,
 }
 
-/// A map to endpoints: each key has as many as a rule chooses among, numbered from 0.
+/// A map to endpoints, of one protocol: each destination has as many as a rule chooses among, numbered from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots {
+    /// The protocol. nft 1.0.6 cannot use a map of several in a rule that comes later than the map.
+    pub protocol: Protocol,
     /// What is looked up beside the number.
     pub kind: MapKind,
     /// The endpoints.
-    pub elements: BTreeMap<(Key, u32), SocketAddr>,
+    pub elements: BTreeMap<Slot, SocketAddr>,
+}
+
+/// A key of a map to endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    /// The address, where the map has one.
+    pub addr: Option<IpAddr>,
+    /// The port.
+    pub port: u16,
+    /// The number.
+    pub number: u32,
 }
 
 /// A chain.
@@ -205,11 +218,13 @@ pub enum Statement {
     Choose(Vec<Name>),
     /// Its destination is replaced.
     Dnat(SocketAddr),
-    /// Its destination is replaced by one of so many that a map has for its destination, protocol and port, or without the
-    /// destination; each has the same share.
+    /// Its destination is replaced by one of so many that a map has for its destination and port, or for its port; each has the
+    /// same share. Packets of other protocols go on.
     DnatTo {
         /// The map.
         map: Name,
+        /// The protocol.
+        protocol: Protocol,
         /// What is looked up beside the number.
         kind: MapKind,
         /// So many.

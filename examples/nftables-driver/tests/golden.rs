@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use nftables_driver::{Layout, Table, diff, render};
+use nftables_driver::{Layout, Table, diff, parse, render};
 use proptest::prelude::*;
 use svc_model::addr::IpFamily;
 use svc_model::api::{Service, ServicePort as ApiPort};
@@ -80,5 +80,15 @@ proptest! {
         let table = table(&view, if v6 { IpFamily::V6 } else { IpFamily::V4 });
         let lines = table.to_string().lines().count();
         prop_assert_eq!(diff(None, &table).operations(), lines as u64);
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(
+        text in "(set |map |chain |elements = |type |typeof |timeout |dnat |numgen random mod |[{},;:=.\"@]|[0-9]{1,11}|\\PC|[ \n])*",
+    ) {
+        let _ = parse(&text, IpFamily::V4);
+        let _ = parse(&format!("table ip kube-proxy {{\n{text}"), IpFamily::V4);
+        let _ = parse(&format!("table ip6 kube-proxy {{ map m {{ {text}"), IpFamily::V6);
+        let _ = parse(&format!("table ip kube-proxy {{ chain c {{ {text}"), IpFamily::V4);
     }
 }

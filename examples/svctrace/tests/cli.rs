@@ -376,3 +376,27 @@ fn a_node_is_rendered_for_its_kernel() {
     let nftables = on_shop(&["render", "nftables"]);
     assert!(nftables.starts_with("add table ip kube-proxy "), "{nftables}");
 }
+
+#[test]
+fn what_is_rendered_is_what_kube_proxy_and_the_books_have() {
+    let golden = [
+        ("iptables-driver/tests/golden/iptables-modern-six-services", &["iptables"][..]),
+        ("iptables-driver/tests/golden/iptables-classic-clusterip", &["iptables", "--profile", "classic"][..]),
+        ("iptables-driver/tests/golden/iptables-classic-affinity", &["iptables", "--profile", "classic"][..]),
+        ("iptables-driver/tests/golden/iptables-classic-portals", &["iptables", "--profile", "classic"][..]),
+        ("nftables-driver/tests/golden/nftables-modern-six-services", &["nftables"][..]),
+    ];
+    for (name, args) in golden {
+        let path = std::path::Path::new(MANIFESTS).join("..").join(name);
+        let world = path.with_extension("yaml").display().to_string();
+        let rendered = run(&[&["-f", world.as_str(), "render"][..], args].concat(), "");
+        assert!(rendered.status.success(), "{}", text(&rendered.stderr));
+        let rendered = text(&rendered.stdout);
+        let wanted = std::fs::read_to_string(path.with_extension("rules")).unwrap();
+        let is_rule = |line: &&str| line.starts_with("-A ") || line.starts_with("add ");
+        assert!(wanted.lines().filter(is_rule).count() > 2);
+        for line in wanted.lines().filter(is_rule) {
+            assert!(rendered.lines().any(|other| other == line), "{name}: {line}\n{rendered}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use nftables_driver::{Among, HookPoint, Key, MapKind, Name, Side, Statement, Table, Verdict};
+use nftables_driver::{Among, HookPoint, Key, MapKind, Name, Side, Slot, Statement, Table, Verdict};
 use svc_model::testkit::Outcome;
 use svc_model::{NodeSettings, Packet, PodDevice, Protocol};
 
@@ -186,17 +186,17 @@ impl Machine<'_> {
                     let set = self.table.loops.get(set).unwrap_or_else(|| panic!("no set {set}"));
                     state.translated && state.dst == self.src && set.contains(&self.src)
                 }
-                Statement::DnatTo { map, kind, among } => {
+                Statement::DnatTo { map, protocol, kind, among } => {
                     let slots = self.table.slots.get(map).unwrap_or_else(|| panic!("no map {map}"));
-                    assert_eq!(slots.kind, *kind);
+                    assert_eq!((slots.kind, slots.protocol), (*kind, *protocol));
                     let addr = (*kind == MapKind::Address).then_some(state.dst);
-                    let Some((protocol, port)) = state.port else { break };
+                    let Some((_, port)) = state.port.filter(|(other, _)| other == protocol) else { break };
                     let share = state.share / f64::from(*among);
-                    for i in 0..*among {
+                    for number in 0..*among {
                         let state = State { share, ..state.clone() };
-                        match slots.elements.get(&(Key { addr, protocol, port }, i)) {
+                        match slots.elements.get(&Slot { addr, port, number }) {
                             Some(to) => {
-                                let port = Some((protocol, to.port()));
+                                let port = Some((*protocol, to.port()));
                                 ends.push((State { dst: to.ip(), port, translated: true, ..state }, End::Accept));
                             }
                             // A number without an endpoint matches nothing.

@@ -61,7 +61,7 @@ fn holder(table: &Table, object: &Name, elements: &str) -> Result<String, Kernel
     } else if table.maps.contains_key(object) {
         format!("map x {{ type t; elements = {elements} }}")
     } else if table.slots.contains_key(object) {
-        format!("map x {{ typeof t; elements = {elements} }}")
+        format!("map x {{ typeof tcp dport; elements = {elements} }}")
     } else {
         return Err(invalid(format!("no set or map {object}")));
     })

@@ -114,7 +114,7 @@ impl Lab {
         lab.node.sh("ip addr add 192.0.2.1/24 dev vc; ip addr add 2001:db8:2::1/64 dev vc nodad; ip link set vc up
              echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
              echo 0 > /proc/sys/net/ipv4/icmp_ratelimit; echo 0 > /proc/sys/net/ipv6/icmp/ratelimit
-             echo 0 > /proc/sys/net/ipv4/icmp_ratemask; echo 255 > /proc/sys/net/ipv6/icmp/ratemask
+             echo 0 > /proc/sys/net/ipv4/icmp_ratemask
              ip route add default via 192.0.2.2; ip -6 route add default via 2001:db8:2::2")?;
         for (i, pod) in lab.pods.iter().enumerate() {
             let (v4, v6) = (pod_addr(i, false), pod_addr(i, true));
@@ -179,9 +179,12 @@ fn failure(error: &std::io::Error) -> Met {
     }
 }
 
+/// A refusal that comes while the connecting process is still at it is believed only when it is repeated, a second later.
+const LONGER: Duration = Duration::from_millis(1_300);
+
 /// Connects by TCP.
 pub(crate) fn tcp(to: SocketAddr) -> Met {
-    let mut stream = match TcpStream::connect_timeout(&to, PATIENCE) {
+    let mut stream = match TcpStream::connect_timeout(&to, LONGER) {
         Ok(stream) => stream,
         Err(error) => return failure(&error),
     };

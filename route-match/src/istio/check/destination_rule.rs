@@ -13,7 +13,7 @@ use crate::report::Report;
 
 pub(super) fn check(report: &mut Report, rule: &DestinationRule) {
     let spec = &rule.spec;
-    report.check("spec.host", value::host_or_address(&spec.host));
+    report.check("spec.host", value::host(&spec.host));
     policy(report, "spec.trafficPolicy", spec.traffic_policy.as_ref());
     let mut names = BTreeSet::new();
     for (i, subset) in spec.subsets.iter().enumerate() {

@@ -47,7 +47,7 @@ fn policy(report: &mut Report, at: &str, policy: Option<&TrafficPolicy>) {
         report,
         at,
         (
-            policy.load_balancer.as_ref(),
+            policy.load_balancer.as_deref(),
             policy.connection_pool.as_ref(),
             policy.outlier_detection.as_ref(),
             policy.tls.as_ref(),
@@ -60,7 +60,7 @@ fn policy(report: &mut Report, at: &str, policy: Option<&TrafficPolicy>) {
             None => report.error(format_args!("{at}.port"), "missing"),
         }
         let parts = (
-            port.load_balancer.as_ref(),
+            port.load_balancer.as_deref(),
             port.connection_pool.as_ref(),
             port.outlier_detection.as_ref(),
             port.tls.as_ref(),

@@ -128,7 +128,7 @@ impl TrafficPolicy {
     /// # Errors
     /// The first setting that cannot be meant: a text that is no duration, a number out of its range, an unknown word.
     pub fn read(policy: &api::TrafficPolicy, mesh: &MeshConfig) -> Result<Self, PolicyFault> {
-        let balancer = policy.load_balancer.as_ref();
+        let balancer = policy.load_balancer.as_deref();
         let (balancing, hash) = balancing(balancer)?;
         let outlier = policy.outlier_detection.as_ref().map(outlier).transpose()?;
         let setting = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());

@@ -46,7 +46,7 @@ mirrors! {
     /// How a service, or a part of it, is called.
     pub struct TrafficPolicy {
         /// Which endpoint is chosen.
-        pub load_balancer: Option<LoadBalancerSettings>,
+        pub load_balancer: Option<Box<LoadBalancerSettings>>,
         /// Limits of connections.
         pub connection_pool: Option<ConnectionPoolSettings>,
         /// Which endpoints are left out for a while.
@@ -68,7 +68,7 @@ mirrors! {
         /// The port.
         pub port: Option<IstioPortSelector>,
         /// Which endpoint is chosen.
-        pub load_balancer: Option<LoadBalancerSettings>,
+        pub load_balancer: Option<Box<LoadBalancerSettings>>,
         /// Limits of connections.
         pub connection_pool: Option<ConnectionPoolSettings>,
         /// Which endpoints are left out for a while.

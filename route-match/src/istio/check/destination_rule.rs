@@ -13,7 +13,7 @@ use crate::report::Report;
 
 pub(super) fn check(report: &mut Report, rule: &DestinationRule) {
     let spec = &rule.spec;
-    report.check("spec.host", value::host_or_address(&spec.host));
+    report.check("spec.host", value::host(&spec.host));
     policy(report, "spec.trafficPolicy", spec.traffic_policy.as_ref());
     let mut names = BTreeSet::new();
     for (i, subset) in spec.subsets.iter().enumerate() {
@@ -47,7 +47,7 @@ fn policy(report: &mut Report, at: &str, policy: Option<&TrafficPolicy>) {
         report,
         at,
         (
-            policy.load_balancer.as_ref(),
+            policy.load_balancer.as_deref(),
             policy.connection_pool.as_ref(),
             policy.outlier_detection.as_ref(),
             policy.tls.as_ref(),
@@ -60,7 +60,7 @@ fn policy(report: &mut Report, at: &str, policy: Option<&TrafficPolicy>) {
             None => report.error(format_args!("{at}.port"), "missing"),
         }
         let parts = (
-            port.load_balancer.as_ref(),
+            port.load_balancer.as_deref(),
             port.connection_pool.as_ref(),
             port.outlier_detection.as_ref(),
             port.tls.as_ref(),

@@ -114,8 +114,7 @@ fn server_tls(report: &mut Report, at: &str, port: &IstioPort, tls: Option<&Isti
     };
     if is_http {
         let passthrough = matches!(tls.mode.as_str(), "" | "PASSTHROUGH" | "AUTO_PASSTHROUGH");
-        let files = [&tls.ca_certificates, &tls.private_key, &tls.server_certificate];
-        if !passthrough || files.iter().any(|file| !file.is_empty()) {
+        if !passthrough || names_material(tls) {
             report.error(at, "plain HTTP has no TLS; httpsRedirect is all it can say");
         }
         return;
@@ -145,8 +144,7 @@ pub(super) fn server_tls_options(report: &mut Report, at: &str, tls: &IstioServe
         ("tlsCertificates", !tls.tls_certificates.is_empty()),
     ];
     let there: Vec<&str> = sources.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect();
-    let any = !there.is_empty()
-        || [&tls.server_certificate, &tls.private_key, &tls.ca_certificates].iter().any(|file| !file.is_empty());
+    let any = names_material(tls);
     let mode = if tls.mode.is_empty() { "PASSTHROUGH" } else { &tls.mode };
     match mode {
         "ISTIO_MUTUAL" if any => report.error(at, "ISTIO_MUTUAL uses the certificate of the mesh, and no other"),
@@ -167,6 +165,12 @@ pub(super) fn server_tls_options(report: &mut Report, at: &str, tls: &IstioServe
         const VERSIONS: [&str; 6] = ["", "TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"];
         report.one_of(format_args!("{at}.{field}"), version, &VERSIONS);
     }
+}
+
+/// Whether certificates, keys or authorities are named, in any way.
+fn names_material(tls: &IstioServerTls) -> bool {
+    let texts = [&tls.credential_name, &tls.server_certificate, &tls.private_key, &tls.ca_certificates];
+    texts.iter().any(|text| !text.is_empty()) || !tls.credential_names.is_empty() || !tls.tls_certificates.is_empty()
 }
 
 /// What a server that terminates TLS must have.

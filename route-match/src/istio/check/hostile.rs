@@ -77,3 +77,61 @@ proptest! {
         prop_assert_eq!(super::cluster(&cluster), super::cluster(&cluster));
     }
 }
+
+/// A match over a few paths, methods and headers.
+fn found() -> impl Strategy<Value = Value> {
+    let uri = prop_oneof![
+        proptest::sample::select(vec!["/", "/a", "/a/b", "/A", ""])
+            .prop_map(|text| serde_json::json!({"prefix": text})),
+        proptest::sample::select(vec!["/a", "/a/b", "/A/b"]).prop_map(|text| serde_json::json!({"exact": text})),
+        proptest::sample::select(vec![".*", "/a.*"]).prop_map(|text| serde_json::json!({"regex": text})),
+    ];
+    let method = proptest::sample::select(vec!["GET", "POST"]).prop_map(|text| serde_json::json!({"exact": text}));
+    let header = proptest::sample::select(vec!["1", "2"]).prop_map(|text| serde_json::json!({"x": {"exact": text}}));
+    let port = proptest::sample::select(vec![80, 81]);
+    let some = proptest::option::of::<BoxedStrategy<Value>>;
+    let weighted = |strategy: BoxedStrategy<Value>| proptest::option::weighted(0.25, strategy);
+    let parts = (
+        some(uri.boxed()),
+        weighted(method.boxed()),
+        weighted(header.boxed()),
+        weighted(port.prop_map(Value::from).boxed()),
+        any::<bool>(),
+    );
+    parts.prop_map(|(uri, method, headers, port, fold)| {
+        let parts = [("uri", uri), ("method", method), ("headers", headers), ("port", port)];
+        let mut map: Map<String, Value> = parts.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
+        map.insert("ignoreUriCase".to_owned(), fold.into());
+        Value::from(map)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_rule_that_is_called_dead_takes_no_request(rules in vec(vec(found(), 0..3), 1..6)) {
+        use crate::istio::{HttpQuestion, IstioGatewayTable, Scheme};
+        let http: Vec<Value> = rules
+            .iter()
+            .map(|found| serde_json::json!({"match": found, "route": [{"destination": {"host": "a.x"}}]}))
+            .collect();
+        let gateway = serde_json::json!({"metadata": {"name": "g"}, "spec": {"servers": [
+            {"hosts": ["*"], "port": {"number": 80, "name": "http", "protocol": "HTTP"}}]}});
+        let object = serde_json::json!({"metadata": {"name": "v"}, "spec": {"hosts": ["a.x"], "gateways": ["g"], "http": http}});
+        let object = Kind::VirtualService.deserialize(object).unwrap();
+        let dead: Vec<String> = super::object(&object).into_iter().map(|finding| finding.field).collect();
+        let cluster: Cluster = [Kind::IstioGateway.deserialize(gateway).unwrap(), object].into_iter().collect();
+        let table = IstioGatewayTable::compile(&cluster, &svc_model::NamespacedName::new("default", "g")).unwrap();
+        for path in ["/", "/a", "/A", "/ab", "/a/b", "/A/b", "/a/b/c", "/q"] {
+            for (method, header) in [("GET", "1"), ("POST", "1"), ("GET", "2"), ("POST", "3")] {
+                let headers = [("x", header)];
+                let question = HttpQuestion::new(Scheme::Http, "a.x", path).method(method).headers(&headers);
+                let decision = table.decide(&question, None);
+                if let Some((_, rule)) = decision.rule.and_then(|rule| rule.origin.virtual_service()) {
+                    prop_assert!(!dead.contains(&format!("spec.http[{rule}]")), "{path} {method} {header}: rule {rule}");
+                }
+            }
+        }
+    }
+}

@@ -41,17 +41,22 @@ fn hosts(report: &mut Report, entry: &ServiceEntry, resolution: &str) {
         let field = format!("spec.hosts[{i}]");
         if host == "*" {
             report.error(field, "an entry is not for all hosts");
-        } else if !report.check(&field, value::host(host)) {
-        } else if resolution == "DYNAMIC_DNS" && !host.starts_with('*') {
-            report.error(field, "DYNAMIC_DNS is for wildcards");
-        } else if resolution != "DYNAMIC_DNS" && !value::is_whole_wildcard(host) {
-            report.warning(field, format_args!("{host:?} has a star for a part of a label"));
-        } else if matches!(resolution, "DNS" | "DNS_ROUND_ROBIN") && host.starts_with('*') && spec.endpoints.is_empty()
-        {
-            report.error(
-                field,
-                format_args!("a wildcard cannot be resolved; {resolution} without endpoints needs names"),
-            );
+            continue;
+        }
+        if !report.check(&field, value::host(host)) {
+            continue;
+        }
+        match resolution {
+            "DYNAMIC_DNS" if !host.starts_with('*') => report.error(field, "DYNAMIC_DNS is for wildcards"),
+            "DYNAMIC_DNS" => {}
+            _ if !value::is_whole_wildcard(host) => {
+                report.warning(field, format_args!("{host:?} has a star for a part of a label"));
+            }
+            "DNS" | "DNS_ROUND_ROBIN" if host.starts_with('*') && spec.endpoints.is_empty() => {
+                let message = format_args!("a wildcard has no address; {resolution} without endpoints needs names");
+                report.error(field, message);
+            }
+            _ => {}
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn check(report: &mut Report, sidecar: &Sidecar) {
     }
 }
 
-fn ingress<'a>(report: &mut Report, at: &str, entry: &'a SidecarIngress, ports: &mut BTreeSet<i64>) {
+fn ingress(report: &mut Report, at: &str, entry: &SidecarIngress, ports: &mut BTreeSet<i64>) {
     match &entry.port {
         Some(port) => {
             listener(report, at, port, &entry.bind);

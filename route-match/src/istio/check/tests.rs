@@ -279,6 +279,7 @@ fn servers_of_gateways() {
             ),
             (server(json!({})), &["spec.servers[0].tls"]),
             (server(json!({"port": plain, "tls": {"httpsRedirect": true}})), &[]),
+            (server(json!({"port": plain, "tls": {"credentialName": "c"}})), &["spec.servers[0].tls"]),
             (
                 server(json!({"port": plain, "tls": {"mode": "SIMPLE", "credentialName": "c"}})),
                 &["spec.servers[0].tls"],
@@ -403,6 +404,7 @@ fn destination_rules() {
         Kind::DestinationRule,
         &[
             (json!({}), &["spec.host"]),
+            (json!({"host": "10.0.0.1"}), &["spec.host"]),
             (
                 json!({"host": "a", "subsets": [{"name": "v1"}, {"name": "v1"}, {}]}),
                 &["spec.subsets[1].name", "spec.subsets[2].name"],

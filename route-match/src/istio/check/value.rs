@@ -171,7 +171,7 @@ impl Report {
         if destination.host == "*" {
             self.error(field, "a destination is one host, not all");
         } else {
-            self.check(field, host_or_address(&destination.host));
+            self.check(field, host(&destination.host));
         }
         self.subset_name(format_args!("{at}.subset"), &destination.subset);
         if let Some(port) = &destination.port {

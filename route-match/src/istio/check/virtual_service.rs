@@ -1,5 +1,6 @@
 //! VirtualServices: hosts, gateways, and which rules there are.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use svc_model::Resource;
@@ -8,9 +9,6 @@ use svc_model::api::VirtualService;
 use super::{http, reach, stream, value};
 use crate::istio::covers;
 use crate::report::Report;
-
-/// Most pairs of hosts that are compared; hosts of one object are few.
-const MAX_PAIRS: usize = 1 << 20;
 
 /// The word for all sidecars.
 const MESH: &str = "mesh";
@@ -65,15 +63,40 @@ fn hosts(report: &mut Report, object: &VirtualService) {
             in_order &= report.check(field, value::host_or_address(host));
         }
     }
-    if !in_order || hosts.len() * hosts.len() > MAX_PAIRS {
+    if !in_order {
         return;
     }
-    for (j, later) in hosts.iter().enumerate() {
-        let overlapping = |earlier: &&String| covers(earlier, later) || covers(later, earlier);
-        if let Some(earlier) = hosts[..j].iter().find(overlapping) {
-            let message = format_args!("{later:?} and {earlier:?} stand for the same hosts in part");
-            report.error(format_args!("spec.hosts[{j}]"), message);
+    let mut earlier = Names::default();
+    for (i, host) in hosts.iter().enumerate() {
+        if let Some(other) = earlier.overlapping(host) {
+            let message = format_args!("{host:?} and {other:?} stand for the same hosts in part");
+            report.error(format_args!("spec.hosts[{i}]"), message);
         }
+        earlier.insert(host);
+    }
+}
+
+/// Hosts by their ends, so that those which overlap another are found without comparing them all.
+#[derive(Default)]
+struct Names<'n>(BTreeMap<String, &'n str>);
+
+impl<'n> Names<'n> {
+    /// What follows the star, if there is one, from its end.
+    fn key(name: &str) -> String {
+        name.strip_prefix('*').unwrap_or(name).chars().rev().collect()
+    }
+
+    fn insert(&mut self, name: &'n str) {
+        self.0.insert(Self::key(name), name);
+    }
+
+    /// A name that covers this one, or that this one covers.
+    fn overlapping(&self, name: &str) -> Option<&'n str> {
+        let key = Self::key(name);
+        let starts = key.char_indices().map(|(at, _)| at).chain([key.len()]);
+        let above = starts.filter_map(|at| self.0.get(&key[..at])).find(|other| covers(other, name));
+        let first_below = || self.0.range(key.clone()..).next().map(|(_, other)| other);
+        above.or_else(|| first_below().filter(|other| covers(name, other))).copied()
     }
 }
 

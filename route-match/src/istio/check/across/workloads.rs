@@ -11,10 +11,7 @@ use svc_model::{Kind, Resource};
 
 use super::destinations::destinations;
 use super::{Known, Warnings};
-
-/// Words that the name of a port begins with, up to the first dash (Istio's protocol selection).
-const PROTOCOLS: [&str; 11] =
-    ["grpc", "grpc-web", "http", "http2", "https", "mongo", "mysql", "redis", "tcp", "tls", "udp"];
+use crate::istio::PortProtocol;
 
 pub(super) fn check(known: &Known<'_>, findings: &mut Vec<Finding>) {
     port_names(known, findings);
@@ -109,13 +106,15 @@ fn port_names(known: &Known<'_>, findings: &mut Vec<Finding>) {
     for object in meant.iter().filter(|object| object.kind == Kind::Service) {
         let Some(service) = known.cluster.get::<Service>(&object.namespace, &object.name) else { continue };
         for (i, port) in service.spec.ports.iter().enumerate() {
-            let word = port.name.split_once('-').map_or(port.name.as_str(), |(word, _)| word);
-            let named = PROTOCOLS.iter().any(|protocol| protocol.eq_ignore_ascii_case(word));
-            let datagrams = matches!(port.protocol.as_str(), "UDP" | "SCTP");
-            if !named && !datagrams && port.app_protocol.is_none() {
+            let detected = PortProtocol::of_service_port(port) == Some(PortProtocol::Detected);
+            if detected && port.app_protocol.is_none() {
+                let name = &port.name;
+                let advice = match name.as_str() {
+                    "" => "call it http or tcp".to_owned(),
+                    name => format!("call it http-{name} or tcp-{name}"),
+                };
                 let message = format!(
-                    "{:?} names no protocol, so that Istio guesses it from the first bytes; write http-{0} or tcp-{0}, or set appProtocol",
-                    port.name
+                    "{name:?} names no protocol, so that Istio guesses it from the first bytes; {advice}, or set appProtocol"
                 );
                 Warnings::about(service, findings).warn(format!("spec.ports[{i}].name"), message);
             }

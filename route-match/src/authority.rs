@@ -29,25 +29,24 @@ impl Authority {
     /// information is refused (RFC 9110, 4.2.4), so are a port that is not all digits and one above 65535.
     pub fn parse(text: &str) -> Result<Self, AuthorityError> {
         let text = text.trim_matches([' ', '\t']);
-        let refuse = |fault: fn(Excerpt) -> AuthorityError| fault(Excerpt::of(text));
-        if text.contains('@') {
-            return Err(refuse(AuthorityError::UserInformation));
-        }
+        // No host holds an `@`, so that it need be looked for only where something is wrong.
+        Self::without_user_information(text).map_err(|fault| match text.contains('@') {
+            true => AuthorityError::UserInformation(Excerpt::of(text)),
+            false => fault,
+        })
+    }
+
+    fn without_user_information(text: &str) -> Result<Self, AuthorityError> {
         // Inside brackets a colon belongs to the address.
         let after_address = if text.starts_with('[') { text.find(']').unwrap_or(text.len()) } else { 0 };
-        let (host, port) = match text[after_address..].find(':') {
-            None => (text, None),
-            Some(colon) => {
-                let colon = after_address + colon;
-                let port = &text[colon + 1..];
-                if !port.bytes().all(|b| b.is_ascii_digit()) {
-                    return Err(refuse(AuthorityError::Port));
-                }
-                let number = || port.parse().map_err(|_| refuse(AuthorityError::PortRange));
-                let port = if port.is_empty() { None } else { Some(number()?) };
-                (&text[..colon], port)
-            }
-        };
+        let Some(colon) = text[after_address..].find(':') else { return Ok(Self::from(text.parse::<Host>()?)) };
+        let (host, port) = text.split_at(after_address + colon);
+        let port = &port[1..];
+        if !port.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(AuthorityError::Port(Excerpt::of(text)));
+        }
+        let number = || port.parse().map_err(|_| AuthorityError::PortRange(Excerpt::of(text)));
+        let port = if port.is_empty() { None } else { Some(number()?) };
         Ok(Self { host: host.parse()?, port })
     }
 

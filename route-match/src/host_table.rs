@@ -46,7 +46,10 @@ pub struct HostTable<V> {
 #[derive(Clone)]
 struct Shard<V> {
     /// By falling specificity.
-    entries: Box<[(HostPattern, V)]>,
+    patterns: Box<[HostPattern]>,
+    /// In the same order. They lie apart, since what a look-up reads of them is needed sooner than the text of the pattern, which
+    /// only confirms it.
+    values: Box<[V]>,
     /// Over the text of exact hosts and the suffixes of wildcards.
     slots: Slots,
 }
@@ -76,7 +79,11 @@ impl<V> HostTable<V> {
             part.dedup_by(|(later, _), (first, _)| later == first);
             table.len += part.len();
         }
-        table.shards = parts.into_iter().map(|part| Arc::new(Shard::new(&table.hash, part))).collect();
+        let shard = |part: Vec<(HostPattern, V)>| {
+            let (patterns, values) = part.into_iter().unzip();
+            Arc::new(Shard::new(&table.hash, patterns, values))
+        };
+        table.shards = parts.into_iter().map(shard).collect();
         table
     }
 
@@ -115,7 +122,7 @@ impl<V> HostTable<V> {
 
     /// All patterns with their values, in no particular order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&HostPattern, &V)> {
-        self.shards.iter().flat_map(|shard| shard.entries.iter().map(|(pattern, value)| (pattern, value)))
+        self.shards.iter().flat_map(|shard| shard.patterns.iter().zip(&shard.values))
     }
 
     /// How many patterns the table holds.
@@ -143,7 +150,8 @@ impl<V> HostTable<V> {
 
     #[inline]
     fn wildcard(&self, suffix: &str, depth: WildcardDepth) -> Option<(&HostPattern, &V)> {
-        let is = |wildcard: &Wildcard| wildcard.depth() == depth && wildcard.suffix().as_str() == suffix;
+        let is_suffix = |host: &Host| equal(host.as_str().as_bytes(), suffix.as_bytes());
+        let is = |wildcard: &Wildcard| wildcard.depth() == depth && is_suffix(wildcard.suffix());
         self.find(suffix, |p| matches!(p, HostPattern::Wildcard(wildcard) if is(wildcard)))
     }
 
@@ -152,9 +160,8 @@ impl<V> HostTable<V> {
     fn find(&self, key: &str, is: impl Fn(&HostPattern) -> bool) -> Option<(&HostPattern, &V)> {
         let hash = hash_bytes(&self.hash, key.as_bytes());
         let shard = &self.shards[hash as usize & (self.shards.len() - 1)];
-        let found = shard.slots.find(hash, |at| is(&shard.entries[at as usize].0));
-        let (pattern, value) = &shard.entries[found? as usize];
-        Some((pattern, value))
+        let at = shard.slots.find(hash, |at| is(&shard.patterns[at as usize]))? as usize;
+        Some((&shard.patterns[at], &shard.values[at]))
     }
 }
 
@@ -164,11 +171,12 @@ impl<V: Clone> HostTable<V> {
     pub fn insert(&mut self, pattern: HostPattern, value: V) -> Option<V> {
         let shard = self.shard(&pattern);
         match shard.position(&pattern) {
-            Ok(at) => Some(std::mem::replace(&mut Arc::make_mut(shard).entries[at].1, value)),
+            Ok(at) => Some(std::mem::replace(&mut Arc::make_mut(shard).values[at], value)),
             Err(at) => {
-                let mut entries = shard.entries.to_vec();
-                entries.insert(at, (pattern.clone(), value));
-                self.replace_shard(&pattern, entries);
+                let (mut patterns, mut values) = (shard.patterns.to_vec(), shard.values.to_vec());
+                patterns.insert(at, pattern.clone());
+                values.insert(at, value);
+                self.replace_shard(&pattern, patterns, values);
                 self.note(&pattern);
                 self.len += 1;
                 // Grown far beyond what its shards were made for: a linear step, once in as many insertions.
@@ -185,9 +193,10 @@ impl<V: Clone> HostTable<V> {
     pub fn remove(&mut self, pattern: &HostPattern) -> Option<V> {
         let shard = self.shard(pattern);
         let at = shard.position(pattern).ok()?;
-        let mut entries = shard.entries.to_vec();
-        let (_, value) = entries.remove(at);
-        self.replace_shard(pattern, entries);
+        let (mut patterns, mut values) = (shard.patterns.to_vec(), shard.values.to_vec());
+        patterns.remove(at);
+        let value = values.remove(at);
+        self.replace_shard(pattern, patterns, values);
         self.len -= 1;
         Some(value)
     }
@@ -198,8 +207,8 @@ impl<V: Clone> HostTable<V> {
         &mut self.shards[hash as usize & (count - 1)]
     }
 
-    fn replace_shard(&mut self, pattern: &HostPattern, entries: Vec<(HostPattern, V)>) {
-        let shard = Arc::new(Shard::new(&self.hash, entries));
+    fn replace_shard(&mut self, pattern: &HostPattern, patterns: Vec<HostPattern>, values: Vec<V>) {
+        let shard = Arc::new(Shard::new(&self.hash, patterns, values));
         *self.shard(pattern) = shard;
     }
 }
@@ -210,14 +219,14 @@ fn shards_for(n: usize) -> usize {
 }
 
 impl<V> Shard<V> {
-    fn new(hash: &FixedState, entries: Vec<(HostPattern, V)>) -> Self {
-        let hashes = entries.iter().map(|(pattern, _)| hash_bytes(hash, key(pattern).as_bytes()));
+    fn new(hash: &FixedState, patterns: Vec<HostPattern>, values: Vec<V>) -> Self {
+        let hashes = patterns.iter().map(|pattern| hash_bytes(hash, key(pattern).as_bytes()));
         let slots = Slots::new(hashes.zip(0u32..).collect::<Vec<_>>().into_iter());
-        Self { entries: entries.into(), slots }
+        Self { patterns: patterns.into(), values: values.into(), slots }
     }
 
     fn position(&self, pattern: &HostPattern) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(entry, _)| entry.cmp(pattern))
+        self.patterns.binary_search(pattern)
     }
 }
 

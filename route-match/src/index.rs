@@ -1,6 +1,7 @@
 //! Which rule of one host is this request's? The lowest rank that three indices can offer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
@@ -15,15 +16,15 @@ use crate::request::Request;
 /// The ranks of a host's rules: those of literal paths by their text, those that fold case or are expressions
 /// by their literal beginning in lower case, and expressions that share theirs with others by texts that they need elsewhere.
 ///
-/// Each index is asked for what beats the answer of those before it.
+/// Each index is asked for what beats the answer of those before it. Clones share what they hold.
 #[derive(Clone, Debug)]
 pub(crate) struct RuleIndex {
     literal: PathIndex<false>,
-    rest: Option<Box<Rest>>,
+    rest: Option<Arc<Rest>>,
 }
 
 /// What hosts rarely have.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Rest {
     folded: PathIndex<true>,
     filter: Option<RegexFilter>,
@@ -55,7 +56,7 @@ impl RuleIndex {
         }
         let filter = file_expressions(expressions, &mut folded);
         let rest = (!folded.is_empty() || filter.is_some())
-            .then(|| Box::new(Rest { folded: PathIndex::new(hash, folded), filter }));
+            .then(|| Arc::new(Rest { folded: PathIndex::new(hash, folded), filter }));
         Self { literal: PathIndex::new(hash, literal), rest }
     }
 

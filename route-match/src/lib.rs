@@ -105,6 +105,7 @@ mod host_pattern;
 mod host_table;
 mod index;
 mod literals;
+mod name;
 mod normalise;
 mod path_index;
 mod path_pattern;

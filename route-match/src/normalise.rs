@@ -26,7 +26,7 @@ pub enum PathNormalisation {
     /// Dot segments are resolved (a dot may be written `%2E`); all else is as received.
     DotSegments,
     /// RFC 3986: escapes of unreserved characters (letters, digits, `-._~`) are decoded, `\` is `/`, dot segments are
-    /// resolved. All other escapes keep their spelling.
+    /// resolved. All other escapes keep their spelling, and so does one that would make another out of a stray `%` before it.
     Base,
     /// Also, `//` is `/`.
     MergeSlashes,
@@ -106,7 +106,8 @@ impl PathNormalisation {
                 Some(0) => return Err(PathFault::Nul),
                 None if *byte == 0 => return Err(PathFault::Nul),
                 Some(b'/' | b'\\') if self == Self::DecodeAndMergeSlashes => (b"/".as_slice(), &rest[3..]),
-                Some(b) if is_unreserved(b) => {
+                // `%%32e` must not become an escape that the next reader decodes.
+                Some(b) if is_unreserved(b) && !ends_escape(&out, b) => {
                     out.push(b);
                     (b"".as_slice(), &rest[3..])
                 }
@@ -143,6 +144,11 @@ fn escape(text: &[u8]) -> Option<u8> {
         [b'%', high, low, ..] => Some(hex(*high)? << 4 | hex(*low)?),
         _ => None,
     }
+}
+
+/// Whether the byte would end an escape of which the start was written as it came.
+fn ends_escape(out: &[u8], b: u8) -> bool {
+    b.is_ascii_hexdigit() && matches!(out, [.., b'%'] | [.., b'%', b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F'])
 }
 
 fn is_unreserved(b: u8) -> bool {
@@ -329,6 +335,21 @@ mod tests {
     }
 
     #[test]
+    fn decoding_makes_no_escape() {
+        for (path, expected) in [
+            ("/%%32e%%32e/admin", "/%%32e%%32e/admin"),
+            ("/%2%65", "/%2%65"),
+            ("/%%32%65", "/%%32e"),
+            ("/%%61/%g%31", "/%%61/%g1"),
+        ] {
+            for mode in [Base, MergeSlashes, DecodeAndMergeSlashes] {
+                assert_eq!(apply(mode, path), Ok(expected.into()), "{mode:?} {path}");
+                assert_eq!(apply(mode, expected), Ok(expected.into()), "{mode:?} {expected}");
+            }
+        }
+    }
+
+    #[test]
     fn dot_segments_alone_are_resolved() {
         for (path, expected) in [
             ("/a/../b", "/b"),
@@ -417,7 +438,9 @@ mod tests {
                 Just("\\"),
                 Just("a"),
                 Just("%"),
-                Just("%41")
+                Just("%41"),
+                Just("%32"),
+                Just("2")
             ],
             0..12,
         )

@@ -1,6 +1,7 @@
 //! Which rules lie on this path? The deepest stored text that the path begins with, then those above it.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
@@ -8,32 +9,41 @@ use crate::filed::{Extent, Filed, NO_RANK, Rank};
 use crate::hash::{BLOCK, equal, hash_bytes};
 use crate::request::Request;
 use crate::several::Several;
-use crate::slots::Slots;
+use crate::slots::{Layout, Slot};
 
 /// The rules of a host, filed by a text with which every path that they take begins.
 ///
 /// All texts with which a path begins are beginnings of one another, so they form a chain, and each node knows the next
 /// above it. A look-up finds the deepest with a few hash probes, longest first, at those lengths alone at which some text
-/// ends; then it climbs, and stops where no rule above can beat what it has. Memory is what it costs, so a
-/// node lies in one place: its rule, what lies above, its text.
+/// ends; then it climbs, and stops where no rule above can beat what it has. Lines of memory are what it costs: what every
+/// look-up reads is here, in one line; the rest is one piece of memory, in which a node lies together.
 ///
-/// With `FOLD`, texts are stored in lower case and paths are compared without regard to case.
+/// With `FOLD`, texts are stored in lower case and paths are compared without regard to case. Clones share the nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct PathIndex<const FOLD: bool> {
-    /// From the hash of a node's text to its place among the nodes.
-    slots: Slots,
-    /// See [`Node`].
-    nodes: Box<[u8]>,
-    /// The node of the empty text.
-    root: Option<u32>,
+    /// Where texts end in the first block of bytes.
+    first: Lengths,
+    /// The slots, from the hash of a node's text to its place; then the nodes (see [`Node`]).
+    bytes: Arc<[u8]>,
+    slots: Layout,
+    /// The place of the node of the empty text, or [`NO_NODE`].
+    root: u32,
     /// The lowest rank of all, or [`NO_RANK`].
     least: u32,
-    /// Where texts end in the first block of bytes, and in those after it.
-    first: Lengths,
+    /// What most hosts have none of.
+    rare: Option<Arc<Rare>>,
+}
+
+#[derive(Debug)]
+struct Rare {
+    /// Where texts end in the blocks after the first.
     more: Box<[Lengths]>,
     /// The rules of nodes that have more than one.
     several: Box<[Several]>,
 }
+
+/// No place.
+const NO_NODE: u32 = u32::MAX;
 
 /// At which lengths in a block of bytes stored texts end: bit `i` stands for `i + 1` bytes. A length that ends no text
 /// needs no probe.
@@ -49,26 +59,27 @@ struct Lengths {
 
 /// A stored text and what is filed under it.
 ///
-/// As bytes it is, in words of four, the length of the text with the flags above it, the rule, and if there is a node
-/// above, its place and `above`; then the text.
+/// As bytes it is two words of four, the length of the text with the flags above it and the rule; then the text; then, if
+/// there is a node above, its place and `above`, which few look-ups read.
 struct Node<'i> {
     flags: u32,
-    /// A [`Rank`], or with [`SEVERAL`] which of [`PathIndex::several`].
+    /// A [`Rank`], or with [`SEVERAL`] which of [`Rare::several`].
     rule: u32,
-    /// The next node above, if `above` is a rank.
-    parent: u32,
-    /// The lowest rank above that may take a path through this node, or [`NO_RANK`].
-    above: u32,
     text: &'i [u8],
+    /// The bytes after the text.
+    rest: &'i [u8],
 }
 
 /// The bits of a node's first word that are the length of its text.
 const LENGTH: u32 = (1 << 24) - 1;
 const HAS_PARENT: u32 = 1 << 31;
 const SEVERAL: u32 = 1 << 30;
-/// The only rule is for the whole path, or for elements; else for any beginning.
-const WHOLE: u32 = 1 << 29;
-const ELEMENTS: u32 = 1 << 28;
+/// The only rule takes a path that ends after the text, one that goes on with a slash there, one that goes on in any way.
+const ENDS: u32 = 1 << 29;
+const SLASH: u32 = 1 << 28;
+const GOES_ON: u32 = 1 << 27;
+/// No rule above that takes paths through this node has a lower rank than the only one here.
+const FIRST: u32 = 1 << 26;
 
 impl<const FOLD: bool> PathIndex<FOLD> {
     /// Longest text, in bytes. A rule of a longer one can be filed under the beginning of it.
@@ -76,42 +87,41 @@ impl<const FOLD: bool> PathIndex<FOLD> {
 
     /// Files rules.
     pub(crate) fn new(hash: &FixedState, mut rules: Vec<Filed<'_>>) -> Self {
-        rules.sort_unstable_by(|a, b| a.text.cmp(b.text).then_with(|| (a.extent, a.rank).cmp(&(b.extent, b.rank))));
-        let (mut nodes, mut places, mut several) = (Vec::new(), Vec::with_capacity(rules.len()), Vec::new());
-        let mut root = None;
-        let mut lengths = vec![Lengths::default()];
+        // The first bytes tell most texts apart, in one comparison.
+        rules.sort_by_cached_key(|rule| (first_bytes(rule.text), rule.text, rule.extent, rule.rank));
+        let groups: Vec<_> = rules.chunk_by(|a, b| equal(a.text, b.text)).collect();
+        let size = groups.iter().map(|group| Node::LARGEST + group[0].text.len()).sum::<usize>();
+        let count = groups.iter().filter(|group| !group[0].text.is_empty()).count();
+        let slots = Layout::new(count, (count * 8 + size) as u32);
+        let mut bytes = Vec::with_capacity(slots.len() * size_of::<Slot>() + size);
+        bytes.resize(slots.len() * size_of::<Slot>(), 0);
+        let (mut root, mut lengths, mut several) = (NO_NODE, vec![Lengths::default()], Vec::new());
         // The nodes whose texts the current one begins with, and the lowest rank of each and those above it.
         let mut open: Vec<(&[u8], u32, u32)> = Vec::new();
-        for group in rules.chunk_by(|a, b| a.text == b.text) {
+        for group in &groups {
             let text = group[0].text;
-            while open.last().is_some_and(|(above, ..)| !text.starts_with(above)) {
+            let begins_with = |above: &[u8]| text.get(..above.len()).is_some_and(|beginning| equal(beginning, above));
+            while open.last().is_some_and(|(above, ..)| !begins_with(above)) {
                 open.pop();
             }
-            let place = nodes.len() as u32;
-            let (parent, above) = open.last().map_or((0, NO_RANK), |(_, place, least)| (*place, *least));
-            let mut flags = if open.is_empty() { 0 } else { HAS_PARENT };
-            let rule = match group {
-                [Filed { extent, rank, .. }] => {
-                    flags |= match extent {
-                        Extent::Text => 0,
-                        Extent::Elements => ELEMENTS,
-                        Extent::Whole => WHOLE,
-                    };
-                    rank.0
-                }
+            let place = bytes.len() as u32;
+            let parent = open.last().map(|(_, place, least)| (*place, *least));
+            let above = parent.map_or(NO_RANK, |(_, least)| least);
+            let (flags, rule) = match *group {
+                [only] => (extent_flags(only) | if only.rank.rank() < above { FIRST } else { 0 }, only.rank.0),
                 _ => {
-                    flags |= SEVERAL;
                     several.push(Several::new(hash, group));
-                    several.len() as u32 - 1
+                    (SEVERAL, several.len() as u32 - 1)
                 }
             };
-            Node { flags, rule, parent, above, text }.write(&mut nodes);
+            Node::write(&mut bytes, flags, rule, text, parent);
             let through = group.iter().filter(|rule| rule.extent != Extent::Whole).map(|rule| rule.rank.rank());
             open.push((text, place, through.fold(above, u32::min)));
             match text.len().checked_sub(1) {
-                None => root = Some(place),
+                None => root = place,
                 Some(last) => {
-                    places.push((hash_bytes(hash, text), place));
+                    let words = bytes.as_chunks_mut().0;
+                    slots.insert(&mut words[..slots.len()], hash_bytes(hash, text), place);
                     let block = last / BLOCK;
                     if block >= lengths.len() {
                         lengths.resize(block + 1, Lengths::default());
@@ -120,14 +130,15 @@ impl<const FOLD: bool> PathIndex<FOLD> {
                 }
             }
         }
+        let more: Box<[_]> = lengths[1..].into();
+        let rare = !more.is_empty() || !several.is_empty();
         Self {
-            slots: Slots::new(places.into_iter()),
-            nodes: nodes.into(),
+            first: lengths[0],
+            bytes: bytes.into(),
+            slots,
             root,
             least: rules.iter().map(|rule| rule.rank.rank()).min().unwrap_or(NO_RANK),
-            first: lengths[0],
-            more: lengths[1..].into(),
-            several: several.into(),
+            rare: rare.then(|| Arc::new(Rare { more, several: several.into() })),
         }
     }
 
@@ -148,40 +159,59 @@ impl<const FOLD: bool> PathIndex<FOLD> {
     ) -> u32 {
         let path = request.path;
         let mut next = self.deepest(hash, path);
-        while let Some(node) = next {
+        while next != NO_NODE {
+            let node = self.node(next);
             if node.flags & SEVERAL != 0 {
-                let covers = |extent: Extent| extent.covers(node.text, path);
-                best = self.several[node.rule as usize].best(hash, request, best, covers, accepts);
+                best = self.best_of_several(&node, hash, request, best, accepts);
             } else {
                 let rank = Rank(node.rule);
-                if rank.rank() < best && node.extent().covers(node.text, path) && (rank.is_settled() || accepts(rank)) {
+                if rank.rank() < best && node.covers(path) && (rank.is_settled() || accepts(rank)) {
                     best = rank.rank();
+                    if node.flags & FIRST != 0 {
+                        break;
+                    }
                 }
             }
-            next = (node.above < best).then(|| self.node(node.parent));
+            next = node.above(best);
         }
         best
     }
 
-    /// The node of the longest text that the path begins with. (A node that matters only at the end of an element is
-    /// looked for only there.)
+    fn best_of_several(
+        &self,
+        node: &Node<'_>,
+        hash: &FixedState,
+        request: &Request<'_>,
+        best: u32,
+        accepts: &mut impl FnMut(Rank) -> bool,
+    ) -> u32 {
+        let covers = |extent: Extent| extent.covers(node.text, request.path);
+        match &self.rare {
+            Some(rare) => rare.several[node.rule as usize].best(hash, request, best, covers, accepts),
+            // A node that has several rules keeps them there.
+            None => best,
+        }
+    }
+
+    /// The node of the longest text that the path begins with, or [`NO_NODE`]. (A node that matters only at the end of an
+    /// element is looked for only there.)
     #[inline]
-    fn deepest(&self, hash: &FixedState, path: &[u8]) -> Option<Node<'_>> {
-        let place = if path.len() <= BLOCK || self.more.is_empty() {
-            self.deepest_in(&hash.build_hasher(), path, 0, &self.first).or(self.root)
-        } else {
-            self.deepest_of_long(hash, path)
-        };
-        place.map(|place| self.node(place))
+    fn deepest(&self, hash: &FixedState, path: &[u8]) -> u32 {
+        if path.len() > BLOCK
+            && let Some(rare) = &self.rare
+        {
+            return self.deepest_of_long(&rare.more, hash, path);
+        }
+        self.deepest_in(&hash.build_hasher(), path, 0, &self.first).unwrap_or(self.root)
     }
 
     #[cold]
-    fn deepest_of_long(&self, hash: &FixedState, path: &[u8]) -> Option<u32> {
+    fn deepest_of_long(&self, more: &[Lengths], hash: &FixedState, path: &[u8]) -> u32 {
         let mut hasher = hash.build_hasher();
         let mut found = self.root;
         let starts = (0..path.len()).step_by(BLOCK);
-        for (start, lengths) in starts.zip(std::iter::once(&self.first).chain(&self.more)) {
-            found = self.deepest_in(&hasher, path, start, lengths).or(found);
+        for (start, lengths) in starts.zip(std::iter::once(&self.first).chain(more)) {
+            found = self.deepest_in(&hasher, path, start, lengths).unwrap_or(found);
             let block = &path[start..path.len().min(start + BLOCK)];
             if FOLD {
                 hasher.write(&fold(block)[..block.len()]);
@@ -206,13 +236,14 @@ impl<const FOLD: bool> PathIndex<FOLD> {
         } else {
             block = &path[start..];
         }
+        let slots = &self.bytes.as_chunks().0[..self.slots.len()];
         while ends != 0 {
             let last = ends.ilog2() as usize;
             ends ^= 1 << last;
             let mut hasher = before.clone();
             hasher.write(&block[..=last]);
             let text = &path[..=start + last];
-            let found = self.slots.find(hasher.finish(), |place| same::<FOLD>(self.node(place).text, text));
+            let found = self.slots.find(slots, hasher.finish(), |place| self.is_node_of(place, text));
             if found.is_some() {
                 return found;
             }
@@ -220,41 +251,75 @@ impl<const FOLD: bool> PathIndex<FOLD> {
         None
     }
 
+    /// Whether the node at this place has this text.
+    #[inline]
+    fn is_node_of(&self, place: u32, text: &[u8]) -> bool {
+        let bytes = &self.bytes[place as usize..];
+        // By the question's length, which is known before the node is read.
+        let stored = || bytes.get(Node::HEAD..Node::HEAD + text.len());
+        (word(bytes) & LENGTH) as usize == text.len() && stored().is_some_and(|stored| same::<FOLD>(stored, text))
+    }
+
     #[inline]
     fn node(&self, place: u32) -> Node<'_> {
-        let bytes = &self.nodes[place as usize..];
-        let (head, rule) = (word(&bytes[0..4]), word(&bytes[4..8]));
-        let (mut parent, mut above, mut start) = (0, NO_RANK, 8);
-        if head & HAS_PARENT != 0 {
-            (parent, above, start) = (word(&bytes[8..12]), word(&bytes[12..16]), 16);
-        }
-        let text = &bytes[start..start + (head & LENGTH) as usize];
-        Node { flags: head & !LENGTH, rule, parent, above, text }
+        let bytes = &self.bytes[place as usize..];
+        let head = word(bytes);
+        let (text, rest) = bytes[Node::HEAD..].split_at((head & LENGTH) as usize);
+        Node { flags: head & !LENGTH, rule: word(&bytes[4..]), text, rest }
+    }
+}
+
+/// The first bytes of a text, which order as the texts do unless they are the same.
+fn first_bytes(text: &[u8]) -> u128 {
+    let mut bytes = [0; 16];
+    let count = text.len().min(16);
+    bytes[..count].copy_from_slice(&text[..count]);
+    u128::from_be_bytes(bytes)
+}
+
+/// How much of a path the text must be for the only rule. The empty text is the beginning of everything.
+fn extent_flags(rule: &Filed<'_>) -> u32 {
+    match rule.extent {
+        Extent::Elements if !rule.text.is_empty() => ENDS | SLASH,
+        Extent::Elements | Extent::Text => ENDS | SLASH | GOES_ON,
+        Extent::Whole => ENDS,
     }
 }
 
 impl Node<'_> {
-    fn write(&self, nodes: &mut Vec<u8>) {
-        let mut push = |word: u32| nodes.extend_from_slice(&word.to_ne_bytes());
-        push(self.text.len() as u32 | self.flags);
-        push(self.rule);
-        if self.flags & HAS_PARENT != 0 {
-            push(self.parent);
-            push(self.above);
+    /// Bytes before the text.
+    const HEAD: usize = 8;
+    /// Most bytes beside the text.
+    const LARGEST: usize = 16;
+
+    /// Appends a node; `parent` is the place of the next node above, and the lowest rank there and above that may take a path
+    /// through this node, or [`NO_RANK`].
+    fn write(nodes: &mut Vec<u8>, flags: u32, rule: u32, text: &[u8], parent: Option<(u32, u32)>) {
+        let flags = flags | if parent.is_some() { HAS_PARENT } else { 0 };
+        nodes.extend_from_slice(&(text.len() as u32 | flags).to_ne_bytes());
+        nodes.extend_from_slice(&rule.to_ne_bytes());
+        nodes.extend_from_slice(text);
+        if let Some((place, above)) = parent {
+            nodes.extend_from_slice(&place.to_ne_bytes());
+            nodes.extend_from_slice(&above.to_ne_bytes());
         }
-        nodes.extend_from_slice(self.text);
     }
 
-    /// How much of a path the text must be for the only rule.
+    /// Whether the text is as much of the path as the only rule asks.
     #[inline]
-    fn extent(&self) -> Extent {
-        if self.flags & ELEMENTS != 0 {
-            Extent::Elements
-        } else if self.flags & WHOLE != 0 {
-            Extent::Whole
-        } else {
-            Extent::Text
-        }
+    fn covers(&self, path: &[u8]) -> bool {
+        // How the path goes on cannot be foretold, so there are no branches. (At its end this looks at the last byte.)
+        let ends = self.text.len() == path.len();
+        let at = self.text.len().min(path.len().saturating_sub(1));
+        let slash = path.get(at).is_some_and(|next| *next == b'/');
+        let here = if ends { ENDS } else { GOES_ON | u32::from(slash) * SLASH };
+        self.flags & here != 0
+    }
+
+    /// The place of the next node above, if some rule there or above ranks below `best`, or [`NO_NODE`].
+    #[inline]
+    fn above(&self, best: u32) -> u32 {
+        if self.flags & HAS_PARENT != 0 && word(&self.rest[4..]) < best { word(self.rest) } else { NO_NODE }
     }
 }
 
@@ -328,7 +393,7 @@ fn same<const FOLD: bool>(stored: &[u8], text: &[u8]) -> bool {
     if FOLD { stored.eq_ignore_ascii_case(text) } else { equal(stored, text) }
 }
 
-/// The word that these four bytes are.
+/// The word that the first four bytes are.
 #[inline]
 fn word(bytes: &[u8]) -> u32 {
     u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])

@@ -163,7 +163,10 @@ impl Kind {
             (Extent::Text, false) => "^",
             (Extent::Text, true) => "T",
         };
-        Self::Literal([mark, text].concat().into())
+        let mut marked = String::with_capacity(mark.len() + text.len());
+        marked.push_str(mark);
+        marked.push_str(text);
+        Self::Literal(marked.into())
     }
 }
 

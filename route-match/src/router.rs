@@ -26,7 +26,7 @@ use crate::rule::Rule;
 /// conditions must be asked. Clones share everything, so that [`replace_host`](Self::replace_host) on a clone costs what that
 /// host costs and the square root of the number of hosts.
 pub struct Router<T> {
-    hosts: HostTable<Arc<RuleList<T>>>,
+    hosts: HostTable<RuleList<T>>,
     hash: FixedState,
     search: HostSearch,
 }
@@ -52,10 +52,16 @@ pub enum HostChange<K, T> {
     Gone,
 }
 
-/// The rules of one host, by rank; what a look-up does not touch lies apart.
-pub(crate) struct RuleList<T> {
+/// The rules of one host, by rank, and what finds them. It lies in the table of hosts; its parts are shared with aliases and with
+/// clones of the table.
+struct RuleList<T> {
     index: RuleIndex,
-    values: Box<[T]>,
+    values: Arc<[T]>,
+    patterns: Arc<Patterns>,
+}
+
+/// What a look-up rarely touches.
+struct Patterns {
     paths: Box<[PathPattern]>,
     /// Empty when no rule has any.
     conditions: Box<[Box<[Condition]>]>,
@@ -144,7 +150,7 @@ impl<T> Router<T> {
     /// Replaces the rules of one pattern, which begins to exist if it did not. Patterns that shared its rules keep the old
     /// ones, and so do clones. O(n log n) in the number of its rules, plus the square root of the number of hosts.
     pub fn replace_host<K: Ord>(&mut self, pattern: HostPattern, rules: Vec<Rule<K, T>>) {
-        let list = Arc::new(RuleList::new(&self.hash, rules));
+        let list = RuleList::new(&self.hash, rules);
         self.hosts.insert(pattern, list);
     }
 
@@ -166,7 +172,7 @@ impl<T> RuleList<T> {
         let (paths, values): (Vec<_>, Vec<_>) = rules.into_iter().map(|rule| (rule.path, rule.value)).unzip();
         let conditions_at = |rank: usize| conditions.get(rank).map_or(&[] as &[_], |conditions| conditions);
         let index = RuleIndex::new(hash, paths.iter().enumerate().map(|(rank, path)| (path, conditions_at(rank))));
-        Self { index, values: values.into(), paths: paths.into(), conditions }
+        Self { index, values: values.into(), patterns: Arc::new(Patterns { paths: paths.into(), conditions }) }
     }
 
     #[inline]
@@ -174,12 +180,12 @@ impl<T> RuleList<T> {
         self.index.best(hash, request, |rank: Rank| {
             let at = rank.rank() as usize;
             (!rank.asks_conditions() || self.accepts(at, request))
-                && (!rank.asks_pattern() || self.paths[at].matches(request.path))
+                && (!rank.asks_pattern() || self.paths()[at].matches(request.path))
         })
     }
 
     fn takes(&self, rank: u32, request: &Request<'_>) -> bool {
-        self.paths[rank as usize].matches(request.path) && self.accepts(rank as usize, request)
+        self.paths()[rank as usize].matches(request.path) && self.accepts(rank as usize, request)
     }
 
     fn accepts(&self, rank: usize, request: &Request<'_>) -> bool {
@@ -187,13 +193,23 @@ impl<T> RuleList<T> {
     }
 
     fn conditions(&self, rank: usize) -> &[Condition] {
-        self.conditions.get(rank).map_or(&[], |conditions| conditions)
+        self.patterns.conditions.get(rank).map_or(&[], |conditions| conditions)
+    }
+
+    fn paths(&self) -> &[PathPattern] {
+        &self.patterns.paths
     }
 
     /// All rules, by rank.
     fn matches<'r>(&'r self, host: &'r HostPattern) -> impl Iterator<Item = Match<'r, T>> {
         // There are fewer than 2^30.
-        (0..self.paths.len() as u32).map(move |rank| Match { host, list: self, rank })
+        (0..self.paths().len() as u32).map(move |rank| Match { host, list: self, rank })
+    }
+}
+
+impl<T> Clone for RuleList<T> {
+    fn clone(&self) -> Self {
+        Self { index: self.index.clone(), values: self.values.clone(), patterns: self.patterns.clone() }
     }
 }
 
@@ -210,7 +226,7 @@ impl<'r, T> Match<'r, T> {
 
     /// The rule's path pattern.
     pub fn path(&self) -> &'r PathPattern {
-        &self.list.paths[self.rank()]
+        &self.list.paths()[self.rank()]
     }
 
     /// What the groups of the rule's expression took of the path that it was found for; `None` for a rule without
@@ -353,7 +369,7 @@ impl<K: Ord, T> RouterBuilder<K, T> {
     /// Compiles the rules. O(n log n) in the number of rules.
     pub fn build(self) -> Router<T> {
         let hash = FixedState::with_seed(self.seed);
-        let lists: Vec<_> = self.lists.into_iter().map(|rules| Arc::new(RuleList::new(&hash, rules))).collect();
+        let lists: Vec<_> = self.lists.into_iter().map(|rules| RuleList::new(&hash, rules)).collect();
         let hosts = self.hosts.into_iter().map(|(host, list)| (host, lists[list as usize].clone()));
         Router { hosts: HostTable::with_seed(self.seed, hosts), hash, search: self.search }
     }

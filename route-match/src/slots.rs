@@ -1,44 +1,76 @@
 //! Where in a table does the entry with this hash lie? Open addressing over 32-bit slots.
 
 /// An immutable hash index: it keeps entry numbers, the caller keeps the entries and compares them.
-///
-/// Keys come from the wire only as questions; what is stored is the operator's, so no one can grow a chain at run time.
-/// A slot is one word: the entry's number and, in the bits that no number needs, a tag out of the hash, so that a
-/// question without an answer rarely touches an entry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
-    /// 0 is an empty slot; half of all are.
-    slots: Box<[u32]>,
-    /// The bits of a slot that hold the entry's number, counted from 1.
+    slots: Box<[Slot]>,
+    layout: Layout,
+}
+
+/// A slot, as bytes, so that a table may lie among other things.
+pub(crate) type Slot = [u8; 4];
+
+/// How slots are laid out.
+///
+/// Keys come from the wire only as questions; what is stored is the operator's, so no one can grow a chain at run time.
+/// A slot is one word: 0 if it is empty, as half of all are; else the entry's number, counted from 1, and, in the bits that no
+/// number needs, a tag out of the hash, so that a question without an answer rarely touches an entry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Layout {
+    /// How many slots there are.
+    len: u32,
+    /// The bits of a slot that hold a number.
     number: u32,
 }
 
 impl Slots {
     /// Indexes entries by their hashes; entry numbers are below `u32::MAX`.
     pub(crate) fn new(entries: impl ExactSizeIterator<Item = (u64, u32)> + Clone) -> Self {
-        let greatest = entries.clone().map(|(_, entry)| entry + 1).max().unwrap_or(1);
-        let mut table = Self {
-            slots: vec![0; entries.len() * 2].into(),
-            number: u32::MAX.checked_shr(greatest.leading_zeros()).unwrap_or_default(),
-        };
+        let greatest = entries.clone().map(|(_, entry)| entry).max().unwrap_or_default();
+        let layout = Layout::new(entries.len(), greatest);
+        let mut slots = vec![Slot::default(); layout.len()].into_boxed_slice();
         for (hash, entry) in entries {
-            let mut at = table.home(hash);
-            // Ends: the table is never full.
-            while table.slots[at] != 0 {
-                at = table.after(at);
-            }
-            table.slots[at] = hash as u32 & !table.number | (entry + 1);
+            layout.insert(&mut slots, hash, entry);
         }
-        table
+        Self { slots, layout }
     }
 
     /// The first entry of this hash for which `same` holds.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, mut same: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, same: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.layout.find(&self.slots, hash, same)
+    }
+}
+
+impl Layout {
+    /// The layout for so many entries, below 2^31, of numbers up to `greatest`, which is below `u32::MAX`.
+    pub(crate) fn new(entries: usize, greatest: u32) -> Self {
+        let number = u32::MAX.checked_shr((greatest + 1).leading_zeros()).unwrap_or_default();
+        Self { len: entries as u32 * 2, number }
+    }
+
+    /// How many slots there are.
+    pub(crate) fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Adds an entry; there are no more of them than the layout was made for.
+    pub(crate) fn insert(self, slots: &mut [Slot], hash: u64, entry: u32) {
+        let mut at = self.home(hash);
+        // Ends: the table is never full.
+        while slots[at] != [0; 4] {
+            at = self.after(at);
+        }
+        slots[at] = (hash as u32 & !self.number | (entry + 1)).to_ne_bytes();
+    }
+
+    /// The first entry of this hash for which `same` holds.
+    #[inline]
+    pub(crate) fn find(self, slots: &[Slot], hash: u64, mut same: impl FnMut(u32) -> bool) -> Option<u32> {
         let tag = hash as u32 & !self.number;
         let mut at = self.home(hash);
         loop {
-            let slot = *self.slots.get(at)?;
+            let slot = u32::from_ne_bytes(*slots.get(at)?);
             if slot == 0 {
                 return None;
             }
@@ -53,13 +85,13 @@ impl Slots {
 
     /// Where the search for a hash begins: its upper half, scaled to the table, which need not be a power of two.
     #[inline]
-    fn home(&self, hash: u64) -> usize {
-        (((hash >> 32) * self.slots.len() as u64) >> 32) as usize
+    fn home(self, hash: u64) -> usize {
+        (((hash >> 32) * u64::from(self.len)) >> 32) as usize
     }
 
     #[inline]
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.slots.len() { 0 } else { at + 1 }
+    fn after(self, at: usize) -> usize {
+        if at + 1 == self.len() { 0 } else { at + 1 }
     }
 }
 

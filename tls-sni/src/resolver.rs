@@ -40,7 +40,7 @@ use crate::alpn::{ACME_TLS_1, Alpn};
 use crate::offer::{AcceptedKeys, ProtocolVersion, SignatureScheme};
 use crate::query::Query;
 use crate::server_name::Sni;
-use crate::store::CertStore;
+use crate::store::{CertStore, CertStoreBuilder};
 use crate::x509::KeyPair;
 use core::fmt;
 use rustls::crypto::CryptoProvider;
@@ -123,4 +123,21 @@ impl fmt::Debug for Resolver {
 pub fn load(pair: &KeyPair, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, rustls::Error> {
     let chain: Vec<CertificateDer<'static>> = pair.chain.iter().cloned().map(CertificateDer::from).collect();
     CertifiedKey::from_der(chain, pair.key.to_der(), provider).map(Arc::new)
+}
+
+/// Loads pairs into a store under construction. One that fails is left out and told by its place, and the rest serves.
+pub fn load_all(
+    pairs: impl IntoIterator<Item = KeyPair>,
+    provider: &CryptoProvider,
+) -> (CertStoreBuilder<Arc<CertifiedKey>>, Vec<(usize, rustls::Error)>) {
+    let (mut builder, mut failed) = (CertStore::builder(), Vec::new());
+    for (i, pair) in pairs.into_iter().enumerate() {
+        match load(&pair, provider) {
+            Ok(key) => {
+                builder.add(pair.facts, key);
+            }
+            Err(error) => failed.push((i, error)),
+        }
+    }
+    (builder, failed)
 }

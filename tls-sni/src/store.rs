@@ -1,5 +1,8 @@
 //! Which certificate is served? A store of certificates, chosen by name, key and date, whose copies are snapshots.
 
+mod builder;
+mod change;
+
 use crate::cert_name::CertName;
 use crate::choice::{Alert, Choice, Chosen, Reason, Unmatched};
 use crate::facts::{CertificateFacts, CommonName, KeyKind};
@@ -11,6 +14,8 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+
+pub use builder::CertStoreBuilder;
 
 /// Certificates `C`, which are never looked into: an index, a path, an `Arc<CertifiedKey>`, whatever the embedder serves.
 ///
@@ -171,7 +176,7 @@ pub enum UnusableNames {
 impl<C> CertStore<C> {
     /// An empty builder.
     pub fn builder() -> CertStoreBuilder<C> {
-        CertStoreBuilder { policy: Policy::default(), seed: 0, pending: Vec::new() }
+        CertStoreBuilder::new()
     }
 
     /// The certificate for a client at `now`, in seconds since 1970-01-01T00:00:00Z.
@@ -308,123 +313,6 @@ impl<C> CertStore<C> {
     }
 }
 
-/// Changes. Each takes time for the names of the one certificate, times the certificates that share them, and copies of
-/// each page it touches: some thirty `C` and as many branches of a tree, whatever the size of the store. Only a store
-/// that has come to hold twice the names it was made for files all of them anew.
-impl<C: Clone> CertStore<C> {
-    /// Adds a certificate under its own names.
-    pub fn add(&mut self, facts: CertificateFacts, certificate: C) -> CertId {
-        self.push(facts, certificate, Place::Own)
-    }
-
-    /// Adds a certificate under these names, whatever names it has itself.
-    pub fn add_under(
-        &mut self,
-        names: impl IntoIterator<Item = CertName>,
-        facts: CertificateFacts,
-        certificate: C,
-    ) -> CertId {
-        self.push(facts, certificate, Place::Under(names.into_iter().collect()))
-    }
-
-    /// Adds the answer to a TLS-ALPN-01 challenge (RFC 8737). It serves exactly this name, and only clients that offer
-    /// `acme-tls/1` alone; those are served nothing else.
-    pub fn add_challenge(&mut self, name: &ServerName, facts: CertificateFacts, certificate: C) -> CertId {
-        self.push(facts, certificate, Place::Challenge(name.into()))
-    }
-
-    /// Puts another certificate in the place of one, for instance its renewal, and returns the one that was there; `None`
-    /// if there is none with this id.
-    ///
-    /// It is filed under its own names, or stays under those that were given for its predecessor. It is a default, and is
-    /// listed, as its predecessor was.
-    pub fn replace(&mut self, id: CertId, facts: CertificateFacts, certificate: C) -> Option<C> {
-        let stored = self.certificates.get(id.index())?;
-        let (under, default) = (stored.under, stored.default);
-        let given = self.unfile(id)?;
-        let keys = match under {
-            Under::Own => keys_of(facts.effective_names(self.policy.common_name)),
-            Under::Given | Under::Challenge => given,
-        };
-        let new = Stored { certificate, details: Details::of(&facts), under, default, ways: Ways::Any(Box::new([])) };
-        let old = self.certificates.slot(id.index())?.replace(new)?;
-        self.file(id, keys);
-        self.sort_defaults(default.then_some(id));
-        Some(old.certificate)
-    }
-
-    /// Removes a certificate, and returns it. Its id is not given again. To keep its names answerable throughout, add
-    /// what follows it first.
-    pub fn remove(&mut self, id: CertId) -> Option<C> {
-        self.unfile(id)?;
-        let old = self.certificates.slot(id.index())?.take()?;
-        self.len -= 1;
-        self.sort_defaults(None);
-        Some(old.certificate)
-    }
-
-    /// Makes a certificate a default. There may be several, for different kinds of key. An id of another store has no
-    /// effect.
-    pub fn serve_by_default(&mut self, id: CertId) {
-        if let Some(Some(stored)) = self.certificates.slot(id.index()) {
-            stored.default = true;
-            self.sort_defaults(Some(id));
-        }
-    }
-
-    fn push(&mut self, facts: CertificateFacts, certificate: C, place: Place) -> CertId {
-        let id = CertId(self.certificates.len() as u32); // fewer than 2^32 certificates fit a machine
-        let keys = place.keys(&facts, self.policy.common_name);
-        self.certificates.push(Stored {
-            certificate,
-            details: Details::of(&facts),
-            under: place.kind(),
-            default: false,
-            ways: Ways::Any(Box::new([])),
-        });
-        self.len += 1;
-        self.file(id, keys);
-        id
-    }
-
-    /// Files a stored certificate under names.
-    fn file(&mut self, id: CertId, keys: Vec<Key>) {
-        let CertStore { certificates, names, challenges, .. } = self;
-        let Some(stored) = certificates.get(id.index()) else { return };
-        let table = match stored.under {
-            Under::Challenge => challenges,
-            Under::Own | Under::Given => names,
-        };
-        let candidate = Candidate::new(id, stored.details.key);
-        let merit = Self::merit(certificates, id);
-        for key in &keys {
-            table.insert(key, candidate.0, |other| merit < Self::merit(certificates, Candidate(other).id()));
-        }
-        let ways = ways_of(table, keys.iter().map(|key| &**key));
-        if let Some(Some(stored)) = certificates.slot(id.index()) {
-            stored.ways = ways;
-        }
-    }
-
-    /// Takes a certificate from under its names, and says which they were.
-    fn unfile(&mut self, id: CertId) -> Option<Vec<Key>> {
-        let stored = self.certificates.get(id.index())?;
-        let table = match stored.under {
-            Under::Challenge => &mut self.challenges,
-            Under::Own | Under::Given => &mut self.names,
-        };
-        let candidate = Candidate::new(id, stored.details.key);
-        Some(stored.ways.as_slice().iter().flat_map(|way| table.remove(*way, candidate.0)).collect())
-    }
-
-    /// The defaults that are left, and this one.
-    fn sort_defaults(&mut self, also: Option<CertId>) {
-        let left = self.defaults.iter().map(|candidate| candidate.id()).filter(|id| Some(*id) != also);
-        let ids = left.chain(also).filter(|id| self.certificates.get(id.index()).is_some()).collect();
-        self.defaults = by_merit(&self.certificates, ids);
-    }
-}
-
 fn by_merit<C>(certificates: &Pages<Stored<C>>, mut ids: Vec<CertId>) -> Arc<[Candidate]> {
     ids.sort_by_key(|id| CertStore::merit(certificates, *id));
     let stored = ids.iter().filter_map(|id| Some((*id, certificates.get(id.index())?)));
@@ -472,130 +360,5 @@ impl<C> fmt::Debug for CertStore<C> {
             .field("certificates", &self.len)
             .field("names", &self.names.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Collects certificates for a [`CertStore`], which files many at once faster than one after another.
-#[derive(Clone)]
-pub struct CertStoreBuilder<C> {
-    policy: Policy,
-    seed: u64,
-    pending: Vec<Pending<C>>,
-}
-
-#[derive(Clone)]
-struct Pending<C> {
-    facts: CertificateFacts,
-    certificate: C,
-    place: Place,
-    default: bool,
-}
-
-#[derive(Clone)]
-enum Place {
-    /// Under the certificate's own names.
-    Own,
-    Under(Vec<CertName>),
-    Challenge(CertName),
-}
-
-impl Place {
-    fn keys(&self, facts: &CertificateFacts, common_name: CommonName) -> Vec<Key> {
-        match self {
-            Place::Own => keys_of(facts.effective_names(common_name)),
-            Place::Under(names) => keys_of(names.iter()),
-            Place::Challenge(name) => keys_of(core::iter::once(name)),
-        }
-    }
-
-    fn kind(&self) -> Under {
-        match self {
-            Place::Own => Under::Own,
-            Place::Under(_) => Under::Given,
-            Place::Challenge(_) => Under::Challenge,
-        }
-    }
-}
-
-impl<C> CertStoreBuilder<C> {
-    /// As [`CertStore::add`].
-    pub fn add(&mut self, facts: CertificateFacts, certificate: C) -> CertId {
-        self.push(facts, certificate, Place::Own)
-    }
-
-    /// As [`CertStore::add_under`].
-    pub fn add_under(
-        &mut self,
-        names: impl IntoIterator<Item = CertName>,
-        facts: CertificateFacts,
-        certificate: C,
-    ) -> CertId {
-        self.push(facts, certificate, Place::Under(names.into_iter().collect()))
-    }
-
-    /// As [`CertStore::add_challenge`].
-    pub fn add_challenge(&mut self, name: &ServerName, facts: CertificateFacts, certificate: C) -> CertId {
-        self.push(facts, certificate, Place::Challenge(name.into()))
-    }
-
-    /// As [`CertStore::serve_by_default`].
-    pub fn serve_by_default(&mut self, id: CertId) -> &mut Self {
-        if let Some(pending) = self.pending.get_mut(id.index()) {
-            pending.default = true;
-        }
-        self
-    }
-
-    /// Sets the policy, which stays that of the store; see [`Policy`] for the defaults.
-    pub fn policy(&mut self, policy: Policy) -> &mut Self {
-        self.policy = policy;
-        self
-    }
-
-    /// Seeds the hash of names, as [`NameMap::new`](crate::NameMap::new) explains.
-    pub fn seed(&mut self, seed: u64) -> &mut Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Compiles the store: n log n in the number of names.
-    pub fn build(self) -> CertStore<C>
-    where
-        C: Clone,
-    {
-        let CertStoreBuilder { policy, seed, pending } = self;
-        let (empty, mut defaults, len) = (NameTable::new(seed, []), Vec::new(), pending.len());
-        let (mut certificates, mut keys) = (Pages::new(), Vec::with_capacity(len));
-        for (i, Pending { facts, certificate, place, default }) in pending.into_iter().enumerate() {
-            let own = place.keys(&facts, policy.common_name);
-            let ways = ways_of(&empty, own.iter().map(|key| &**key));
-            let under = place.kind();
-            certificates.push(Stored { certificate, details: Details::of(&facts), under, default, ways });
-            keys.push(own);
-            if default {
-                defaults.push(CertId(i as u32)); // fewer than 2^32 certificates fit a machine
-            }
-        }
-        let ranked = by_merit(&certificates, (0..len as u32).map(CertId).collect());
-        let entries = |challenge: bool| {
-            let of = |id: CertId| certificates.get(id.index()).map(|stored| matches!(stored.under, Under::Challenge));
-            let chosen = ranked.iter().filter(move |candidate| of(candidate.id()) == Some(challenge));
-            chosen.flat_map(|candidate| keys[candidate.id().index()].iter().map(|key| (&**key, candidate.0)))
-        };
-        let (names, challenges) = (NameTable::new(seed, entries(false)), NameTable::new(seed, entries(true)));
-        let defaults = by_merit(&certificates, defaults);
-        CertStore { policy, certificates, len, names, challenges, defaults }
-    }
-
-    fn push(&mut self, facts: CertificateFacts, certificate: C, place: Place) -> CertId {
-        let id = CertId(self.pending.len() as u32); // fewer than 2^32 certificates fit a machine
-        self.pending.push(Pending { facts, certificate, place, default: false });
-        id
-    }
-}
-
-impl<C> fmt::Debug for CertStoreBuilder<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertStoreBuilder").field("certificates", &self.pending.len()).finish_non_exhaustive()
     }
 }

@@ -24,12 +24,14 @@ pub(crate) enum Served {
     Refused,
 }
 
+/// Writes the configuration for worlds at ports into a directory; says the arguments to start with.
+type Configure = fn(&Path, &[(u16, &World)]) -> Vec<String>;
+
 /// A program and how it is configured.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
     program: PathBuf,
-    /// Writes the configuration for worlds at ports; says the arguments to start with.
-    configure: fn(&Path, &[(u16, &World)]) -> Vec<String>,
+    configure: Configure,
 }
 
 pub(crate) fn nginx() -> Result<Peer, String> {
@@ -44,11 +46,7 @@ pub(crate) fn envoy() -> Result<Peer, String> {
     peer("envoy", "ENVOY", config::envoy)
 }
 
-fn peer(
-    name: &'static str,
-    variable: &str,
-    configure: fn(&Path, &[(u16, &World)]) -> Vec<String>,
-) -> Result<Peer, String> {
+fn peer(name: &'static str, variable: &str, configure: Configure) -> Result<Peer, String> {
     let program = program(variable, name).ok_or_else(|| format!("there is no {name}"))?;
     Ok(Peer { name, program, configure })
 }

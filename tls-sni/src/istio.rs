@@ -85,6 +85,8 @@ enum Credentials {
 struct Credential {
     reference: ObjectRef,
     pair: Result<CertificateFacts, CredentialFault>,
+    /// The Secret with the authorities that clients' certificates must be of, where they need one.
+    authority: Option<ObjectRef>,
 }
 
 /// Why a Secret that a server of Istio names cannot be used.
@@ -131,16 +133,31 @@ pub(crate) fn credential(
     let get = |name: &str| cluster.get::<Secret>(namespace, name);
     let secret = get(name).ok_or(CredentialFault::Missing)?;
     let pair = secret::load_credential(secret).map_err(CredentialFault::Pair)?;
-    if matches!(tls.mode.as_str(), "MUTUAL" | "OPTIONAL_MUTUAL") {
-        let named = match tls.ca_cert_credential_name.as_str() {
-            "" => format!("{name}-cacert"),
-            own => own.to_owned(),
-        };
-        if !secret::has_authority(get(&named).unwrap_or(secret)) {
-            return Err(CredentialFault::NoAuthority(named));
-        }
+    match client_authority(cluster, namespace, name, tls) {
+        Some(Err(named)) => Err(CredentialFault::NoAuthority(named)),
+        _ => Ok(pair.facts),
     }
-    Ok(pair.facts)
+}
+
+/// The Secret that says whose certificates clients must have; an error names the one that was looked for. `None` where clients need none.
+fn client_authority(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    tls: &IstioServerTls,
+) -> Option<Result<ObjectRef, String>> {
+    if !matches!(tls.mode.as_str(), "MUTUAL" | "OPTIONAL_MUTUAL") {
+        return None;
+    }
+    let named = match tls.ca_cert_credential_name.as_str() {
+        "" => format!("{name}-cacert"),
+        own => own.to_owned(),
+    };
+    let get = |name: &str| cluster.get::<Secret>(namespace, name);
+    let found = get(&named).map(|secret| (&*named, secret)).or_else(|| Some((name, get(name)?)));
+    let found = found.filter(|(_, secret)| secret::has_authority(secret));
+    let found = found.map(|(name, _)| ObjectRef::new(Kind::Secret, namespace, name));
+    Some(found.ok_or(named))
 }
 
 impl Credentials {
@@ -161,6 +178,7 @@ impl Credentials {
                     .map(|name| Credential {
                         reference: ObjectRef::new(Kind::Secret, namespace, name.as_str()),
                         pair: credential(cluster, namespace, name, tls),
+                        authority: client_authority(cluster, namespace, name, tls).and_then(Result::ok),
                     })
                     .collect(),
             ),
@@ -184,6 +202,17 @@ impl IstioTls {
             _ => &[],
         };
         secrets.iter().filter(|secret| secret.pair.is_ok()).map(|secret| &secret.reference)
+    }
+
+    /// The Secret that says whose certificates clients must have (`MUTUAL`) or may have (`OPTIONAL_MUTUAL`), under `ca.crt` or `cacert`: that
+    /// of the first pair that can be used.
+    pub fn client_authority(&self, server: usize) -> Option<&ObjectRef> {
+        match self.servers.get(server) {
+            Some(Credentials::Secrets(secrets)) => {
+                secrets.iter().find(|secret| secret.pair.is_ok())?.authority.as_ref()
+            }
+            _ => None,
+        }
     }
 
     /// The connections of the gateway's proxy.

@@ -8,7 +8,7 @@ use route_match::{Host, HostPattern, WildcardDepth};
 use svc_model::{Cluster, Kind};
 use tls_sni::gateway::GatewayTls;
 
-use crate::certificates;
+use crate::certificates::{self, Clients};
 use crate::clusters::{Clusters, Speech};
 use crate::config::{
     self, Address, Bootstrap, ClusterSpecifier, Extension, FilterChain, FilterChainMatch, HttpFilter, ListenerFilter,
@@ -162,7 +162,7 @@ impl<'g> Ports<'g> {
     fn certificates(&mut self, at: usize, listener: &Listener) -> Option<TransportSocket> {
         let protocols = if listener.protocol == Https { &HTTP_PROTOCOLS[..] } else { &[] };
         let (secrets, place) = (self.gateway.usable_secrets(at), listener.to_string());
-        certificates::termination(secrets, protocols, &place, self.settings, &mut self.remarks)
+        certificates::termination(secrets, Clients::Anonymous, protocols, &place, self.settings, &mut self.remarks)
     }
 
     /// A host of a listener, with the rules that are asked about its requests.

@@ -11,7 +11,7 @@ use route_match::istio::{
 use svc_model::Cluster;
 use tls_sni::istio::IstioTls;
 
-use crate::certificates;
+use crate::certificates::{self, Clients};
 use crate::config::{
     self, Bootstrap, ClusterSpecifier, Extension, FilterChain, FilterChainMatch, HttpFilter, ListenerFilter,
     NetworkFilter, RequireTls, TransportSocket, VirtualHost,
@@ -170,17 +170,27 @@ impl Proxy<'_> {
 
     /// How a server ends TLS; `None` without anything to end it with.
     fn termination(&mut self, tls: &IstioTls, at: usize, server: &Server) -> Option<TransportSocket> {
-        let mode = server.tls.as_ref().map_or("", |tls| &tls.mode);
-        if mode != "SIMPLE" {
-            self.remarks.add(
-                &server.to_string(),
-                format!("mode {mode} needs certificates of clients or of the mesh; it refuses connections"),
-            );
+        let place = server.to_string();
+        let settings = server.tls.as_ref()?;
+        let clients = match (&*settings.mode, tls.client_authority(at)) {
+            ("SIMPLE", _) => Clients::Anonymous,
+            ("MUTUAL", Some(authority)) => Clients::MustShow(authority),
+            ("OPTIONAL_MUTUAL", Some(authority)) => Clients::MayShow(authority),
+            // Without anything to judge clients by it waits for ever.
+            ("MUTUAL" | "OPTIONAL_MUTUAL", None) => return None,
+            (mode, _) => {
+                self.remarks.add(&place, format!("mode {mode} needs certificates of the mesh; it refuses connections"));
+                return None;
+            }
+        };
+        let names = [&settings.subject_alt_names, &settings.verify_certificate_spki, &settings.verify_certificate_hash];
+        if names.iter().any(|names| !names.is_empty()) {
+            self.remarks.add(&place, "which clients of an authority may come is not written; it refuses connections");
             return None;
         }
         let protocols = if server.kind == ServerKind::Https { &HTTP_PROTOCOLS[..] } else { &[] };
-        let (secrets, place) = (tls.usable_secrets(at), server.to_string());
-        certificates::termination(secrets, protocols, &place, self.settings, &mut self.remarks)
+        let secrets = tls.usable_secrets(at);
+        certificates::termination(secrets, clients, protocols, &place, self.settings, &mut self.remarks)
     }
 
     fn virtual_hosts(&mut self, table: &RouteTable, scheme: &'static str, port: u16) -> Vec<VirtualHost> {

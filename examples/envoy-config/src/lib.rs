@@ -52,7 +52,7 @@
 //! * Statuses of gRPC requests are told as gRPC's.
 //!
 //! Of DestinationRules the subsets and the connect timeout count; balancing, limits, outlier detection and TLS to endpoints are not written, nor
-//! are certificates of the mesh and of clients (`ISTIO_MUTUAL`, `MUTUAL`), whose servers refuse connections.
+//! are certificates of the mesh (`ISTIO_MUTUAL`), whose servers refuse connections.
 #![forbid(unsafe_code)]
 
 pub mod config;

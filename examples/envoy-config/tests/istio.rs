@@ -16,7 +16,7 @@ use numbers::Numbers;
 use route_match::action::WeightedBackend;
 use route_match::istio::{
     Caller, Destination, Destinations, GatewayStreams, HttpDecision, HttpQuestion, IstioGatewayTable, MeshDecision,
-    MeshTable, Outcome, Reason, Scheme,
+    MeshTable, Outcome, Reason, Scheme, Server,
 };
 use route_match::{Authority, PathNormalisation};
 use serde_json::{Value, json};
@@ -62,6 +62,12 @@ impl Proved {
         let destinations = Destinations::new(cluster, &settings_of_mesh, &caller);
         let directory = fleet.directory.join(format!("certificates{}", prefix.trim()));
         for at in 0..table.servers().accepted.len() {
+            if let Some(found) = tls.client_authority(at) {
+                let secret = cluster.get::<Secret>(&found.namespace, &found.name)?;
+                let value = secret.value("cacert").or_else(|| secret.value("ca.crt"));
+                let files = directory.join(&*found.namespace).join(&*found.name);
+                daemon::write(&files.join("ca.crt"), value.expect("an authority"));
+            }
             for found in tls.usable_secrets(at) {
                 let secret = cluster.get::<Secret>(&found.namespace, &found.name)?;
                 let files = directory.join(&*found.namespace).join(&*found.name);
@@ -306,19 +312,15 @@ fn envoy_begins_tls_as_the_library_does() {
             let mut question = TlsQuestion::new(sni);
             question.alpn = Alpn::new(&names);
             question.port = ask["port"].as_u64().map_or(443, |port| u16::try_from(port).unwrap());
-            let of_mesh = |server: &route_match::istio::Server| {
-                server.port == question.port
-                    && server
-                        .tls
-                        .as_ref()
-                        .is_some_and(|tls| !matches!(&*tls.mode, "SIMPLE" | "PASSTHROUGH" | "AUTO_PASSTHROUGH" | ""))
+            let of_mesh = |server: &Server| {
+                server.port == question.port && server.tls.as_ref().is_some_and(|tls| tls.mode == "ISTIO_MUTUAL")
             };
             let why = if own.iter().any(|key| !ask[*key].is_null()) {
                 Some("a client or a time of its own")
             } else if name.is_some() && question.sni.name().is_none() {
                 Some("a server name that is none: Envoy has its own judgement of these")
             } else if table.servers().accepted.iter().any(of_mesh) {
-                Some("certificates of clients or of the mesh are not written")
+                Some("certificates of the mesh are not written")
             } else {
                 None
             };

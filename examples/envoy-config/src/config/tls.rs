@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{DataSource, StringMatcher};
+use super::{DataSource, StringMatcher, is_off};
 
 /// `envoy.config.core.v3.TransportSocket` with its configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +20,9 @@ pub enum TlsContext {
     /// `envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`.
     #[serde(rename = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")]
     Downstream {
+        /// Whether clients must have a certificate.
+        #[serde(skip_serializing_if = "is_off")]
+        require_client_certificate: bool,
         /// What both sides have in common.
         common_tls_context: CommonTlsContext,
     },
@@ -36,8 +39,9 @@ pub enum TlsContext {
 
 impl TransportSocket {
     /// TLS that ends here, with these certificates.
-    pub fn downstream(common_tls_context: CommonTlsContext) -> Self {
-        Self { name: "envoy.transport_sockets.tls", typed_config: TlsContext::Downstream { common_tls_context } }
+    pub fn downstream(common_tls_context: CommonTlsContext, require_client_certificate: bool) -> Self {
+        let typed_config = TlsContext::Downstream { require_client_certificate, common_tls_context };
+        Self { name: "envoy.transport_sockets.tls", typed_config }
     }
 
     /// TLS to a backend of this name.

@@ -219,9 +219,9 @@ pub(crate) fn append(transaction: &mut Transaction, found: Option<&Listed>, want
 
 /// What removes all that is ours in a family, whether it is there or not.
 pub fn cleanup(family: IpFamily) -> Transaction {
-    let mut transaction = Transaction::default();
     // It fails to delete what is not there.
-    transaction.text = format!("add table {} {TABLE}\n", family_word(family));
+    let text = format!("add table {} {TABLE}\n", family_word(family));
+    let mut transaction = Transaction { text, ..Transaction::default() };
     transaction.add(family, Command::DeleteTable);
     transaction
 }

@@ -78,8 +78,11 @@ enum State {
     /// It was listed.
     Listed(Option<Listed>),
     /// It was made of these.
-    Made(Made),
+    Made(Box<Made>),
 }
+
+/// What is to be done, and what is known of each family's table then.
+type Planned = (Transaction, Vec<State>);
 
 /// A table by what it is made of.
 #[derive(Clone, Debug)]
@@ -232,7 +235,7 @@ impl<T: Tables> NftablesDriver<T> {
     }
 
     /// What brings the kernel from what is there to what a plan says, and what is there then.
-    fn transaction(&mut self, plan: &Plan<'_>) -> Result<(Transaction, Vec<State>), ApplyError<DriverError<T::Error>>> {
+    fn transaction(&mut self, plan: &Plan<'_>) -> Result<Planned, ApplyError<DriverError<T::Error>>> {
         let mut transaction = Transaction::default();
         // Whatever fails later, what is there is not known then.
         let installed = match (plan.mode, self.installed.take()) {
@@ -251,7 +254,7 @@ impl<T: Tables> NftablesDriver<T> {
                     made
                 }
                 (_, state) => {
-                    let made = Made::new(plan, *family, self.layout);
+                    let made = Box::new(Made::new(plan, *family, self.layout));
                     diff::append(&mut transaction, state.listed().as_deref(), &made.table());
                     made
                 }

@@ -79,6 +79,9 @@ impl Pods {
     }
 }
 
+/// A chain by its name, where the kernel enters it (whether for nat, the hook, the priority), and its rules.
+type FrameChain = (&'static str, Option<(bool, HookPoint, i32)>, Vec<Rule>);
+
 /// What is the same for all Service ports of a family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -194,7 +197,7 @@ impl Frame {
         table
     }
 
-    fn chains(&self, at_node: &[Statement]) -> Vec<(&'static str, Option<(bool, HookPoint, i32)>, Vec<Rule>)> {
+    fn chains(&self, at_node: &[Statement]) -> Vec<FrameChain> {
         use HookPoint::{Forward, Input, Output, Postrouting, Prerouting};
         let look_up_port =
             |map: &'static str| rule(at_node.iter().cloned().chain([Statement::LookUpPort(Name::fixed(map))]));

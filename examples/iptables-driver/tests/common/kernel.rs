@@ -21,6 +21,7 @@ pub(crate) enum KernelError {
 }
 
 /// A rule that is understood, or words of somebody else's.
+#[allow(clippy::large_enum_variant)] // Almost all are rules.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Line {
     Rule(Rule),

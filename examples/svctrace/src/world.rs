@@ -21,6 +21,9 @@ use crate::suggest::{did_you_mean, shorten};
 /// Views that are kept ready.
 const MAX_VIEWS: usize = 32;
 
+/// The mesh as callers see it, by their namespaces and labels.
+type MeshTables = BTreeMap<(Box<str>, StringMap), Rc<MeshTable>>;
+
 /// Everything a question may be asked about.
 #[derive(Debug)]
 pub struct World {
@@ -37,7 +40,7 @@ pub struct World {
     pub(crate) controllers: RefCell<HashMap<String, crate::ask::Controller>>,
     pub(crate) gateways: RefCell<HashMap<NamespacedName, Rc<GatewayTls>>>,
     pub(crate) istio_gateways: RefCell<HashMap<NamespacedName, Rc<crate::ask::istio::IstioProxy>>>,
-    pub(crate) mesh_tables: RefCell<BTreeMap<(Box<str>, StringMap), Rc<MeshTable>>>,
+    pub(crate) mesh_tables: RefCell<MeshTables>,
 }
 
 /// A question that cannot be answered, in words for the asker.

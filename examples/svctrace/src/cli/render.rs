@@ -48,7 +48,7 @@ fn envoy(world: &World, target: Option<Target<'_>>, from: Option<&str>) -> Resul
     let settings = envoy_config::Settings::default();
     let of_gateway = |name: &NamespacedName| {
         let table = world.gateway(name)?;
-        Ok::<_, Unusable>(envoy_config::render_gateway(&world.cluster, &*table, &settings))
+        Ok::<_, Unusable>(envoy_config::render_gateway(&world.cluster, &table, &settings))
     };
     let rendered = match target {
         Some(Target::Gateway(name)) => of_gateway(&name)?,

@@ -47,8 +47,8 @@ struct Proved {
 }
 
 enum Proxy {
-    Gateway { table: IstioGatewayTable, tls: IstioTls },
-    Sidecar(MeshTable),
+    Gateway { table: Box<IstioGatewayTable>, tls: IstioTls },
+    Sidecar(Box<MeshTable>),
 }
 
 impl Proved {
@@ -81,7 +81,7 @@ impl Proved {
         settings.certificates = directory.display().to_string();
         let rendered = render_istio_gateway(cluster, &table, &tls, &destinations, &settings);
         let ports = fleet.add(prefix, &rendered.bootstrap);
-        Some(Self { proxy: Proxy::Gateway { table, tls }, prefix: prefix.to_owned(), ports })
+        Some(Self { proxy: Proxy::Gateway { table: Box::new(table), tls }, prefix: prefix.to_owned(), ports })
     }
 
     /// Adds the sidecar of a caller.
@@ -89,7 +89,7 @@ impl Proved {
         let table = MeshTable::compile(cluster, &mesh::config(cluster).unwrap(), caller);
         let rendered = render_mesh(cluster, &table, &Settings::default());
         let ports = fleet.add(prefix, &rendered.bootstrap);
-        Self { proxy: Proxy::Sidecar(table), prefix: prefix.to_owned(), ports }
+        Self { proxy: Proxy::Sidecar(Box::new(table)), prefix: prefix.to_owned(), ports }
     }
 
     /// What is decided; `None` where no requests are read.

@@ -76,7 +76,7 @@ fn has_set(table: &Table, name: &Name) -> bool {
 
 fn chains_of(rule: &Rule) -> Vec<&Name> {
     let of = |statement| match statement {
-        &Statement::Choose(ref chains) => chains.iter().collect(),
+        Statement::Choose(chains) => chains.iter().collect::<Vec<&Name>>(),
         Statement::Verdict(verdict) => target(verdict).into_iter().collect(),
         _ => Vec::new(),
     };

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use iptables_driver::{IptablesDriver, Options, Profile, Variant};
@@ -257,14 +258,18 @@ fn probe_all(lab: &Lab, view: &NodeView, times: usize, what: &dyn Debug) -> usiz
             let outside: IpAddr = CLIENT[usize::from(v6)].parse().unwrap();
             let mut from = vec![(&lab.client, outside)];
             from.extend(lab.pods.iter().enumerate().map(|(i, pod)| (pod, pod_addr(i, v6))));
-            for (namespace, src) in from {
+            // Silence takes its time, and so may a refusal: all at once, and once each.
+            let ask = |(namespace, src): (&Namespace, IpAddr)| {
                 let packet = Packet::new(src, dst, to.protocol);
-                // Silence takes its time, and so may a refusal.
                 let times = if view.decide(&packet).verdict == Verdict::Dnat { times } else { 1 };
-                let counts = count(namespace, to.protocol, dst, times);
-                assert_met(view, &packet, &counts, what);
-                probes += 1;
-            }
+                (packet, count(namespace, to.protocol, dst, times))
+            };
+            let met: Vec<(Packet, Counts)> = thread::scope(|scope| {
+                let asked: Vec<_> = from.into_iter().map(|source| scope.spawn(move || ask(source))).collect();
+                asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+            });
+            met.iter().for_each(|(packet, counts)| assert_met(view, packet, counts, what));
+            probes += met.len();
         }
     }
     probes
@@ -338,7 +343,7 @@ fn a_client_keeps_its_endpoint_until_it_is_forgotten() {
         assert_eq!(count(&lab.client, Protocol::Tcp, to, 20).keys().next(), counts.keys().next(), "{driver:?}");
         let mut met: Vec<Met> = Vec::new();
         for _ in 0..8 {
-            std::thread::sleep(Duration::from_millis(3_100));
+            thread::sleep(Duration::from_millis(3_100));
             met.extend(count(&lab.client, Protocol::Tcp, to, 1).keys());
         }
         met.sort();
@@ -451,7 +456,7 @@ fn a_process_killed_at_any_moment_leaves_what_the_next_one_mends() {
         let to: SocketAddr = "10.96.0.10:80".parse().unwrap();
         for kill in 0..20u32 {
             let mut child = program(driver, &lab.node, &["apply", "-f", path(1 - kill as usize % 2)]);
-            std::thread::sleep(whole * (kill + 1) / 20);
+            thread::sleep(whole * (kill + 1) / 20);
             let _ = child.kill();
             child.wait().unwrap();
             // An old endpoint or a new one, or refused; never lost in the middle for good.
@@ -515,7 +520,7 @@ fn a_watching_process_follows_its_manifests_and_ends_when_told() {
         let reaches = |pod: usize| {
             let is = |met: &Met| matches!(met, Met::Pod(addr, _) if addr.ip() == pod_addr(pod, false));
             (0..100).any(|_| {
-                std::thread::sleep(Duration::from_millis(100));
+                thread::sleep(Duration::from_millis(100));
                 count(&lab.client, Protocol::Tcp, to, 1).keys().any(is)
             })
         };
@@ -528,4 +533,25 @@ fn a_watching_process_follows_its_manifests_and_ends_when_told() {
         // The rules stay.
         assert!(reaches(1), "{driver:?}");
     }
+}
+
+#[test]
+fn a_lock_that_somebody_holds_is_waited_for() {
+    let driver = Driver::Legacy;
+    let Some(lab) = lab(1, &[driver.programs(), &["flock"]].concat()) else { return };
+    let manifests = Manifests::new("lock", &world(driver, &service("a", 10, &[0], "")));
+    let lock = std::env::temp_dir().join(format!("node-proxy-{}.lock", std::process::id()));
+    let mut holder = Command::new("flock").arg(&lock).args(["sleep", "2"]).spawn().unwrap();
+    while !lock.exists() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_node-proxy"));
+    command.env("XTABLES_LOCKFILE", &lock).args(driver.args()).args(["--netns", &lab.node.path]);
+    let output = command.args(["apply", "-f", manifests.0.to_str().unwrap()]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // It is over by now: who had it was done first.
+    assert!(holder.try_wait().unwrap().is_some());
+    std::fs::remove_file(&lock).unwrap();
+    let met = count(&lab.client, Protocol::Tcp, "10.96.0.10:80".parse().unwrap(), 1);
+    assert!(matches!(met.keys().next(), Some(Met::Pod(..))), "{met:?}");
 }

@@ -75,12 +75,12 @@ fn has_set(table: &Table, name: &Name) -> bool {
 }
 
 fn chains_of(rule: &Rule) -> Vec<&Name> {
-    let of = |statement| match statement {
-        &Statement::Choose(ref chains) => chains.iter().collect(),
+    let of = rule.statements.iter().flat_map(|statement| match statement {
+        Statement::Choose(chains) => chains.iter().collect::<Vec<&Name>>(),
         Statement::Verdict(verdict) => target(verdict).into_iter().collect(),
         _ => Vec::new(),
-    };
-    rule.statements.iter().flat_map(of).collect()
+    });
+    of.collect()
 }
 
 fn sets_of(rule: &Rule) -> Vec<&Name> {

@@ -76,7 +76,7 @@ fn check_ingress(cluster: &Cluster, ingress: &Ingress, findings: &mut Vec<Findin
 /// Whether the Secrets that the servers of a Gateway of Istio name can be used, in the namespace of the proxy. A reference to a Secret that
 /// does not exist is a warning: it may come later.
 fn check_gateway(cluster: &Cluster, gateway: &IstioGateway, findings: &mut Vec<Finding>) {
-    let object = gateway.reference();
+    let object = gateway.reference().in_manifest();
     let namespace = GatewayProxy::of(cluster, gateway).namespace;
     for (i, server) in gateway.spec.servers.iter().enumerate() {
         let Some(tls) = &server.tls else { continue };

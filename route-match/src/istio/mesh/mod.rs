@@ -94,7 +94,7 @@ pub struct MeshTable {
 #[derive(Clone, Debug, PartialEq)]
 struct Bound {
     precedence: Precedence,
-    /// Its hosts in full, in lower case.
+    /// Its hosts in full, in lower case, each once.
     hosts: Box<[Box<str>]>,
     /// Which entries of the caller's Sidecar import it.
     imported: Box<[bool]>,
@@ -288,7 +288,7 @@ impl MeshTable {
         let destinations = HttpRules::of(cluster, object).destination_hosts().into_iter().chain(streams);
         Some(Bound {
             precedence: Precedence { exposure, age: Age::of(object) },
-            hosts: full.collect(),
+            hosts: full.collect::<BTreeSet<Box<str>>>().into_iter().collect(),
             imported: scope.importing(object),
             delegates: delegates(object).collect(),
             destinations: destinations
@@ -311,7 +311,7 @@ impl MeshTable {
         users: &BTreeSet<NamespacedName>,
         ports: BTreeSet<u16>,
     ) {
-        let view = View { cluster, scope, compiled: RefCell::default() };
+        let view = View { cluster, scope, compiled: RefCell::default(), server_names: RefCell::default() };
         for number in ports {
             let port = self.ports.remove(&number);
             if let Some(port) = self.refreshed(&view, number, port, hosts, users) {

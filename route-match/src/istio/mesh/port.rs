@@ -9,11 +9,13 @@ use svc_model::{Cluster, NamespacedName};
 
 use super::claims::Matches;
 use super::{Bound, MeshTable};
+use crate::host_table::HostTable;
 use crate::istio::export::Precedence;
 use crate::istio::matching::Listener;
 use crate::istio::registry::{MeshService, Registry};
 use crate::istio::rule::HttpRules;
 use crate::istio::sidecar::SidecarScope;
+use crate::istio::stream::StreamRule;
 
 /// What is read of a cluster while ports are made.
 pub(super) struct View<'c> {
@@ -21,7 +23,12 @@ pub(super) struct View<'c> {
     pub(super) scope: &'c SidecarScope<'c>,
     /// The `http` rules that had to be compiled, by VirtualService and port.
     pub(super) compiled: RefCell<BTreeMap<(NamespacedName, u16), Matches>>,
+    /// What the `tls` rules of these VirtualServices make of a port. Many services may have the same, by one wildcard.
+    pub(super) server_names: RefCell<BTreeMap<(u16, Vec<NamespacedName>), ServerNames>>,
 }
+
+/// Rules by server name.
+pub(super) type ServerNames = Arc<HostTable<Arc<StreamRule>>>;
 
 /// One port, while it is made.
 #[derive(Clone, Copy)]
@@ -68,9 +75,15 @@ impl<'p> Port<'p> {
     }
 
     /// The VirtualServices with a host that overlaps this one, in order.
-    pub(super) fn overlapping(&self, host: &str) -> impl Iterator<Item = &'p VirtualService> {
-        let here = self.table.listing.overlapping(host).into_iter().filter(|key| self.bound(key).is_some());
-        here.filter_map(|key| self.view.cluster.get::<VirtualService>(&key.namespace, &key.name))
+    pub(super) fn overlapping(&self, host: &str) -> Vec<&'p NamespacedName> {
+        let mut found = self.table.listing.overlapping(host);
+        found.retain(|key| self.bound(key).is_some());
+        found
+    }
+
+    /// The VirtualService of this name.
+    pub(super) fn object(&self, key: &NamespacedName) -> Option<&'p VirtualService> {
+        self.view.cluster.get::<VirtualService>(&key.namespace, &key.name)
     }
 
     /// The `http` rules of a VirtualService on this port; empty where none is left.
@@ -81,7 +94,7 @@ impl<'p> Port<'p> {
         }
         let mut compiled = self.view.compiled.borrow_mut();
         let slot = compiled.entry((key.clone(), self.number)).or_insert_with(|| {
-            let object = self.view.cluster.get::<VirtualService>(&key.namespace, &key.name);
+            let object = self.object(key);
             let seen = self.table.destinations.seen();
             let compile = |object| HttpRules::of(self.view.cluster, object).compile(self.listener, &seen);
             object.map(compile).unwrap_or_default().into()

@@ -1,16 +1,18 @@
 //! Where do connections on one port of the mesh go that are not read as requests?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+use svc_model::NamespacedName;
+
 use super::domains::domains;
-use super::port::Port;
+use super::port::{Port, ServerNames};
 use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::host_table::HostTable;
-use crate::istio::destination::Destination;
-use crate::istio::destination::Hosts;
+use crate::istio::destination::{Destination, Hosts};
 use crate::istio::net_table::NetTable;
 use crate::istio::protocol::PortProtocol;
 use crate::istio::registry::{MeshService, Resolution};
@@ -42,7 +44,7 @@ pub(super) struct ServiceStreams {
     /// Ranges of destinations with a rule of their own.
     subnets: NetTable<Arc<StreamRule>>,
     /// By server name, where `tls` rules hold.
-    names: HostTable<Arc<StreamRule>>,
+    names: ServerNames,
     /// All others; `None` where only server names lead on.
     rest: Option<Arc<StreamRule>>,
 }
@@ -57,29 +59,21 @@ impl ServiceStreams {
             let destination = Destination::new(&service.host, Some(service.source.clone()), None, port.number);
             Arc::new(StreamRule::to_service(destination))
         };
-        let rules = || port.overlapping(&service.host);
-        let mut names = Vec::new();
+        let mut names = ServerNames::new(HostTable::new([]));
         let (mut subnets, mut rest) = (NetTable::default(), None);
         if protocol.takes_tls() {
-            let chains = rules().flat_map(|object| TlsChain::of(object, listener, false, hosts));
-            for chain in chains {
-                // What asks for ranges holds where the service has an address in one; the client's own address is not known here.
-                let holds = |net: &ipnet::IpNet| service.addresses.iter().any(|own| net.contains(own));
-                if chain.subnets.is_empty() || chain.subnets.iter().any(holds) {
-                    names.extend(chain.names.into_iter().map(|name| (name, chain.rule.clone())));
-                }
-            }
+            names = server_names(port, service, hosts, seed);
             if names.is_empty() {
                 rest = Some(own());
             }
         } else if protocol.takes_http() && protocol != PortProtocol::Detected {
             return None;
         } else {
-            let chains = TcpChains::of(rules(), listener, hosts);
+            let rules = port.overlapping(&service.host).into_iter().filter_map(|key| port.object(key));
+            let chains = TcpChains::of(rules, listener, hosts);
             chains.subnets.into_iter().for_each(|(net, rule)| subnets.insert(net, rule));
             rest = Some(chains.rest.unwrap_or_else(own));
         }
-        let names = HostTable::with_seed(seed, names);
         let domains = domains(service, port.registry(), port.namespace());
         Some(Self { service: service.clone(), protocol, domains, subnets, names, rest })
     }
@@ -99,6 +93,27 @@ impl ServiceStreams {
     pub(super) fn is_addressed(&self) -> bool {
         self.service.single_addresses().next().is_some() || self.service.is_headless()
     }
+}
+
+/// The rules by server name for connections to a service.
+fn server_names(port: &Port<'_>, service: &MeshService, hosts: &dyn Hosts, seed: u64) -> ServerNames {
+    let keys: Vec<NamespacedName> = port.overlapping(&service.host).into_iter().cloned().collect();
+    let key = (port.number, keys);
+    if let Some(known) = port.view.server_names.borrow().get(&key) {
+        return known.clone();
+    }
+    let objects = key.1.iter().filter_map(|key| port.object(key));
+    let chains: Vec<TlsChain> = objects.flat_map(|object| TlsChain::of(object, port.listener, false, hosts)).collect();
+    let is_alike = chains.iter().all(|chain| chain.subnets.is_empty());
+    // What asks for ranges holds where the service has an address in one; the client's own address is not known here.
+    let holds = |net: &IpNet| service.addresses.iter().any(|own| net.contains(own));
+    let here = chains.into_iter().filter(|chain| chain.subnets.is_empty() || chain.subnets.iter().any(holds));
+    let names = here.flat_map(|TlsChain { names, rule, .. }| names.into_iter().map(move |name| (name, rule.clone())));
+    let table = ServerNames::new(HostTable::with_seed(seed, names));
+    if is_alike {
+        port.view.server_names.borrow_mut().insert(key, table.clone());
+    }
+    table
 }
 
 impl Streams {
@@ -137,7 +152,7 @@ impl Streams {
     fn listen(services: BTreeMap<Box<str>, Arc<ServiceStreams>>, seed: u64) -> Self {
         let mut by_addr: BTreeMap<IpAddr, Arc<ServiceStreams>> = BTreeMap::new();
         let (mut full, mut shorter) = (Vec::new(), Vec::new());
-        let mut server_names = Vec::new();
+        let (mut server_names, mut known) = (Vec::new(), BTreeSet::new());
         let (mut ranges, mut rest) = (NetTable::default(), None);
         // Of two services with one address, or without any, the one that goes first has it.
         let mut sorted: Vec<&Arc<ServiceStreams>> = services.values().collect();
@@ -160,8 +175,11 @@ impl Streams {
             let is_addressed = streams.is_addressed();
             if streams.protocol.takes_tls() && !is_addressed {
                 let own = streams.rest.iter().filter_map(|rule| Some((pattern(&service.host)?, rule.clone())));
-                let named = streams.names.iter().map(|(name, rule)| (name.clone(), rule.clone()));
-                server_names.extend(named.chain(own));
+                server_names.extend(own);
+                // The same table many times over has nothing new to say; where it lies decides nothing else.
+                if known.insert(Arc::as_ptr(&streams.names)) {
+                    server_names.extend(streams.names.iter().map(|(name, rule)| (name.clone(), rule.clone())));
+                }
             } else if let Some(rule) = &streams.rest {
                 if !is_addressed {
                     streams.subnets.iter().for_each(|(net, rule)| ranges.insert(*net, rule.clone()));
@@ -237,7 +255,7 @@ impl PartialEq for ServiceStreams {
         self.service == other.service
             && parts(self) == parts(other)
             && self.subnets == other.subnets
-            && self.names.iter().eq(other.names.iter())
+            && (Arc::ptr_eq(&self.names, &other.names) || self.names.iter().eq(other.names.iter()))
     }
 }
 

@@ -180,7 +180,7 @@ fn redirect(
         code @ (301..=303 | 307 | 308) => code as u16,
         code => return Err(RuleFault::Status(code)),
     };
-    let named = |text: &str| Some(Box::from(text)).filter(|text: &Box<str>| !text.is_empty());
+    let named = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Box::from);
     let scheme = named(&settings.scheme.to_ascii_lowercase());
     let number = match (settings.port, settings.derive_port.as_deref()) {
         (Some(port), _) => Some(u16::try_from(port).ok().filter(|number| *number != 0).ok_or(RuleFault::Port(port))?),

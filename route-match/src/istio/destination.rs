@@ -95,8 +95,11 @@ pub(crate) struct EntryHosts {
     /// From a host, exact or a wildcard, to the entries that have it, the oldest first.
     by_host: BTreeMap<Box<str>, BTreeSet<Age>>,
     /// What each entry was filed under.
-    filed: BTreeMap<NamespacedName, (Age, Box<[Box<str>]>)>,
+    filed: BTreeMap<NamespacedName, Filed>,
 }
+
+/// The age of an entry, and its hosts.
+type Filed = (Age, Box<[Box<str>]>);
 
 impl EntryHosts {
     pub(crate) fn of(cluster: &Cluster) -> Self {

@@ -10,7 +10,7 @@ use super::delegate::delegates;
 use super::destination::{ClusterHosts, EntryHosts, Hosts, KnownHost};
 use super::export::{ExportTo, Precedence};
 use super::matching::Listener;
-use super::names::{GatewayName, NameSet, covers, service_host};
+use super::names::{GatewayName, NameSet, Names, covers, service_host};
 use super::order::Age;
 use super::route_table::{HttpDecision, Outcome, Reason, RouteTable};
 use super::rule::{CompiledMatch, HttpRule, HttpRules};
@@ -37,6 +37,8 @@ pub struct IstioGatewayTable {
     names: BTreeMap<u16, HostTable<usize>>,
     /// For each server that speaks HTTP, its listener.
     by_server: BTreeMap<usize, usize>,
+    /// For each Gateway, its servers that speak HTTP.
+    by_gateway: BTreeMap<NamespacedName, Vec<HttpServer>>,
     /// The VirtualServices that are bound to one of the proxy's Gateways.
     bound: BTreeMap<NamespacedName, Bound>,
     /// From a VirtualService without hosts, there or not, to those whose rules hand over to it.
@@ -45,6 +47,13 @@ pub struct IstioGatewayTable {
     by_destination: BTreeMap<Box<str>, BTreeSet<NamespacedName>>,
     entries: EntryHosts,
     seed: u64,
+}
+
+/// A server that speaks HTTP: its index, and its hosts by the namespace that they are for, if they are for one.
+#[derive(Clone, Debug)]
+struct HttpServer {
+    at: usize,
+    hosts: BTreeMap<Option<Box<str>>, Names<Box<str>>>,
 }
 
 /// The virtual hosts of one port, or of one HTTPS server.
@@ -123,6 +132,7 @@ impl IstioGatewayTable {
             plain: BTreeMap::new(),
             names: BTreeMap::new(),
             by_server: BTreeMap::new(),
+            by_gateway: BTreeMap::new(),
             bound: BTreeMap::new(),
             by_delegate: BTreeMap::new(),
             by_destination: BTreeMap::new(),
@@ -156,6 +166,11 @@ impl IstioGatewayTable {
             }
             if let Some(listener) = listener {
                 self.by_server.insert(at, listener);
+                let mut hosts: BTreeMap<_, Names<_>> = BTreeMap::new();
+                for host in &server.hosts {
+                    hosts.entry(host.namespace.clone()).or_default().extend([&*host.host]);
+                }
+                self.by_gateway.entry(server.gateway.clone()).or_default().push(HttpServer { at, hosts });
             }
             let domains = || server.hosts.iter().filter_map(|host| domain(&host.host));
             if let Some(listener) = listener.filter(|_| server.redirects_to_https()) {
@@ -310,7 +325,7 @@ impl IstioGatewayTable {
                 GatewayName::Mesh => None,
             })
             .collect();
-        if !self.proxy.gateways.iter().any(|gateway| named.contains(gateway)) {
+        if !named.iter().any(|gateway| self.proxy.gateways.contains(gateway)) {
             return None;
         }
         let exposure = ExportTo::read(&object.spec.export_to, namespace).exposure(namespace, &self.proxy.namespace)?;
@@ -320,15 +335,12 @@ impl IstioGatewayTable {
         let rules = HttpRules::of(cluster, object);
         let mut compiled: BTreeMap<(&NamespacedName, u16, ServerKind), Arc<[CompiledMatch]>> = BTreeMap::new();
         let mut servers = BTreeMap::new();
-        for at in self.by_server.keys() {
+        for HttpServer { at, hosts } in named.iter().filter_map(|gateway| self.by_gateway.get(gateway)).flatten() {
             let server = &self.servers.accepted[*at];
-            if !named.contains(&server.gateway) {
-                continue;
-            }
-            let hosts: NameSet<'_> =
-                server.hosts.iter().filter(|host| host.admits(namespace)).map(|host| &*host.host).collect();
+            let admitted = [None, Some(Box::from(namespace))];
+            let names = admitted.iter().filter_map(|namespace| hosts.get(namespace));
             let domains: BTreeSet<HostPattern> =
-                hosts.intersection(&own).iter().filter_map(|host| domain(host)).collect();
+                names.flat_map(|names| names.intersection(&own)).filter_map(|host| domain(&host)).collect();
             if domains.is_empty() {
                 continue;
             }
@@ -388,7 +400,13 @@ impl IstioGatewayTable {
                     (domains, redirect.or_else(|| parts.map(|parts| self.matches_of(parts))))
                 })
                 .collect();
-            self.listeners[at].table.update(changes);
+            let table = &mut self.listeners[at].table;
+            if table.domains().len() == 0 {
+                let there = changes.into_iter().filter_map(|(domains, matches)| Some((domains, matches?)));
+                *table = RouteTable::new(self.seed, there);
+            } else {
+                table.update(changes);
+            }
         }
     }
 

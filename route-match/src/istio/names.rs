@@ -1,6 +1,6 @@
 //! What does a name in an Istio object mean? Short hosts, names of gateways, and which names cover which.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -123,14 +123,17 @@ pub fn overlaps(a: &str, b: &str) -> bool {
 }
 
 /// Names and wildcards, such that whether one of them covers a name costs the number of its labels and not theirs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct NameSet<'n> {
-    exact: BTreeSet<&'n str>,
+#[derive(Clone, Debug)]
+pub(crate) struct Names<N> {
+    exact: BTreeSet<N>,
     /// What follows the star; empty for `*`.
-    suffixes: BTreeSet<&'n str>,
+    suffixes: BTreeSet<N>,
 }
 
-impl<'n> NameSet<'n> {
+/// The same, borrowed.
+pub(crate) type NameSet<'n> = Names<&'n str>;
+
+impl<N: Ord + Borrow<str>> Names<N> {
     /// Whether one of the names covers this one.
     pub(crate) fn covers(&self, name: &str) -> bool {
         let (own, covered) = match name.strip_prefix('*') {
@@ -141,30 +144,48 @@ impl<'n> NameSet<'n> {
         own || self.suffixes.contains("") || dots.map(|(at, _)| &covered[at..]).any(|end| self.suffixes.contains(end))
     }
 
-    /// The names, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Cow<'n, str>> {
-        let wildcards = self.suffixes.iter().map(|suffix| Cow::Owned(format!("*{suffix}")));
-        self.exact.iter().map(|name| Cow::Borrowed(*name)).chain(wildcards)
+    /// The names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let wildcard = |suffix: &N| {
+            let suffix: &str = suffix.borrow();
+            Cow::Owned(format!("*{suffix}"))
+        };
+        self.exact.iter().map(|name| Cow::Borrowed(name.borrow())).chain(self.suffixes.iter().map(wildcard))
     }
 
-    /// Of each pair of a name of one set and one of the other, the narrower where one covers the other; in lower case.
-    pub(crate) fn intersection(&self, other: &Self) -> BTreeSet<String> {
-        let below = |names: &Self, wide: &Self| -> Vec<String> {
-            names.iter().filter(|name| wide.covers(name)).map(|name| name.to_ascii_lowercase()).collect()
-        };
-        below(self, other).into_iter().chain(below(other, self)).collect()
+    /// Of each pair of a name of one set and one of the other, the narrower where one covers the other; in lower case. Costs the
+    /// names of `other`, and those of this set only if `other` has a wildcard.
+    pub(crate) fn intersection<M: Ord + Borrow<str>>(&self, other: &Names<M>) -> BTreeSet<String> {
+        let below = other.iter().filter(|name| self.covers(name)).map(|name| name.to_ascii_lowercase());
+        let mut out: BTreeSet<String> = below.collect();
+        if !other.suffixes.is_empty() {
+            out.extend(self.iter().filter(|name| other.covers(name)).map(|name| name.to_ascii_lowercase()));
+        }
+        out
     }
 }
 
-impl<'n> FromIterator<&'n str> for NameSet<'n> {
-    fn from_iter<I: IntoIterator<Item = &'n str>>(names: I) -> Self {
-        let mut set = Self::default();
+impl<N> Default for Names<N> {
+    fn default() -> Self {
+        Self { exact: BTreeSet::new(), suffixes: BTreeSet::new() }
+    }
+}
+
+impl<'n, N: Ord + From<&'n str>> Extend<&'n str> for Names<N> {
+    fn extend<I: IntoIterator<Item = &'n str>>(&mut self, names: I) {
         for name in names {
             match name.strip_prefix('*') {
-                Some(suffix) => set.suffixes.insert(suffix),
-                None => set.exact.insert(name),
+                Some(suffix) => self.suffixes.insert(suffix.into()),
+                None => self.exact.insert(name.into()),
             };
         }
+    }
+}
+
+impl<'n, N: Ord + From<&'n str>> FromIterator<&'n str> for Names<N> {
+    fn from_iter<I: IntoIterator<Item = &'n str>>(names: I) -> Self {
+        let mut set = Self::default();
+        set.extend(names);
         set
     }
 }
@@ -243,7 +264,7 @@ mod tests {
             others in proptest::collection::vec("(\\*\\.)?[ab](\\.[ab]){0,2}|\\*", 0..5),
         ) {
             let set: NameSet<'_> = names.iter().filter(|name| well_formed(name)).map(String::as_str).collect();
-            let other: NameSet<'_> = others.iter().map(String::as_str).collect();
+            let other: Names<Box<str>> = others.iter().map(String::as_str).collect();
             let mut expected = BTreeSet::new();
             for a in names.iter().filter(|name| well_formed(name)) {
                 for b in &others {

@@ -4,6 +4,7 @@
 mod actions;
 mod delegates;
 mod generated;
+mod oracle;
 mod security;
 mod servers;
 mod updates;

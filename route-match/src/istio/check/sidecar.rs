@@ -164,7 +164,8 @@ fn egress_hosts(report: &mut Report, at: &str, entry: &SidecarEgress, own: &str)
         };
         let hides = namespace.starts_with('~');
         let name = namespace.strip_prefix('~').unwrap_or(namespace);
-        if !(matches!(name, "*" | ".") || hides && name.is_empty()) {
+        let is_word = matches!(name, "*" | ".") || hides && name.is_empty();
+        if !is_word {
             report.check(&field, value::label(name).map_err(|error| format!("namespace: {error}")));
         }
         if report.check(&field, value::host(host)) {

@@ -312,7 +312,7 @@ impl Node<'_> {
         let ends = self.text.len() == path.len();
         let at = self.text.len().min(path.len().saturating_sub(1));
         let slash = path.get(at).is_some_and(|next| *next == b'/');
-        let here = if ends { ENDS } else { GOES_ON | u32::from(slash) * SLASH };
+        let here = if ends { ENDS } else { GOES_ON | (u32::from(slash) * SLASH) };
         self.flags & here != 0
     }
 

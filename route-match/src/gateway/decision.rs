@@ -126,7 +126,7 @@ fn is_valid(backend: &Backend) -> bool {
 impl GatewayTable {
     /// What happens to this request. Over HTTPS, `server_name` is that of the connection's handshake; it is not looked at over HTTP.
     ///
-    /// Costs a look-up of the listener and one in its router; allocates for the canonical Host, for paths that are not normal,
+    /// Costs a look-up of the listener and one in its router; allocates for a Host of more than 40 bytes, for paths that are not normal,
     /// and for what the answer is made of.
     pub fn decide(&self, question: &HttpQuestion<'_>, server_name: Option<&Host>) -> Decision<'_> {
         let answer = |status, listener, reason| Decision {

@@ -21,7 +21,7 @@ use super::{nginx, plain};
 
 /// The decisions of the controller that implements one ingress class, compiled from a cluster.
 ///
-/// A decision costs a look-up in a [`Router`]; it allocates for a Host header (its canonical form), for a path that has to be
+/// A decision costs a look-up in a [`Router`]; it allocates for a Host of more than 40 bytes, for a path that has to be
 /// normalised, for redirects and rewrites, and for CORS. When the cluster changes, [`update`](Self::update) rebuilds the hosts that are
 /// touched; those who decide meanwhile keep a clone, which shares everything but the tables of hosts.
 ///

@@ -14,7 +14,7 @@
 //! # Ok::<(), route_match::ingress::UnknownClass>(())
 //! ```
 //!
-//! The servers and locations are those that [`IngressController`](route_match::ingress::IngressController) answers from: the same Ingresses, the same
+//! The servers and locations are those that [`IngressController`] answers from: the same Ingresses, the same
 //! order, the same redirects. Nothing is pasted: a [`Directive`] has a name of this program and arguments that are [`Token`]s,
 //! and a token ends nothing, whatever text it was made of (CVE-2021-25745 and its successors).
 //!

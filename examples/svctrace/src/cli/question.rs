@@ -96,6 +96,10 @@ fn dig_words(words: &[String]) -> Result<(String, String), Unusable> {
 /// port, so none need be named.
 fn destination(dst: &str, src: &str, protocol: &str, common: &Common, world: &World) -> Result<String, Unusable> {
     let Some(name) = dst.strip_prefix("svc/").or_else(|| dst.strip_prefix("service/")) else {
+        if dst.starts_with(|first: char| first.is_ascii_alphabetic()) && parse_ip(dst).is_err() {
+            let form = "ADDRESS:PORT or svc/NAME[.NAMESPACE]:PORT";
+            return Err(unusable(format!("dst: {dst:?} is not of the form {form}")));
+        }
         return Ok(dst.to_owned());
     };
     let (name, port) = match name.rsplit_once(':') {
@@ -141,7 +145,7 @@ fn qualified(name: &str, namespace: &str) -> String {
 fn forward_target(target: &str, namespace: &str) -> String {
     match target.split('/').collect::<Vec<_>>().as_slice() {
         [name] => format!("pod/{namespace}/{name}"),
-        [kind, name] => format!("{kind}/{namespace}/{name}"),
+        [kind, name] if ask::is_forwarded(kind) => format!("{kind}/{namespace}/{name}"),
         _ => target.to_owned(),
     }
 }

@@ -88,7 +88,7 @@ fn gateway_value(answer: &mut Answer, status: &GatewayStatus) -> Value {
     for listener in &status.listeners {
         let kinds: Vec<&str> = listener.supported_kinds.iter().map(|kind| kind.as_str()).collect();
         answer.step(format!(
-            "  listener {} ({}): {} routes; {}",
+            "  listener {} ({}): {} attached; {}",
             listener.name,
             listener.owner,
             listener.attached_routes,

@@ -104,8 +104,7 @@ fn destination(dst: &str, src: &str, protocol: &str, common: &Common, world: &Wo
     };
     let (name, port) = match name.rsplit_once(':') {
         Some((name, port)) => (name, Some(port)),
-        None if protocol.eq_ignore_ascii_case("ICMP") => (name, None),
-        None => return Err(unusable(format!("{dst:?} has no port"))),
+        None => (name, None),
     };
     let service = world.service(name, &common.namespace)?;
     let sender = ask::source(world, src, false)?.0;
@@ -113,7 +112,12 @@ fn destination(dst: &str, src: &str, protocol: &str, common: &Common, world: &Wo
     let ip = ips.iter().find(|ip| ip.contains(':') == sender.is_ipv6()).or(ips.first());
     let no_address = || unusable(format!("{} has no cluster IP; connect to one of its endpoints", service.reference()));
     let ip = ip.ok_or_else(no_address)?;
-    let Some(port) = port.filter(|_| !protocol.eq_ignore_ascii_case("ICMP")) else { return Ok((*ip).to_owned()) };
+    if protocol.eq_ignore_ascii_case("ICMP") {
+        return Ok((*ip).to_owned());
+    }
+    let no_port =
+        || unusable(format!("{dst:?} names no port; {} has {}", service.reference(), ask::port_list(service)));
+    let port = port.ok_or_else(no_port)?;
     let number = port_number(service, port)?;
     Ok(if ip.contains(':') { format!("[{ip}]:{number}") } else { format!("{ip}:{number}") })
 }

@@ -160,6 +160,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+// Pools, policies and layers.
 #[cfg(feature = "std")]
 mod address;
 #[cfg(feature = "std")]
@@ -208,6 +209,7 @@ mod tournament;
 mod weighted_random;
 pub mod which_policy;
 
+// What they are made of, and what is of use without them: arithmetic of the peers, hashes, cookies.
 mod circuit;
 #[cfg(feature = "cookie")]
 pub mod cookie;

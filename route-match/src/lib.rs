@@ -107,6 +107,8 @@ mod index;
 mod literals;
 mod name;
 mod normalise;
+#[cfg(feature = "kubernetes")]
+mod outcome;
 mod path_index;
 mod path_pattern;
 #[cfg(feature = "kubernetes")]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use svc_model::Object;
 use svc_model::check::Finding;
+use svc_model::{NamespacedName, Object};
 
 /// The findings about one object. Paths and messages are only written out when something is found.
 pub(crate) struct Report {
@@ -69,4 +69,12 @@ impl Report {
 /// What is said of a value outside a short list.
 pub(crate) fn not_one_of(value: &str, allowed: &[&str]) -> String {
     format!("{value:?} is not one of {}", allowed.join(", "))
+}
+
+/// The names that there are, for an error about one that is not.
+pub(crate) fn listed(known: &[NamespacedName]) -> String {
+    match known {
+        [] => "none".to_owned(),
+        known => known.iter().map(NamespacedName::to_string).collect::<Vec<_>>().join(", "),
+    }
 }

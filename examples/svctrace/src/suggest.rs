@@ -45,9 +45,8 @@ pub fn did_you_mean<'a>(asked: &str, known: impl IntoIterator<Item = &'a str> + 
     all.sort_unstable();
     all.dedup();
     match all.len() {
-        0 => String::new(),
         1..=6 => format!("; there is {}", all.join(", ")),
-        n => format!("; there are {n} others"),
+        _ => String::new(),
     }
 }
 

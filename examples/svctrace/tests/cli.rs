@@ -42,13 +42,28 @@ fn usage_errors_exit_with_2_and_suggest() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("'lookup'"), "{}", text(&output.stderr));
     let shop = format!("{MANIFESTS}/shop");
-    let output = run(&["-f", &shop, "env", "shop/wbe"], "");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("did you mean shop/web?"));
-    let output = run(&["-f", &shop, "env", "debug"], "");
-    assert!(text(&output.stderr).contains("did you mean shop/debug?"), "{}", text(&output.stderr));
-    let output = run(&["-f", &shop, "connect", "shop/debug", "svc/cart.shop:htpp"], "");
-    assert!(text(&output.stderr).contains("did you mean http?"), "{}", text(&output.stderr));
+    for (words, expected) in [
+        ("env shop/wbe", "did you mean shop/web?"),
+        ("env debug", "did you mean shop/debug?"),
+        ("connect shop/debug svc/cart.shop:htpp", "did you mean http?"),
+        ("connect shop/debug cart.shop:80", "svc/NAME[.NAMESPACE]:PORT"),
+        ("connect shop/debug svc/cart.shop", "Service/shop/cart has 80 TCP (http)"),
+        ("connect worker-a 10.96.0.10:53", "the Node of this name is 192.0.2."),
+        ("--node worker-z connect 10.1.2.3 10.96.0.10:53", "did you mean worker-a or worker-b?"),
+        ("http http://a/ --to Gateway/shop/public", "did you mean Gateway/edge/public?"),
+        ("status gateway/edge/publik", "did you mean Gateway/edge/public?"),
+        ("status public", "not of the form KIND/NAMESPACE/NAME, KIND one of Gateway, HTTPRoute"),
+        ("port-forward cart 80", "did you mean svc/shop/cart?"),
+        ("port-forward shop/cart 80", "\"shop/cart\" is not of the form svc/NAMESPACE/NAME"),
+    ] {
+        let output = run(&["-f", &shop].into_iter().chain(words.split(' ')).collect::<Vec<_>>(), "");
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        assert!(text(&output.stderr).contains(expected), "{words}: {}", text(&output.stderr));
+    }
+    let output = run(&["-f", &shop, "curl", "http://cart/a b"], "");
+    assert!(text(&output.stderr).contains("a blank or a control character"), "{}", text(&output.stderr));
+    let output = run(&["test", &format!("{shop}/05-shop.yaml")], "");
+    assert!(text(&output.stdout).contains("several documents stand there"), "{output:?}");
 }
 
 #[test]

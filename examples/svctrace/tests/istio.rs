@@ -157,8 +157,10 @@ fn a_slip_in_who_is_asked_is_named() {
         assert_eq!(output.status.code(), Some(2));
         text(&output.stderr)
     };
-    let near = words("IstioGateway/istio-system/sptest-gatway");
-    assert!(near.contains("did you mean istio-system/sptest-gateway?"), "{near}");
+    for slip in ["IstioGateway/istio-system/sptest-gatway", "Gateway/istio-system/sptest-gateway"] {
+        let near = words(slip);
+        assert!(near.contains("did you mean IstioGateway/istio-system/sptest-gateway?"), "{near}");
+    }
     let form = words("IstioGatway/a/b");
     assert!(form.contains("IstioGateway/NAMESPACE/NAME"), "{form}");
 }

@@ -7,10 +7,11 @@ use super::backend::Backend;
 use super::listener::{Listener, ListenerProtocol};
 use super::route::RouteRule;
 use super::table::GatewayTable;
-use crate::action::{CorsRequest, Disposition, HeaderEdits, RequestUri, WeightedBackend};
+use crate::action::{Disposition, RequestUri};
 use crate::authority::{Authority, AuthorityError};
 use crate::host::Host;
 use crate::normalise::{PathError, PathNormalisation};
+use crate::outcome::{HttpOutcome, cross_origin};
 use crate::question::{HttpQuestion, Scheme};
 use crate::request::Request;
 use crate::router::Match;
@@ -32,39 +33,7 @@ pub struct Decision<'t> {
 }
 
 /// What happens to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome<'t> {
-    /// It goes to the backends of the rule's action, one of which at least has a part that does not fail.
-    #[non_exhaustive]
-    Forward {
-        /// The only backend that has a part, if there is only one: its filters are known to act.
-        only: Option<&'t WeightedBackend<Backend>>,
-        /// The path that the backend sees, if it is another one: of the rule, or of the only backend.
-        path: Option<String>,
-        /// The Host that the backend sees, if it is another one.
-        host: Option<&'t str>,
-        /// What CORS sets on the response.
-        cors: HeaderEdits,
-    },
-    /// The client is sent elsewhere.
-    Redirect {
-        /// The status.
-        code: u16,
-        /// The whole value of the Location header.
-        location: String,
-    },
-    /// The Gateway answers itself.
-    #[non_exhaustive]
-    Respond {
-        /// 204 for a CORS preflight, else 400, 404, 421, 500 or 503.
-        status: u16,
-        /// What CORS sets on the response.
-        cors: HeaderEdits,
-    },
-    /// There is no HTTP answer: the connection's handshake is refused, or its bytes are not for HTTP.
-    NoHttp,
-}
+pub type Outcome<'t> = HttpOutcome<'t, Backend>;
 
 /// Why a Gateway decides as it does; [`Display`](fmt::Display) tells it to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,12 +98,8 @@ impl GatewayTable {
     /// Costs a look-up of the listener and one in its router; allocates for a Host of more than 40 bytes, for paths that are not normal,
     /// and for what the answer is made of.
     pub fn decide(&self, question: &HttpQuestion<'_>, server_name: Option<&Host>) -> Decision<'_> {
-        let answer = |status, listener, reason| Decision {
-            outcome: Outcome::Respond { status, cors: HeaderEdits::new() },
-            listener,
-            rule: None,
-            reason,
-        };
+        let answer =
+            |status, listener, reason| Decision { outcome: Outcome::status(status), listener, rule: None, reason };
         let port = question.port;
         let connection = match self.connection(question, server_name) {
             Ok(connection) => connection,
@@ -273,17 +238,11 @@ fn follow<'t>(
     let rule = found.value();
     let action = &rule.action;
     if let Some(fault) = &rule.fault {
-        return (Outcome::Respond { status: 500, cors: HeaderEdits::new() }, Reason::Fault(found, fault));
+        return (Outcome::status(500), Reason::Fault(found, fault));
     }
-    let mut cors = HeaderEdits::new();
-    if let Some(settings) = &action.cors
-        && let Some(request) = CorsRequest::new(question.method, question.headers)
-    {
-        // An origin that no header can hold is allowed nothing.
-        cors = settings.response(&request).ok().flatten().unwrap_or_default();
-        if settings.answers(&request) {
-            return (Outcome::Respond { status: 204, cors }, Reason::Preflight(found));
-        }
+    let (cors, is_answer) = cross_origin(action.cors.as_ref(), question);
+    if is_answer {
+        return (Outcome::Respond { status: 204, cors }, Reason::Preflight(found));
     }
     match &action.disposition {
         Disposition::Redirect(redirect) => {

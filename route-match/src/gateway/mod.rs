@@ -88,5 +88,6 @@ pub use status::{
 };
 pub use table::{GatewayTable, UnknownGateway};
 
+pub use crate::outcome::HttpOutcome;
 pub use crate::question::{HttpQuestion, Scheme};
 pub use crate::service_backend::ServiceBackend;

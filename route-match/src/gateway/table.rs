@@ -13,6 +13,7 @@ use super::route::{AnyRoute, CompiledRoute, Precedence, ROUTE_KINDS, RouteRule};
 use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::host_table::HostTable;
+use crate::report::listed;
 use crate::router::{HostSearch, Match, Router, RouterBuilder};
 use crate::rule::Rule;
 
@@ -54,7 +55,7 @@ pub(super) struct RouteState {
 
 /// The cluster has no Gateway of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no Gateway {name}; there is {}", .known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+#[error("no Gateway {name}; there is {}", listed(.known))]
 pub struct UnknownGateway {
     /// The name that was asked for.
     pub name: NamespacedName,

@@ -19,6 +19,7 @@ use crate::host::Host;
 use crate::host_pattern::{HostPattern, WildcardDepth};
 use crate::host_table::HostTable;
 use crate::question::{HttpQuestion, Scheme};
+use crate::report::listed;
 use crate::router::Match;
 
 /// The decisions of the proxy of one Gateway, compiled from a cluster.
@@ -91,7 +92,7 @@ struct AtServer {
 
 /// The cluster has no Gateway of Istio of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no Istio Gateway {name}; there is {}", .known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+#[error("no Istio Gateway {name}; there is {}", listed(.known))]
 pub struct UnknownIstioGateway {
     /// The name that was asked for.
     pub name: NamespacedName,

@@ -129,6 +129,7 @@ pub use sidecar::OutboundPolicy;
 pub use stream::StreamRule;
 pub use traffic_policy::{ClientTls, LocalityPolicy, PolicyEndpoint, PolicyFault, TrafficPolicy};
 
+pub use crate::outcome::HttpOutcome;
 pub use crate::question::{HttpQuestion, Scheme};
 
 /// The namespace whose objects hold for all.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::destination::Destination;
 use super::rule::{CompiledMatch, HttpRule};
 use super::server::Server;
-use crate::action::{CorsRequest, Disposition, HeaderEdits, RequestUri, WeightedBackend};
+use crate::action::{Disposition, RequestUri};
 use crate::authority::{Authority, AuthorityError};
 use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::normalise::{PathError, PathNormalisation};
+use crate::outcome::{HttpOutcome, cross_origin};
 use crate::question::{HttpQuestion, Scheme};
 use crate::request::Request;
 use crate::router::{HostChange, Match, Router, RouterBuilder};
@@ -40,39 +41,7 @@ pub struct HttpDecision<'t> {
 }
 
 /// What happens to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome<'t> {
-    /// It goes to the destinations of the rule's action, save the part that a fault aborts.
-    #[non_exhaustive]
-    Forward {
-        /// The only destination that has a part, if there is only one: its filters are known to act.
-        only: Option<&'t WeightedBackend<Destination>>,
-        /// The path that the destination sees, if the rule rewrites it.
-        path: Option<String>,
-        /// The Host that the destination sees, if the rule rewrites it.
-        host: Option<&'t str>,
-        /// What CORS sets on the response.
-        cors: HeaderEdits,
-    },
-    /// The client is sent elsewhere.
-    Redirect {
-        /// The status.
-        code: u16,
-        /// The whole value of the Location header.
-        location: String,
-    },
-    /// The proxy answers itself.
-    #[non_exhaustive]
-    Respond {
-        /// 200 for a CORS preflight, 400 for what is no request, 404 where no rule is, else what the rule says.
-        status: u16,
-        /// What CORS sets on the response.
-        cors: HeaderEdits,
-    },
-    /// There is no HTTP answer: the connection is refused, or its bytes are not for HTTP.
-    NoHttp,
-}
+pub type Outcome<'t> = HttpOutcome<'t, Destination>;
 
 /// Why a proxy decides as it does; [`Display`](fmt::Display) tells it to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +75,7 @@ impl<'t> HttpDecision<'t> {
     }
 
     pub(crate) fn status(status: u16, reason: Reason<'t>) -> Self {
-        Self::without_rule(Outcome::Respond { status, cors: HeaderEdits::new() }, reason)
+        Self::without_rule(Outcome::status(status), reason)
     }
 }
 
@@ -221,19 +190,13 @@ fn follow<'t>(
     if let Some((part, status)) = action.fault.and_then(|fault| fault.abort)
         && part.is_all()
     {
-        let outcome = Outcome::Respond { status: status.http(), cors: HeaderEdits::new() };
-        return decide(outcome, Reason::Aborted(found));
+        return decide(Outcome::status(status.http()), Reason::Aborted(found));
     }
-    let mut cors = HeaderEdits::new();
     // Envoy's filter leaves alone what leads to no cluster: a redirect and a direct response answer preflights as all else.
-    if let (Disposition::Forward(_), Some(settings)) = (&action.disposition, &action.cors)
-        && let Some(request) = CorsRequest::new(question.method, question.headers)
-    {
-        // An origin that no header can hold is allowed nothing.
-        cors = settings.response(&request).ok().flatten().unwrap_or_default();
-        if settings.answers(&request) {
-            return decide(Outcome::Respond { status: 200, cors }, Reason::Preflight(found));
-        }
+    let settings = action.cors.as_ref().filter(|_| matches!(action.disposition, Disposition::Forward(_)));
+    let (cors, is_answer) = cross_origin(settings, question);
+    if is_answer {
+        return decide(Outcome::Respond { status: 200, cors }, Reason::Preflight(found));
     }
     let outcome = match &action.disposition {
         Disposition::Redirect(redirect) => {

@@ -103,5 +103,5 @@ fn a_table_that_its_gateway_leaves_says_so() {
     let mut followed = Followed::new([plain()]);
     let touched: Touched = followed.cluster.remove(&followed.table.gateway().clone()).touched;
     let error = followed.table.update(&followed.cluster, &touched).unwrap_err();
-    assert_eq!(error.to_string(), "no Istio Gateway infra/edge; there is ");
+    assert_eq!(error.to_string(), "no Istio Gateway infra/edge; there is none");
 }

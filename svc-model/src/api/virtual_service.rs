@@ -54,9 +54,9 @@ mirrors! {
         pub fault: Option<IstioHttpFault>,
         /// Who gets a copy.
         pub mirror: Option<IstioDestination>,
-        /// Of so many percent; the older form.
+        /// Of so many percent, where `mirror_percentage` is absent; the older form.
         pub mirror_percent: Option<i64>,
-        /// Of so many percent; absent means all.
+        /// Of so many percent; absent means `mirror_percent`, and all without that either.
         pub mirror_percentage: Option<IstioPercent>,
         /// Several who get copies, in place of `mirror`.
         pub mirrors: Vec<IstioMirror>,
@@ -225,9 +225,9 @@ mirrors! {
         pub fixed_delay: Option<String>,
         /// Not implemented by Istio.
         pub exponential_delay: Option<String>,
-        /// So many percent; the older form.
+        /// So many percent, where `percentage` is absent; the older form.
         pub percent: i64,
-        /// So many percent; absent means all.
+        /// So many percent; absent means `percent`, and none without that either.
         pub percentage: Option<IstioPercent>,
     }
 
@@ -240,7 +240,7 @@ mirrors! {
         /// Not implemented by Istio.
         #[serde(rename = "http2Error")]
         pub http2_error: Option<String>,
-        /// So many percent; absent means all.
+        /// So many percent; absent means none.
         pub percentage: Option<IstioPercent>,
     }
 

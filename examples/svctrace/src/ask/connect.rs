@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use svc_model::addr::parse_ip;
-use svc_model::api::Service;
+use svc_model::api::{Node, Service};
 use svc_model::{
     Candidate, Decision, Frontend, Kind, NodeView, ObjectRef, Packet, Protocol, Reason, Resource, Verdict, endpoints,
 };
@@ -63,7 +63,13 @@ pub(crate) fn source(world: &World, src: &str, ipv6: bool) -> Result<(IpAddr, Op
     if src.contains(':') || src.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return Err(unusable(format!("src: {src:?} is no IP address")));
     }
-    let pod = world.pod(src, "default").map_err(|error| unusable(format!("src: {error}")))?;
+    let pod = world.pod(src, "default").map_err(|error| {
+        // What a node sends has the node's address.
+        let node = world.cluster.get::<Node>("", src.rsplit('/').next().unwrap_or(src));
+        let addr = node.and_then(|node| node.status.addresses.first());
+        let hint = addr.map(|addr| format!("; the Node of this name is {}", addr.address)).unwrap_or_default();
+        unusable(format!("src: {error}{hint}"))
+    })?;
     let addrs = endpoints::pod_addrs(&world.cluster, pod);
     let addr = addrs.iter().find(|addr| addr.is_ipv6() == ipv6).or(addrs.first());
     let addr = addr.ok_or_else(|| unusable(format!("src: {} has no address", pod.reference())))?;

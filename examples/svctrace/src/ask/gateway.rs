@@ -4,9 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use route_match::Host;
-use route_match::action::{HeaderEdit, HeaderEdits};
 use route_match::gateway::{Backend, Decision, GatewayTable, Outcome, RouteRule, Scheme};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use svc_model::api::{HttpRoute, Service};
 use svc_model::{Kind, NamespacedName, Protocol};
 use tls_sni::gateway::GatewayTls;
@@ -14,6 +13,8 @@ use tls_sni::{Mode, Sni, TlsQuestion};
 
 use super::connect::percent;
 use super::http::ParsedRequest;
+use super::outcome::{self, headers, rewrite};
+use super::target::no_gateway;
 use super::tls::now;
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
@@ -24,7 +25,8 @@ impl World {
         if let Some(known) = self.gateways.borrow().get(name) {
             return Ok(known.clone());
         }
-        let table = GatewayTable::compile(&self.cluster, name).map_err(|error| unusable(format!("to: {error}")))?;
+        let table =
+            GatewayTable::compile(&self.cluster, name).map_err(|error| no_gateway(self, Kind::Gateway, &error.name))?;
         let compiled = Rc::new(GatewayTls::new(&self.cluster, Arc::new(table)));
         self.gateways.borrow_mut().insert(name.clone(), compiled.clone());
         Ok(compiled)
@@ -76,15 +78,7 @@ pub(super) fn http(
         Outcome::Forward { only, path, host, cors, .. } => {
             let rule = decision.rule.ok_or_else(|| unusable("a request is forwarded by a rule"))?;
             backends(&mut answer, rule);
-            if path.is_some() || host.is_some() {
-                answer.set("rewrite", json!({ "path": path, "host": host }));
-            }
-            if let Some(path) = path {
-                answer.step(format!("the backend sees the path {path}"));
-            }
-            if let Some(host) = host {
-                answer.step(format!("the backend sees the host {host}"));
-            }
+            rewrite(&mut answer, "backend", path.as_deref(), *host);
             let filters = || rule.action.filters_for(*only);
             headers(&mut answer, "requestHeaders", filters().map(|filters| &filters.request_headers));
             let response = std::iter::once(cors).chain(filters().map(|filters| &filters.response_headers));
@@ -157,22 +151,12 @@ pub(super) fn stream(
     Ok(answer)
 }
 
-/// What happens to a request, in a line.
+/// What happens to a request, in a line; backends that fail are not told.
 pub(crate) fn headline(url: &str, decision: &Decision<'_>) -> String {
-    match &decision.outcome {
-        Outcome::Forward { .. } => {
-            let backends = decision.rule.and_then(|rule| rule.action.backends());
-            let served = backends.into_iter().flat_map(|backends| backends.shares());
-            let names: Vec<String> = served
-                .filter(|(entry, _)| entry.failure.is_none())
-                .map(|(entry, _)| entry.backend.to_string())
-                .collect();
-            format!("{url} -> {}", names.join(" or "))
-        }
-        Outcome::Redirect { code, location } => format!("{url} -> {code} to {location}"),
-        Outcome::Respond { status, .. } => format!("{url} -> {status}"),
-        _ => format!("{url}: no HTTP answer"),
-    }
+    let backends = decision.rule.and_then(|rule| rule.action.backends());
+    let shares = backends.into_iter().flat_map(|backends| backends.shares());
+    let served = shares.filter(|(entry, _)| entry.failure.is_none()).map(|(entry, _)| entry.backend.to_string());
+    outcome::headline(url, &decision.outcome, served)
 }
 
 /// The backends and their parts; those that fail, with their status alone.
@@ -203,22 +187,6 @@ fn entry(backend: &Backend, p: f64) -> Value {
             Some(service) => json!({ "ref": service.service.to_string(), "port": service.port, "p": p }),
             None => json!({ "p": p }),
         },
-    }
-}
-
-/// Edits of headers under their key; the last of one name counts.
-fn headers<'a>(answer: &mut Answer, key: &str, edits: impl Iterator<Item = &'a HeaderEdits>) {
-    let (mut set, mut add, mut remove) = (Map::new(), Map::new(), Vec::new());
-    for edit in edits.flat_map(HeaderEdits::iter) {
-        match edit {
-            HeaderEdit::Set(name, value) => drop(set.insert(name.to_string(), json!(value))),
-            HeaderEdit::Add(name, value) => drop(add.insert(name.to_string(), json!(value))),
-            HeaderEdit::Remove(name) => remove.push(json!(name)),
-            _ => {}
-        }
-    }
-    if !set.is_empty() || !add.is_empty() || !remove.is_empty() {
-        answer.set(key, json!({ "set": set, "add": add, "remove": remove }));
     }
 }
 

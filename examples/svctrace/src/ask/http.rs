@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use route_match::action::{HeaderEdit, HeaderEdits, WeightedBackend};
+use route_match::action::{HeaderEdits, WeightedBackend};
 use route_match::ingress::{Balancing, Decision, HttpQuestion, IngressController, Outcome, Scheme, Upstream};
 use route_match::{Authority, RequestTarget};
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use svc_model::api::Service;
 use tls_sni::ingress::IngressTls;
 
 use super::connect::percent;
+use super::outcome::{headers, rewrite};
 use super::target::Target;
 use crate::answer::Answer;
 use crate::world::{Unusable, World, unusable};
@@ -96,15 +97,7 @@ impl Http {
                         answer.step(format!("an endpoint of {} is chosen {how}", share.backend.backend.service));
                     }
                 }
-                if request.path.is_some() || request.host.is_some() {
-                    answer.set("rewrite", json!({ "path": request.path, "host": request.host }));
-                }
-                if let Some(path) = &request.path {
-                    answer.step(format!("the backend sees the path {path}"));
-                }
-                if let Some(host) = &request.host {
-                    answer.step(format!("the backend sees the host {host}"));
-                }
+                rewrite(&mut answer, "backend", request.path.as_deref(), request.host.as_deref());
                 header_edits(&mut answer, "requestHeaders", "request", &request.headers);
             }
             Outcome::Redirect { code, location } => {
@@ -171,24 +164,8 @@ fn balancing(balancing: &Balancing) -> Option<String> {
 
 /// Edits of headers, as the contract has them, and a step for each.
 fn header_edits(answer: &mut Answer, key: &str, of: &str, edits: &HeaderEdits) {
-    if edits.is_empty() {
-        return;
-    }
-    let (mut set, mut add, mut remove) = (Map::new(), Map::new(), Vec::new());
-    for edit in edits.iter() {
-        answer.step(format!("{of} header: {edit}"));
-        match edit {
-            HeaderEdit::Set(name, value) => {
-                set.insert(name.to_string(), json!(value));
-            }
-            HeaderEdit::Add(name, value) => {
-                add.insert(name.to_string(), json!(value));
-            }
-            HeaderEdit::Remove(name) => remove.push(json!(name)),
-            _ => {}
-        }
-    }
-    answer.set(key, json!({ "set": set, "add": add, "remove": remove }));
+    edits.iter().for_each(|edit| answer.step(format!("{of} header: {edit}")));
+    headers(answer, key, std::iter::once(edits));
 }
 
 /// A URL and headers, taken apart.
@@ -220,6 +197,9 @@ impl<'a> ParsedRequest<'a> {
             Some("https") => Scheme::Https,
             _ => return Err(bad("does not begin with http:// or https://")),
         };
+        if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(bad("has a blank or a control character, which is written %20 or the like"));
+        }
         let written = target.authority.unwrap_or_default();
         let authority = Authority::parse(written).map_err(|error| bad(&format!("has no usable host: {error}")))?;
         let port = authority.port().unwrap_or(match scheme {

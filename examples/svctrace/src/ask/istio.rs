@@ -3,24 +3,26 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use route_match::action::{Action, Backends, HeaderEdit, HeaderEdits};
+use route_match::action::{Action, Backends, HeaderEdits};
 use route_match::istio::{
     Caller, Destination, Destinations, GatewayStreams, HttpDecision, HttpRule, IstioGatewayTable, MeshDecision,
     MeshEndpoint, MeshTable, Origin, Outcome, Scheme, StreamDecision, StreamRule, StreamTarget,
 };
 use route_match::{Authority, Host};
-use serde_json::{Map, Value, json};
-use svc_model::api::{IstioGateway, StringMap, VirtualService};
-use svc_model::{NamespacedName, Protocol, Resource};
+use serde_json::{Value, json};
+use svc_model::api::{StringMap, VirtualService};
+use svc_model::{Kind, NamespacedName, Protocol, Resource};
 use tls_sni::istio::IstioTls;
 use tls_sni::{Mode, TlsQuestion};
 
 use super::connect::percent;
 use super::gateway::{handshake, server_name};
 use super::http::ParsedRequest;
+use super::outcome::{self, edits_value, headers, rewrite};
+use super::target::no_gateway;
 use super::tls::now;
 use crate::answer::Answer;
-use crate::suggest::{did_you_mean, shorten};
+use crate::suggest::shorten;
 use crate::world::{Unusable, World, kind_word, unusable};
 
 /// What Istio calls the cluster of what is let through.
@@ -43,11 +45,8 @@ impl World {
         if let Some(known) = self.istio_gateways.borrow().get(name) {
             return Ok(known.clone());
         }
-        let table = IstioGatewayTable::compile(&self.cluster, name).map_err(|error| {
-            let known: Vec<String> = self.cluster.list::<IstioGateway>().map(|known| known.key().to_string()).collect();
-            let near = did_you_mean(&error.name.to_string(), known.iter().map(String::as_str));
-            unusable(format!("to: no Gateway {} of Istio's{near}", shorten(&error.name.to_string())))
-        })?;
+        let table = IstioGatewayTable::compile(&self.cluster, name)
+            .map_err(|error| no_gateway(self, Kind::IstioGateway, &error.name))?;
         let mesh = crate::mesh::config(&self.cluster)?;
         let streams = Arc::new(GatewayStreams::compile(&self.cluster, &mesh, &table));
         let tls = IstioTls::new(&self.cluster, &table, streams);
@@ -350,15 +349,7 @@ pub(super) fn http_answer(world: &World, url: &str, decision: &HttpDecision<'_>)
             let rule = decision.rule.ok_or_else(|| unusable("a request is forwarded by a rule"))?;
             let action = &rule.action;
             backends(&mut answer, action);
-            if path.is_some() || host.is_some() {
-                answer.set("rewrite", json!({ "path": path, "host": host }));
-            }
-            if let Some(path) = path {
-                answer.step(format!("the destination sees the path {path}"));
-            }
-            if let Some(host) = host {
-                answer.step(format!("the destination sees the host {host}"));
-            }
+            rewrite(&mut answer, "destination", path.as_deref(), *host);
             let filters = || action.filters_for(*only);
             headers(&mut answer, "requestHeaders", filters().map(|filters| &filters.request_headers));
             let response = std::iter::once(cors).chain(filters().map(|filters| &filters.response_headers));
@@ -394,17 +385,9 @@ pub(super) fn http_answer(world: &World, url: &str, decision: &HttpDecision<'_>)
 
 /// What happens to a request, in a line.
 fn headline(url: &str, decision: &HttpDecision<'_>) -> String {
-    match &decision.outcome {
-        Outcome::Forward { .. } => {
-            let backends = decision.rule.and_then(|rule| rule.action.backends());
-            let shares = backends.into_iter().flat_map(|backends| backends.shares());
-            let names: Vec<String> = shares.map(|(entry, _)| entry.backend.to_string()).collect();
-            format!("{url} -> {}", names.join(" or "))
-        }
-        Outcome::Redirect { code, location } => format!("{url} -> {code} to {location}"),
-        Outcome::Respond { status, .. } => format!("{url} -> {status}"),
-        _ => format!("{url}: no HTTP answer"),
-    }
+    let backends = decision.rule.and_then(|rule| rule.action.backends());
+    let shares = backends.into_iter().flat_map(|backends| backends.shares());
+    outcome::headline(url, &decision.outcome, shares.map(|(entry, _)| entry.backend.to_string()))
 }
 
 /// The destinations and their parts of what no fault aborts, and the part that one does.
@@ -421,8 +404,8 @@ fn backends(answer: &mut Answer, action: &Action<Destination>) {
         let mut value =
             entry(&weighted.backend, p * rest, edits.map_or(&HeaderEdits::new(), |filters| &filters.request_headers));
         if let Some(filters) = edits {
-            if !filters.response_headers.is_empty() {
-                value["responseHeaders"] = edits_value(std::iter::once(&filters.response_headers));
+            if let Some(edits) = edits_value(std::iter::once(&filters.response_headers)) {
+                value["responseHeaders"] = edits;
             }
             if let Some(host) = &filters.host {
                 value["rewrite"] = json!({ "host": host });
@@ -447,34 +430,10 @@ fn entry(to: &Destination, p: f64, request_headers: &HeaderEdits) -> Value {
     if let Some(subset) = &to.subset {
         value["subset"] = json!(subset);
     }
-    if !request_headers.is_empty() {
-        value["requestHeaders"] = edits_value(std::iter::once(request_headers));
+    if let Some(edits) = edits_value(std::iter::once(request_headers)) {
+        value["requestHeaders"] = edits;
     }
     value
-}
-
-/// Edits of headers under their key; the last of one name counts.
-fn headers<'a>(answer: &mut Answer, key: &str, edits: impl Iterator<Item = &'a HeaderEdits>) {
-    let value = edits_value(edits);
-    if value.as_object().is_some_and(|value| !value.is_empty()) {
-        answer.set(key, value);
-    }
-}
-
-fn edits_value<'a>(edits: impl Iterator<Item = &'a HeaderEdits>) -> Value {
-    let (mut set, mut add, mut remove) = (Map::new(), Map::new(), Vec::new());
-    for edit in edits.flat_map(HeaderEdits::iter) {
-        match edit {
-            HeaderEdit::Set(name, value) => drop(set.insert(name.to_string(), json!(value))),
-            HeaderEdit::Add(name, value) => drop(add.insert(name.to_string(), json!(value))),
-            HeaderEdit::Remove(name) => remove.push(json!(name)),
-            _ => {}
-        }
-    }
-    match set.is_empty() && add.is_empty() && remove.is_empty() {
-        true => json!({}),
-        false => json!({ "set": set, "add": add, "remove": remove }),
-    }
 }
 
 /// The timeout as it is written: in the delegate's rule, else in that of the VirtualService.

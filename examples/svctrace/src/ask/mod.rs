@@ -7,6 +7,7 @@ pub(crate) mod gateway;
 mod http;
 pub(crate) mod istio;
 mod lookup;
+mod outcome;
 mod port_forward;
 mod resolv;
 mod status;
@@ -19,6 +20,7 @@ pub(crate) use dns::Dns;
 pub(crate) use http::{Controller, ParsedRequest, unknown};
 pub(crate) use istio::caller;
 pub(crate) use lookup::{Walk, walk};
+pub(crate) use port_forward::is_forwarded;
 pub(crate) use target::Target;
 pub(crate) use tls::{now, outcome};
 

@@ -94,13 +94,23 @@ impl PortForward {
     }
 }
 
+/// kubectl's words for Services.
+fn is_service(word: &str) -> bool {
+    matches!(word, "svc" | "service" | "services" | "Service")
+}
+
+/// Whether this is a word for something that can be forwarded to.
+pub(crate) fn is_forwarded(word: &str) -> bool {
+    is_service(word) || kind_word(word).is_some()
+}
+
 /// A workload stands for its first Pod.
 fn parse_target(world: &World, text: &str) -> Result<ForwardTarget, Unusable> {
     let form = || unusable(format!("to: {text:?} is not of the form svc/NAMESPACE/NAME or pod/NAMESPACE/NAME"));
     let parts: Vec<&str> = text.split('/').collect();
     let (kind, namespace, name) = match *parts.as_slice() {
         [kind, namespace, name] => (kind, namespace, name),
-        [kind, name] => (kind, "default", name),
+        [kind, name] if is_forwarded(kind) => (kind, "default", name),
         [name] => ("pod", "default", name),
         _ => return Err(form()),
     };
@@ -109,7 +119,7 @@ fn parse_target(world: &World, text: &str) -> Result<ForwardTarget, Unusable> {
     }
     let name = NamespacedName::new(namespace, name);
     match kind {
-        "svc" | "service" | "services" | "Service" => Ok(ForwardTarget::Service(name)),
+        word if is_service(word) => Ok(ForwardTarget::Service(name)),
         "po" | "pod" | "pods" | "Pod" => Ok(ForwardTarget::Pod(name)),
         _ if kind_word(kind).is_some() => {
             let pod = world.pod(&format!("{kind}/{name}"), "default")?;
@@ -127,7 +137,10 @@ fn suggestion(world: &World, error: &ForwardError) -> String {
             did_you_mean(&name.to_string(), known.iter().map(String::as_str))
         }
         ForwardError::NotFound(ForwardTarget::Pod(name)) => {
-            let known: Vec<String> = world.cluster.list::<Pod>().map(|pod| pod.key().to_string()).collect();
+            // A Service's name without a word before it is taken for a Pod's.
+            let services = world.cluster.list::<Service>().map(|service| format!("svc/{}", service.key()));
+            let pods = world.cluster.list::<Pod>().map(|pod| pod.key().to_string());
+            let known: Vec<String> = pods.chain(services).collect();
             did_you_mean(&name.to_string(), known.iter().map(String::as_str))
         }
         ForwardError::NoPort { target: ForwardTarget::Service(name), .. } => {

@@ -5,12 +5,16 @@ use std::rc::Rc;
 use route_match::gateway::{Condition, GatewayStatus, RouteStatus, gateways_of, route_status};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use svc_model::api::{Gateway, GrpcRoute, HttpRoute, TcpRoute, TlsRoute, UdpRoute};
-use svc_model::{Kind, ObjectRef, Resource};
+use svc_model::{Cluster, Kind, Object, ObjectRef};
 use tls_sni::gateway::GatewayTls;
 
 use crate::answer::Answer;
+use crate::suggest::{did_you_mean, shorten};
 use crate::world::{Unusable, World, unusable};
+
+/// What has a status, in the order of its telling.
+const KINDS: [Kind; 6] =
+    [Kind::Gateway, Kind::HttpRoute, Kind::GrpcRoute, Kind::TlsRoute, Kind::TcpRoute, Kind::UdpRoute];
 
 /// The status of one object, or of all.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -25,14 +29,8 @@ impl Status {
     pub fn answer(&self, world: &World) -> Result<Answer, Unusable> {
         let cluster = &world.cluster;
         let objects: Vec<ObjectRef> = match &self.object {
-            Some(text) => vec![text.parse().map_err(|error| unusable(format!("object: {error}")))?],
-            None => (cluster.list::<Gateway>().map(Resource::reference))
-                .chain(cluster.list::<HttpRoute>().map(Resource::reference))
-                .chain(cluster.list::<GrpcRoute>().map(Resource::reference))
-                .chain(cluster.list::<TlsRoute>().map(Resource::reference))
-                .chain(cluster.list::<TcpRoute>().map(Resource::reference))
-                .chain(cluster.list::<UdpRoute>().map(Resource::reference))
-                .collect(),
+            Some(text) => vec![find(cluster, text)?],
+            None => all(cluster).collect(),
         };
         let mut answer = Answer::new(match (&self.object, objects.len()) {
             (Some(object), _) => object.clone(),
@@ -51,9 +49,8 @@ impl Status {
                         gateways_of(cluster, object).iter().map(|name| world.gateway(name)).collect();
                     let gateways = gateways?;
                     let status = route_status(cluster, object, gateways.iter().map(|gateway| &**gateway.table()));
-                    let unknown =
-                        || unusable(format!("object: there is no {object}, or it has no status that is known here"));
-                    route_value(&mut answer, &status.ok_or_else(unknown)?)
+                    let other = || unusable(format!("object: no Gateway's controller reports of {object}"));
+                    route_value(&mut answer, &status.ok_or_else(other)?)
                 }
             });
         }
@@ -62,13 +59,36 @@ impl Status {
     }
 }
 
+/// All that has a status.
+fn all(cluster: &Cluster) -> impl Iterator<Item = ObjectRef> {
+    let references = || cluster.objects().map(Object::reference);
+    KINDS.into_iter().flat_map(move |kind| references().filter(move |object| object.kind == kind))
+}
+
+/// The object that a question names, its kind in any case as for kubectl.
+fn find(cluster: &Cluster, text: &str) -> Result<ObjectRef, Unusable> {
+    let (word, rest) = text.split_once('/').unwrap_or((text, ""));
+    let kind = KINDS.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word));
+    let Some((kind, (namespace, name))) = kind.zip(rest.split_once('/')) else {
+        let (text, kinds) = (shorten(text), KINDS.map(Kind::as_str).join(", "));
+        return Err(unusable(format!("object: {text:?} is not of the form KIND/NAMESPACE/NAME, KIND one of {kinds}")));
+    };
+    let object = ObjectRef::new(kind, namespace, name);
+    if cluster.object(&object).is_some() {
+        return Ok(object);
+    }
+    let known: Vec<String> = all(cluster).map(|object| object.to_string()).collect();
+    let near = did_you_mean(&object.to_string(), known.iter().map(String::as_str));
+    Err(unusable(format!("object: there is no {}{near}", shorten(&object.to_string()))))
+}
+
 fn gateway_value(answer: &mut Answer, status: &GatewayStatus) -> Value {
     answer.step(format!("{}: {}", status.gateway, words(&status.conditions)));
     let mut listeners = Vec::new();
     for listener in &status.listeners {
         let kinds: Vec<&str> = listener.supported_kinds.iter().map(|kind| kind.as_str()).collect();
         answer.step(format!(
-            "  listener {} ({}): {} routes; {}",
+            "  listener {} ({}): {} attached; {}",
             listener.name,
             listener.owner,
             listener.attached_routes,

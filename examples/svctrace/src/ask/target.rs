@@ -1,8 +1,10 @@
 //! Who is asked? The `to` of a question.
 
-use svc_model::NamespacedName;
+use svc_model::api::{Gateway, IstioGateway};
+use svc_model::{Kind, NamespacedName, ObjectRef, Resource};
 
-use crate::world::{Unusable, unusable};
+use crate::suggest::{did_you_mean, shorten};
+use crate::world::{Unusable, World, unusable};
 
 /// A proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,4 +38,14 @@ impl<'a> Target<'a> {
             ))),
         }
     }
+}
+
+/// Why a Gateway cannot be asked: there is none of the name, though perhaps one of the other project, or in another namespace.
+pub(super) fn no_gateway(world: &World, kind: Kind, name: &NamespacedName) -> Unusable {
+    let asked = ObjectRef::new(kind, &*name.namespace, &*name.name).to_string();
+    let gateways = world.cluster.list::<Gateway>().map(Resource::reference);
+    let known = gateways.chain(world.cluster.list::<IstioGateway>().map(Resource::reference));
+    let known: Vec<String> = known.map(|known| known.to_string()).collect();
+    let near = did_you_mean(&asked, known.iter().map(String::as_str));
+    unusable(format!("to: there is no {}{near}", shorten(&asked)))
 }

@@ -205,7 +205,7 @@ fn world(cli: &Cli) -> Result<(World, bool), Unusable> {
     if let Some(node) = &cli.common.node {
         let known: Vec<&str> = world.cluster.list::<Node>().map(|node| node.name()).collect();
         if !known.is_empty() && !known.contains(&node.as_str()) {
-            complain(&format!("no Node {node}{}", did_you_mean(node, known.iter().copied())));
+            return Err(unusable(format!("no Node {node}{}", did_you_mean(node, known.iter().copied()))));
         }
     }
     Ok((world, unreadable))

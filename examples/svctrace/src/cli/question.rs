@@ -96,12 +96,15 @@ fn dig_words(words: &[String]) -> Result<(String, String), Unusable> {
 /// port, so none need be named.
 fn destination(dst: &str, src: &str, protocol: &str, common: &Common, world: &World) -> Result<String, Unusable> {
     let Some(name) = dst.strip_prefix("svc/").or_else(|| dst.strip_prefix("service/")) else {
+        if dst.starts_with(|first: char| first.is_ascii_alphabetic()) && parse_ip(dst).is_err() {
+            let form = "ADDRESS:PORT or svc/NAME[.NAMESPACE]:PORT";
+            return Err(unusable(format!("dst: {dst:?} is not of the form {form}")));
+        }
         return Ok(dst.to_owned());
     };
     let (name, port) = match name.rsplit_once(':') {
         Some((name, port)) => (name, Some(port)),
-        None if protocol.eq_ignore_ascii_case("ICMP") => (name, None),
-        None => return Err(unusable(format!("{dst:?} has no port"))),
+        None => (name, None),
     };
     let service = world.service(name, &common.namespace)?;
     let sender = ask::source(world, src, false)?.0;
@@ -109,7 +112,12 @@ fn destination(dst: &str, src: &str, protocol: &str, common: &Common, world: &Wo
     let ip = ips.iter().find(|ip| ip.contains(':') == sender.is_ipv6()).or(ips.first());
     let no_address = || unusable(format!("{} has no cluster IP; connect to one of its endpoints", service.reference()));
     let ip = ip.ok_or_else(no_address)?;
-    let Some(port) = port.filter(|_| !protocol.eq_ignore_ascii_case("ICMP")) else { return Ok((*ip).to_owned()) };
+    if protocol.eq_ignore_ascii_case("ICMP") {
+        return Ok((*ip).to_owned());
+    }
+    let no_port =
+        || unusable(format!("{dst:?} names no port; {} has {}", service.reference(), ask::port_list(service)));
+    let port = port.ok_or_else(no_port)?;
     let number = port_number(service, port)?;
     Ok(if ip.contains(':') { format!("[{ip}]:{number}") } else { format!("{ip}:{number}") })
 }
@@ -141,7 +149,7 @@ fn qualified(name: &str, namespace: &str) -> String {
 fn forward_target(target: &str, namespace: &str) -> String {
     match target.split('/').collect::<Vec<_>>().as_slice() {
         [name] => format!("pod/{namespace}/{name}"),
-        [kind, name] => format!("{kind}/{namespace}/{name}"),
+        [kind, name] if ask::is_forwarded(kind) => format!("{kind}/{namespace}/{name}"),
         _ => target.to_owned(),
     }
 }

@@ -165,6 +165,9 @@ fn plain(error: &serde_saphyr::Error) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     match message {
         // The parser's own bound on flow collections, which it meets before it counts levels.
+        _ if matches!(error.without_snippet(), serde_saphyr::Error::MultipleDocuments { .. }) => {
+            "several documents stand there, and one is read".to_owned()
+        }
         "recursion limit exceeded" => format!("over the limit of {MAX_DEPTH} levels of nesting"),
         _ => message.to_owned(),
     }

@@ -98,6 +98,7 @@ mod authority;
 mod condition;
 mod escapes;
 mod excerpt;
+mod expression_index;
 mod filed;
 mod hash;
 mod host;
@@ -113,6 +114,7 @@ mod path_pattern;
 mod question;
 mod regex;
 mod regex_filter;
+mod regex_union;
 #[cfg(feature = "kubernetes")]
 mod report;
 mod request;

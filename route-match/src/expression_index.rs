@@ -86,3 +86,51 @@ impl ExpressionIndex {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filed::{Extent, NO_RANK};
+    use crate::regex::Anchor;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn all_at_once_and_by_what_they_need_a_scan_finds_the_same(
+            patterns in proptest::collection::vec("(/|/a|\\.\\*)?([ab]{1,3}|[ab]{3,5}|\\[a-z\\]\\+|/[0-9]|\\|)(b|\\$)?", 1..40),
+            accepted in any::<u64>(),
+            anchors in any::<u64>(),
+            paths in proptest::collection::vec("(/[abB]{0,5}){1,3}", 1..12),
+        ) {
+            let hash = FixedState::with_seed(0);
+            let anchor = |i: usize| [Anchor::Caret, Anchor::None, Anchor::Start, Anchor::Whole][(anchors >> i) as usize % 4];
+            let compiled: Vec<_> =
+                patterns.iter().enumerate().map(|(i, text)| Regex::ignoring_case(text, anchor(i)).unwrap()).collect();
+            let expressions: Vec<_> = (0u32..)
+                .zip(&compiled)
+                .map(|(rank, regex)| {
+                    let rank = Rank::new(rank, true, true);
+                    (Filed { text: regex.prefix(), extent: Extent::Text, rank, conditions: &[] }, regex)
+                })
+                .collect();
+            let mut index = ExpressionIndex::new(&hash, expressions).unwrap();
+            prop_assert_eq!(index.union.is_some(), patterns.len() > FEW);
+            let takes_at_all = |rank: Rank| accepted >> rank.rank() & 1 == 1;
+            for union in [true, false] {
+                if !union {
+                    index.union = None;
+                }
+                for path in &paths {
+                    let takes = |rank: Rank| compiled[rank.rank() as usize].is_match(path.as_bytes());
+                    let mut accepts = |rank: Rank| takes_at_all(rank) && (!rank.asks_pattern() || takes(rank));
+                    let request = Request::new(None, path);
+                    let found = index.best(&hash, &request, NO_RANK, &mut accepts);
+                    let scan = (0..).take(compiled.len()).map(|rank| Rank::new(rank, true, true)).find(|rank| accepts(*rank));
+                    prop_assert_eq!(found, scan.map_or(NO_RANK, Rank::rank), "{}", path);
+                }
+            }
+        }
+    }
+}

@@ -340,14 +340,19 @@ mod tests {
     proptest! {
         #[test]
         fn every_match_has_the_literals(
-            pattern in "(\\^?/)?([ab/|()\\[\\]?*+{}1,.\\\\$^]|abc|aBc){0,8}",
+            pattern in "(\\^?/)?([ab/|()\\[\\]?*+{}1,.\\\\$^]|abc|aBc|\\(/\\|\\$\\)){0,8}",
             text in "([abB/|(]|abc|aBc){0,6}",
             fold in any::<bool>(),
         ) {
             for anchor in [Anchor::None, Anchor::Start, Anchor::Caret, Anchor::Whole] {
-                if let Ok(regex) = Regex::compile(&pattern, anchor, fold) && regex.is_match(text.as_bytes()) {
-                    let lower = text.to_ascii_lowercase().into_bytes();
-                    prop_assert!(lower.starts_with(regex.prefix()), "{:?} {} {}", anchor, pattern, text);
+                let Ok(regex) = Regex::compile(&pattern, anchor, fold) else { continue };
+                let matched = regex.is_match(text.as_bytes());
+                let lower = text.to_ascii_lowercase().into_bytes();
+                let (extent, only_prefix) = regex.extent();
+                let covered = lower.starts_with(regex.prefix()) && extent.covers(regex.prefix(), &lower);
+                prop_assert!(!matched || covered, "{:?} {} {}", anchor, pattern, text);
+                prop_assert!(!only_prefix || matched == covered, "{:?} {} {}", anchor, pattern, text);
+                if matched {
                     let holds = |literal: &[u8]| lower.windows(literal.len()).any(|window| window == literal);
                     for set in regex.required() {
                         prop_assert!(set.iter().any(|literal| holds(literal)), "{:?} {} {}", anchor, pattern, text);

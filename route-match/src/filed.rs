@@ -63,6 +63,12 @@ impl Rank {
         self.0 & 1 != 0
     }
 
+    /// The same when the pattern has been asked.
+    #[inline]
+    pub(crate) fn with_pattern_asked(self) -> Self {
+        Self(self.0 & !2)
+    }
+
     /// Whether nothing has to be asked.
     #[inline]
     pub(crate) fn is_settled(self) -> bool {

@@ -1,20 +1,18 @@
 //! Which rule of one host is this request's? The lowest rank that three indices can offer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
 use crate::condition::Condition;
+use crate::expression_index::ExpressionIndex;
 use crate::filed::{Extent, Filed, NO_RANK, Rank};
-use crate::literals::Alternatives;
 use crate::path_index::PathIndex;
 use crate::path_pattern::{Filing, PathPattern};
-use crate::regex_filter::RegexFilter;
 use crate::request::Request;
 
-/// The ranks of a host's rules: those of literal paths by their text, those that fold case or are expressions
-/// by their literal beginning in lower case, and expressions that share theirs with others by texts that they need elsewhere.
+/// The ranks of a host's rules: those of literal paths by their text, those that fold case by theirs in lower case, and those
+/// of expressions that ask for more than a literal beginning.
 ///
 /// Each index is asked for what beats the answer of those before it. Clones share what they hold.
 #[derive(Clone, Debug)]
@@ -27,11 +25,8 @@ pub(crate) struct RuleIndex {
 #[derive(Debug)]
 struct Rest {
     folded: PathIndex<true>,
-    filter: Option<RegexFilter>,
+    expressions: Option<ExpressionIndex>,
 }
-
-/// So many expressions may share a literal beginning before they are filed by what else they need.
-const FEW: usize = 4;
 
 impl RuleIndex {
     /// Files the rules of a host, given in rank order. At most 2^30 of them, and 4 GiB of paths.
@@ -49,14 +44,14 @@ impl RuleIndex {
             };
             let filed = Filed { text, extent, rank: Rank::new(rank, ask, !conditions.is_empty()), conditions };
             match path.as_regex() {
-                Some(regex) => expressions.push((filed, regex.required())),
-                None if fold_case => folded.push(filed),
-                None => literal.push(filed),
+                Some(regex) if ask => expressions.push((filed, regex)),
+                _ if fold_case => folded.push(filed),
+                _ => literal.push(filed),
             }
         }
-        let filter = file_expressions(expressions, &mut folded);
-        let rest = (!folded.is_empty() || filter.is_some())
-            .then(|| Arc::new(Rest { folded: PathIndex::new(hash, folded), filter }));
+        let expressions = ExpressionIndex::new(hash, expressions);
+        let rest = (!folded.is_empty() || expressions.is_some())
+            .then(|| Arc::new(Rest { folded: PathIndex::new(hash, folded), expressions }));
         Self { literal: PathIndex::new(hash, literal), rest }
     }
 
@@ -76,29 +71,6 @@ impl RuleIndex {
     }
 }
 
-/// Parts expressions into those that few others share a beginning with, which are added to the `folded` ones, and those that
-/// a filter is made for.
-fn file_expressions<'p>(
-    expressions: Vec<(Filed<'p>, &'p [Alternatives])>,
-    folded: &mut Vec<Filed<'p>>,
-) -> Option<RegexFilter> {
-    let mut sharers: BTreeMap<&[u8], usize> = BTreeMap::new();
-    for (filed, _) in &expressions {
-        *sharers.entry(filed.text).or_default() += 1;
-    }
-    let (crowded, lone): (Vec<_>, Vec<_>) =
-        expressions.into_iter().partition(|(filed, required)| !required.is_empty() && sharers[filed.text] > FEW);
-    folded.extend(lone.iter().map(|(filed, _)| *filed));
-    if crowded.is_empty() {
-        return None;
-    }
-    let filter = RegexFilter::new(&crowded.iter().map(|(filed, required)| (filed.rank, *required)).collect::<Vec<_>>());
-    if filter.is_none() {
-        folded.extend(crowded.iter().map(|(filed, _)| *filed));
-    }
-    filter
-}
-
 impl Rest {
     fn best(
         &self,
@@ -110,8 +82,8 @@ impl Rest {
         if self.folded.least() < best {
             best = self.folded.best(hash, request, best, accepts);
         }
-        match &self.filter {
-            Some(filter) if filter.least() < best => filter.best(request.path, best, accepts),
+        match &self.expressions {
+            Some(expressions) if expressions.least() < best => expressions.best(hash, request, best, accepts),
             _ => best,
         }
     }

@@ -58,15 +58,16 @@
 //!
 //! # Costs
 //!
-//! A look-up allocates nothing (an expression sets up its working memory when a thread first uses it). It probes one
-//! hash table for the host. In the host's own index it probes for beginnings of the path, longest first, at those lengths at which
+//! A look-up allocates nothing (but for expressions, whose working memory grows to its bound on paths unlike those that the
+//! thread has seen). It probes one hash table for the host. In the host's own index it probes for beginnings of the path, longest first, at those lengths at which
 //! some rule's text ends, until one is there; from it the shorter ones are reached without probing, and the climb ends where
 //! no rule above ranks lower than what was found. So most look-ups read one node, and a rule itself is asked only if it
 //! has conditions or is an expression.
 //!
-//! Expressions are filed by the text that they begin with, found by parsing them; those that share it with others,
-//! or have none, by a text that they need elsewhere, and one pass over the path finds all of these, whatever their number. Only
-//! expressions without any text of three bytes are tried one after the other. All run in time linear in the path, and
+//! An expression that says no more than its literal beginning, as `(?i)^/shop(/|$)(.*)` does, is not asked at all. One automaton over
+//! the others of a host finds the first that matches, in one pass over the path, whatever their number. Of more than
+//! 1,024, or where the automaton would need more memory than it has, those are asked whose literal beginning the path has,
+//! or a text that they need elsewhere, where too many begin alike. All run in time linear in the path, and
 //! are bounded in size. Of more than 16 rules of one path, those that ask for an exact method, authority, header or query
 //! parameter are filed by that value.
 //!
@@ -98,6 +99,7 @@ mod authority;
 mod condition;
 mod escapes;
 mod excerpt;
+mod expression_index;
 mod filed;
 mod hash;
 mod host;
@@ -115,6 +117,7 @@ mod path_pattern;
 mod question;
 mod regex;
 mod regex_filter;
+mod regex_union;
 #[cfg(feature = "kubernetes")]
 mod report;
 mod request;

@@ -3,6 +3,8 @@
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind, Look};
 
+use crate::filed::Extent;
+
 /// Most texts of which one must occur; more of them would tell too little.
 const MOST_ALTERNATIVES: usize = 16;
 /// A shorter text occurs in too many paths.
@@ -10,10 +12,14 @@ const SHORTEST: usize = 3;
 
 /// Texts that an expression needs, in ASCII lower case: they are to be looked for without regard to case, which finds at
 /// least what the expression does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Literals {
-    /// Every match begins the text with this.
+    /// Every match begins the text with this, ...
     pub(crate) prefix: Box<[u8]>,
+    /// ... which is this much of the text, ...
+    pub(crate) extent: Extent,
+    /// ... and in whatever case that is all that is asked, as of `^/shop(/|$)(.*)`.
+    pub(crate) only_prefix: bool,
     /// One of each of these sets occurs in every text that matches, anywhere.
     pub(crate) required: Box<[Alternatives]>,
 }
@@ -21,22 +27,78 @@ pub(crate) struct Literals {
 /// Texts of which one must occur, sorted.
 pub(crate) type Alternatives = Vec<Box<[u8]>>;
 
+/// An expression as the `regex` crate reads it when it matches bytes without Unicode; `None` if its syntax is wrong.
+pub(crate) fn parse(expression: &str, fold_case: bool, nest_limit: u32) -> Option<Hir> {
+    let mut parser = ParserBuilder::new();
+    parser.unicode(false).utf8(false).case_insensitive(fold_case).nest_limit(nest_limit).build().parse(expression).ok()
+}
+
+/// Whether all matches are at the start of the text.
+pub(crate) fn is_anchored(hir: &Hir) -> bool {
+    hir.properties().look_set_prefix().contains(Look::Start)
+}
+
+/// What an expression asks for one after the other, without what it asks for at the end and also takes if it is not there:
+/// that tells what groups take, not whether there is a match.
+pub(crate) fn asked_parts(hir: &Hir) -> Vec<&Hir> {
+    let mut parts = Vec::new();
+    push_parts(hir, &mut parts);
+    let asks_nothing =
+        |part: &Hir| part.properties().minimum_len() == Some(0) && part.properties().look_set().is_empty();
+    while parts.pop_if(|part| asks_nothing(part)).is_some() {}
+    parts
+}
+
+fn push_parts<'h>(hir: &'h Hir, parts: &mut Vec<&'h Hir>) {
+    match hir.kind() {
+        HirKind::Concat(of) => of.iter().for_each(|part| push_parts(part, parts)),
+        HirKind::Capture(capture) => push_parts(&capture.sub, parts),
+        _ => parts.push(hir),
+    }
+}
+
 impl Literals {
-    /// The literals of an expression as it is compiled: its syntax is checked already.
-    pub(crate) fn of(expression: &str, fold_case: bool, nest_limit: u32) -> Self {
-        let mut parser =
-            ParserBuilder::new().unicode(false).utf8(false).case_insensitive(fold_case).nest_limit(nest_limit).build();
-        let Ok(hir) = parser.parse(expression) else { return Self::default() };
-        let anchored = hir.properties().look_set_prefix().contains(Look::Start);
+    /// The literals of an expression.
+    pub(crate) fn of(hir: &Hir) -> Self {
         let mut prefix = Vec::new();
-        if anchored {
-            push_prefix(&hir, &mut prefix);
+        let (mut extent, mut only_prefix) = (Extent::Text, false);
+        if is_anchored(hir) {
+            push_prefix(hir, &mut prefix);
+            if !prefix.is_empty() {
+                (extent, only_prefix) = extent_of(&asked_parts(hir));
+            }
         }
         let mut required = Vec::new();
-        collect_required(&hir, &mut required);
+        collect_required(hir, &mut required);
         required.sort();
         required.dedup();
-        Self { prefix: prefix.into(), required: required.into() }
+        Self { prefix: prefix.into(), extent, only_prefix, required: required.into() }
+    }
+}
+
+/// How much of a text the literal beginning must be that these parts have, and whether that is all they ask for.
+fn extent_of(parts: &[&Hir]) -> (Extent, bool) {
+    let is_look = |part: &Hir, look| matches!(part.kind(), HirKind::Look(found) if *found == look);
+    let is_slash = |part: &Hir| matches!(part.kind(), HirKind::Literal(literal) if *literal.0 == *b"/");
+    let ends_element = |part: &Hir| match part.kind() {
+        HirKind::Alternation(branches) => matches!(&branches[..], [one, other]
+            if is_slash(one) && is_look(other, Look::End) || is_look(one, Look::End) && is_slash(other)),
+        _ => false,
+    };
+    // Where case is folded, letters are classes.
+    let has_letter = |part: &Hir| match part.kind() {
+        HirKind::Literal(literal) => literal.0.iter().any(u8::is_ascii_alphabetic),
+        _ => false,
+    };
+    let (_, parts) = parts.split_at(parts.iter().take_while(|part| is_look(part, Look::Start)).count());
+    let is_literal = |part: &Hir| matches!(part.kind(), HirKind::Literal(_)) || letter(part).is_some();
+    let (texts, rest) = parts.split_at(parts.iter().take_while(|part| is_literal(part)).count());
+    let folds = !texts.iter().any(|part| has_letter(part));
+    match rest {
+        [] => (Extent::Text, folds),
+        [end] if is_look(end, Look::End) => (Extent::Whole, folds),
+        [end, after @ ..] if ends_element(end) => (Extent::Elements, folds && after.is_empty()),
+        _ => (Extent::Text, false),
     }
 }
 
@@ -164,13 +226,17 @@ fn letter(hir: &Hir) -> Option<u8> {
 mod tests {
     use super::*;
 
+    fn literals(expression: &str, fold_case: bool) -> Literals {
+        Literals::of(&parse(expression, fold_case, 100).unwrap())
+    }
+
     fn prefix(expression: &str, fold_case: bool) -> String {
-        String::from_utf8(Literals::of(expression, fold_case, 100).prefix.into()).unwrap()
+        String::from_utf8(literals(expression, fold_case).prefix.into()).unwrap()
     }
 
     fn required(expression: &str) -> Vec<Vec<String>> {
         let text = |text: &[u8]| String::from_utf8(text.into()).unwrap();
-        let sets = Literals::of(expression, true, 100).required;
+        let sets = literals(expression, true).required;
         sets.iter().map(|set| set.iter().map(|literal| text(literal)).collect()).collect()
     }
 
@@ -205,5 +271,36 @@ mod tests {
         assert_eq!(required("/(alpha|beta)/x"), [["alpha", "beta"]]);
         assert_eq!(required("(alpha)?/[a-z]+"), [[""; 0]; 0]);
         assert_eq!(required("(alpha|[0-9])"), [[""; 0]; 0]);
+    }
+
+    #[test]
+    fn what_follows_the_prefix_is_told() {
+        for (expression, expected) in [
+            ("^/a", (Extent::Text, true)),
+            ("^/a.*", (Extent::Text, true)),
+            (r"\A(?:/a)\z", (Extent::Whole, true)),
+            ("^/a(/|$)(.*)", (Extent::Elements, true)),
+            ("^(/a)($|/)(x?(.*))", (Extent::Elements, true)),
+            ("^/a(/|$)(.*)$", (Extent::Elements, false)),
+            ("^/a(/|$)x", (Extent::Elements, false)),
+            ("^/a(/|$)b*$", (Extent::Elements, false)),
+            ("^/a(/|$|x)", (Extent::Text, false)),
+            ("^/a(/|^)", (Extent::Text, false)),
+            ("^/a(/|(?m:$))", (Extent::Text, false)),
+            (r"^/a\b", (Extent::Text, false)),
+            ("^/a$b", (Extent::Text, false)),
+            ("^/a^b", (Extent::Text, false)),
+            ("^(/|$)(.*)", (Extent::Text, false)),
+            ("^/a+", (Extent::Text, false)),
+            ("/a", (Extent::Text, false)),
+            ("^/a|/b", (Extent::Text, false)),
+        ] {
+            for fold_case in [false, true] {
+                let literals = literals(expression, fold_case);
+                let expected = (expected.0, expected.1 && fold_case);
+                assert_eq!((literals.extent, literals.only_prefix), expected, "{expression}");
+            }
+        }
+        assert!(literals("^/1/", false).only_prefix && !literals("^/(?-i:a)", true).only_prefix);
     }
 }

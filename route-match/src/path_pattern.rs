@@ -148,7 +148,10 @@ impl PathPattern {
                 let (Comparison { extent, fold_case }, text) = parts(marked);
                 Filing { text: text.as_bytes(), extent, fold_case, ask: false }
             }
-            Kind::Regex(regex) => Filing { text: regex.prefix(), extent: Extent::Text, fold_case: true, ask: true },
+            Kind::Regex(regex) => {
+                let (extent, only_prefix) = regex.extent();
+                Filing { text: regex.prefix(), extent, fold_case: true, ask: !only_prefix }
+            }
         }
     }
 }

@@ -5,9 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use regex::bytes::RegexBuilder;
+use regex_syntax::hir::Hir;
 
 use crate::excerpt::Excerpt;
-use crate::literals::{Alternatives, Literals};
+use crate::filed::Extent;
+use crate::literals::{self, Alternatives, Literals};
 
 /// Longest pattern in bytes.
 const MAX_PATTERN: usize = 4096;
@@ -84,7 +86,8 @@ impl Regex {
             }
         };
         let regex = build(&whole)?;
-        let literals = Literals::of(&whole, fold_case, MAX_NESTING);
+        let parsed = literals::parse(&whole, fold_case, MAX_NESTING);
+        let literals = Literals::of(&parsed.ok_or_else(|| error("read in two ways".to_owned()))?);
         Ok(Self(Arc::new(Compiled { pattern: pattern.into(), anchor, fold_case, regex, literals })))
     }
 
@@ -170,6 +173,16 @@ impl Regex {
     /// What every match begins with, in lower case.
     pub(crate) fn prefix(&self) -> &[u8] {
         &self.0.literals.prefix
+    }
+
+    /// How much of every match's text the prefix is, and whether in whatever case that is all that is asked.
+    pub(crate) fn extent(&self) -> (Extent, bool) {
+        (self.0.literals.extent, self.0.literals.only_prefix)
+    }
+
+    /// The expression as it was compiled, anchors included.
+    pub(crate) fn parsed(&self) -> Option<Hir> {
+        literals::parse(self.0.regex.as_str(), self.0.fold_case, MAX_NESTING)
     }
 
     /// Texts in lower case, of each set of which one is in every text that matches.
@@ -327,14 +340,19 @@ mod tests {
     proptest! {
         #[test]
         fn every_match_has_the_literals(
-            pattern in "(\\^?/)?([ab/|()\\[\\]?*+{}1,.\\\\$^]|abc|aBc){0,8}",
+            pattern in "(\\^?/)?([ab/|()\\[\\]?*+{}1,.\\\\$^]|abc|aBc|\\(/\\|\\$\\)){0,8}",
             text in "([abB/|(]|abc|aBc){0,6}",
             fold in any::<bool>(),
         ) {
             for anchor in [Anchor::None, Anchor::Start, Anchor::Caret, Anchor::Whole] {
-                if let Ok(regex) = Regex::compile(&pattern, anchor, fold) && regex.is_match(text.as_bytes()) {
-                    let lower = text.to_ascii_lowercase().into_bytes();
-                    prop_assert!(lower.starts_with(regex.prefix()), "{:?} {} {}", anchor, pattern, text);
+                let Ok(regex) = Regex::compile(&pattern, anchor, fold) else { continue };
+                let matched = regex.is_match(text.as_bytes());
+                let lower = text.to_ascii_lowercase().into_bytes();
+                let (extent, only_prefix) = regex.extent();
+                let covered = lower.starts_with(regex.prefix()) && extent.covers(regex.prefix(), &lower);
+                prop_assert!(!matched || covered, "{:?} {} {}", anchor, pattern, text);
+                prop_assert!(!only_prefix || matched == covered, "{:?} {} {}", anchor, pattern, text);
+                if matched {
                     let holds = |literal: &[u8]| lower.windows(literal.len()).any(|window| window == literal);
                     for set in regex.required() {
                         prop_assert!(set.iter().any(|literal| holds(literal)), "{:?} {} {}", anchor, pattern, text);

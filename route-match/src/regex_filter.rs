@@ -11,7 +11,7 @@ use crate::literals::Alternatives;
 /// Expressions filed by texts of which one occurs in every path that they match.
 ///
 /// A look-up passes over the path once, whatever the number of expressions, and asks those of which it met a text.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct RegexFilter {
     automaton: AhoCorasick,
     /// For each text, the expressions that need it.
@@ -24,9 +24,12 @@ pub(crate) struct RegexFilter {
 const CANDIDATES: usize = 32;
 
 impl RegexFilter {
-    /// Files expressions, given by ascending rank with the sets of texts they need; there is one at least, and it has one.
-    /// `None` when the texts are too many for an automaton.
+    /// Files expressions, given by ascending rank with the sets of texts they need, each of one at least. `None` when there are none, or
+    /// texts too many for an automaton.
     pub(crate) fn new(expressions: &[(Rank, &[Alternatives])]) -> Option<Self> {
+        if expressions.is_empty() {
+            return None;
+        }
         let mut sharers: BTreeMap<&Alternatives, usize> = BTreeMap::new();
         for set in expressions.iter().flat_map(|(_, sets)| *sets) {
             *sharers.entry(set).or_default() += 1;
@@ -47,11 +50,6 @@ impl RegexFilter {
             .ok()?;
         let ranks = by_text.into_values().map(Into::into).collect();
         Some(Self { automaton, ranks, all: expressions.iter().map(|(rank, _)| *rank).collect() })
-    }
-
-    /// The lowest rank of all.
-    pub(crate) fn least(&self) -> u32 {
-        self.all[0].rank()
     }
 
     /// The smallest rank below `best` that is accepted, of those of which the path holds a text, or `best`.

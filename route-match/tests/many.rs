@@ -19,6 +19,8 @@ fn expression() -> impl Strategy<Value = (String, Anchor, bool)> {
     let anchor = prop_oneof![Just(Anchor::Caret), Just(Anchor::Start), Just(Anchor::Whole), Just(Anchor::None)];
     let shape = prop_oneof![
         text.prop_map(|text| format!("/{text}(/|$)(.*)")),
+        (text, "(\\(/\\|\\$\\))?(\\$|b|b\\*)?").prop_map(|(text, end)| format!("/{text}{end}")),
+        text.prop_map(|text| format!("/(?-i:{text})")),
         text.prop_map(|text| format!("/a[a-z]*/{text}")),
         (text, text).prop_map(|(one, other)| format!("/a[a-z]*/(?:{one}|{other}b)?{other}a")),
         text.prop_map(|text| format!(".*{text}/?$")),

@@ -12,6 +12,8 @@ const PATHS: usize = 4096;
 pub(crate) enum Expressions {
     /// As ingress-nginx makes of a path and its rewrite target: each begins with a text of its own.
     Prefixes,
+    /// Each begins with a text of its own, and asks for more.
+    Versions,
     /// All begin with the same text, and differ after a class.
     Inner,
     /// None begins with a text.
@@ -19,11 +21,12 @@ pub(crate) enum Expressions {
 }
 
 impl Expressions {
-    pub(crate) const ALL: [Self; 3] = [Self::Prefixes, Self::Inner, Self::Suffixes];
+    pub(crate) const ALL: [Self; 4] = [Self::Prefixes, Self::Versions, Self::Inner, Self::Suffixes];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Prefixes => "prefix-heavy",
+            Self::Versions => "versions",
             Self::Inner => "inner",
             Self::Suffixes => "regex-heavy",
         }
@@ -33,6 +36,7 @@ impl Expressions {
     pub(crate) fn expression(self, i: usize) -> String {
         match self {
             Self::Prefixes => format!("^/team{}/svc{i}(/|$)(.*)", i % 7),
+            Self::Versions => format!("^/team{}/svc{i}/v[0-9]+(/|$)(.*)", i % 7),
             Self::Inner => format!("^/api/v[0-9]+/svc{i}(/|$)(.*)"),
             Self::Suffixes => format!("^/([a-z]+)/[0-9]+/svc{i}$"),
         }
@@ -48,6 +52,7 @@ impl Expressions {
             let i = self.winner(k, n);
             match self {
                 Self::Prefixes => format!("/team{}/svc{i}/new/{k}", i % 7),
+                Self::Versions => format!("/team{}/svc{i}/v{}/new/{k}", i % 7, k % 5),
                 Self::Inner => format!("/api/v{}/svc{i}/new/{k}", k % 5),
                 Self::Suffixes => format!("/orders/{k}/svc{i}"),
             }
@@ -55,13 +60,22 @@ impl Expressions {
         (0..PATHS).map(path).collect()
     }
 
+    /// The expressions in their order, compiled.
+    pub(crate) fn compiled(self, n: usize) -> impl Iterator<Item = Regex> {
+        (0..n).map(move |i| Regex::ignoring_case(&self.expression(i), Anchor::Caret).expect("an expression"))
+    }
+
     /// The expressions in their order, for any host.
     pub(crate) fn router(self, n: usize) -> Router<usize> {
-        let mut builder = RouterBuilder::new();
-        for i in 0..n {
-            let regex = Regex::ignoring_case(&self.expression(i), Anchor::Caret).expect("an expression");
-            builder.rule(HostPattern::Any, Rule::new((), PathPattern::regex(regex), i));
-        }
-        builder.build()
+        router_of(self.compiled(n))
     }
+}
+
+/// These expressions in their order, for any host.
+pub(crate) fn router_of(expressions: impl Iterator<Item = Regex>) -> Router<usize> {
+    let mut builder = RouterBuilder::new();
+    for (i, regex) in expressions.enumerate() {
+        builder.rule(HostPattern::Any, Rule::new((), PathPattern::regex(regex), i));
+    }
+    builder.build()
 }

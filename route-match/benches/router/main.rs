@@ -17,7 +17,7 @@ use route_match::{
     Authority, Condition, Host, HostPattern, PathNormalisation, PathPattern, Request, RouterBuilder, Rule, ValuePattern,
 };
 
-use expressions::{EXPRESSION_SIZES, Expressions};
+use expressions::{EXPRESSION_SIZES, Expressions, router_of};
 use floors::{Fingerprints, MapAndScan};
 use tables::{router, rule};
 use workloads::{REQUESTS, ROUTE_SIZES, hits, misses, routes};
@@ -146,6 +146,31 @@ fn expressions(c: &mut Criterion) {
     }
 }
 
+/// What 1,000 expressions cost a host before it is in use: compiled, filed when they are, and asked for the first time.
+fn expression_tables(c: &mut Criterion) {
+    const SIZE: usize = 1_000;
+    for kind in Expressions::ALL {
+        let mut group = c.benchmark_group(format!("route/expressions/{}", kind.name()));
+        group.sample_size(10);
+        let expressions: Vec<_> = kind.compiled(SIZE).collect();
+        group.bench_function("floor/compiled", |b| b.iter(|| kind.compiled(SIZE).collect::<Vec<_>>()));
+        group.bench_function("filed", |b| b.iter(|| router_of(expressions.iter().cloned())));
+        let paths = kind.paths(SIZE);
+        group.bench_function("first 4096 requests", |b| {
+            b.iter_batched_ref(
+                || router_of(expressions.iter().cloned()),
+                |router| {
+                    for path in &paths {
+                        black_box(router.find(&Request::new(None, path)).map(|found| *found.value()));
+                    }
+                },
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+    }
+}
+
 /// Many rules of one path that differ in a header.
 fn shared_path(c: &mut Criterion) {
     let mut group = c.benchmark_group("route/shared path");
@@ -178,6 +203,6 @@ fn shared_path(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = look_up, canonical, build, rebuild, expressions, shared_path
+    targets = look_up, canonical, build, rebuild, expressions, expression_tables, shared_path
 }
 criterion_main!(benches);

@@ -61,6 +61,8 @@ struct HttpServer {
 #[derive(Clone, Debug)]
 struct HttpListener {
     table: RouteTable,
+    /// Whether the table has been made once: all of it in one go costs less than domain by domain.
+    is_made: bool,
     /// From a domain to those who have rules for it.
     parts: BTreeMap<HostPattern, BTreeSet<Part>>,
     /// The domains that servers with `httpsRedirect` list themselves, and the Gateway of each.
@@ -140,14 +142,14 @@ impl IstioGatewayTable {
             entries: EntryHosts::of(cluster),
             seed,
         };
-        table.open();
+        let redirecting = table.open();
         let all: BTreeSet<NamespacedName> = cluster.list::<VirtualService>().map(Resource::key).collect();
-        table.refresh(cluster, all);
+        table.refresh(cluster, all, redirecting);
         Ok(table)
     }
 
-    /// Makes the listeners of the servers, empty but for redirects.
-    fn open(&mut self) {
+    /// Makes the listeners of the servers, yet without rules; the domains that have redirects.
+    fn open(&mut self) -> BTreeSet<(usize, HostPattern)> {
         let mut plain: BTreeMap<(u16, &str), usize> = BTreeMap::new();
         let mut names: BTreeMap<u16, Vec<(HostPattern, usize)>> = BTreeMap::new();
         let mut taken = BTreeSet::new();
@@ -161,6 +163,7 @@ impl IstioGatewayTable {
             if listener == Some(next) {
                 self.listeners.push(HttpListener {
                     table: RouteTable::new(self.seed, []),
+                    is_made: false,
                     parts: BTreeMap::new(),
                     redirects: BTreeMap::new(),
                 });
@@ -193,13 +196,8 @@ impl IstioGatewayTable {
         }
         self.plain = ranked.into_iter().map(|(port, (_, listener))| (port, listener)).collect();
         self.names = names.into_iter().map(|(port, hosts)| (port, HostTable::with_seed(self.seed, hosts))).collect();
-        let redirecting: BTreeSet<(usize, HostPattern)> = self
-            .listeners
-            .iter()
-            .enumerate()
-            .flat_map(|(at, listener)| listener.redirects.keys().map(move |domain| (at, domain.clone())))
-            .collect();
-        self.rebuild(redirecting);
+        let listeners = self.listeners.iter().enumerate();
+        listeners.flat_map(|(at, listener)| listener.redirects.keys().map(move |domain| (at, domain.clone()))).collect()
     }
 
     /// Follows the changes that `touched` tells of; `cluster` is as it is after them. Afterwards the table is what
@@ -239,7 +237,7 @@ impl IstioGatewayTable {
         }
         hosts.extend(touched.services.iter().map(|key| service_host(&key.namespace, &key.name).into()));
         self.find_changed(cluster, &hosts, touched.all_services, &mut stale);
-        self.refresh(cluster, stale);
+        self.refresh(cluster, stale, BTreeSet::new());
         Ok(())
     }
 
@@ -271,9 +269,13 @@ impl IstioGatewayTable {
         }
     }
 
-    /// Makes VirtualServices anew, and the rules of the domains that they had or have a part in.
-    fn refresh(&mut self, cluster: &Cluster, stale: BTreeSet<NamespacedName>) {
-        let mut domains: BTreeSet<(usize, HostPattern)> = BTreeSet::new();
+    /// Makes VirtualServices anew, and the rules of the domains that they had or have a part in and of these others.
+    fn refresh(
+        &mut self,
+        cluster: &Cluster,
+        stale: BTreeSet<NamespacedName>,
+        mut domains: BTreeSet<(usize, HostPattern)>,
+    ) {
         for key in stale {
             let object = cluster.get::<VirtualService>(&key.namespace, &key.name);
             let new = object.and_then(|object| self.bind(cluster, object));
@@ -401,12 +403,13 @@ impl IstioGatewayTable {
                     (domains, redirect.or_else(|| parts.map(|parts| self.matches_of(parts))))
                 })
                 .collect();
-            let table = &mut self.listeners[at].table;
-            if table.domains().len() == 0 {
-                let there = changes.into_iter().filter_map(|(domains, matches)| Some((domains, matches?)));
-                *table = RouteTable::new(self.seed, there);
+            let listener = &mut self.listeners[at];
+            if listener.is_made {
+                listener.table.update(changes);
             } else {
-                table.update(changes);
+                let there = changes.into_iter().filter_map(|(domains, matches)| Some((domains, matches?)));
+                listener.table = RouteTable::new(self.seed, there);
+                listener.is_made = true;
             }
         }
     }

@@ -35,7 +35,7 @@ use crate::host_pattern::HostPattern;
 use crate::question::Scheme;
 use http_port::HttpPort;
 use listing::Listing;
-use port::{Port, View};
+use port::{Port, View, serves_http};
 use streams::Streams;
 
 pub use decide::{MeshDecision, StreamDecision, StreamReason, StreamTarget};
@@ -110,6 +110,8 @@ struct Bound {
 struct PortTable {
     /// The services that the caller sees on it, by host.
     services: BTreeMap<Box<str>, Arc<MeshService>>,
+    /// How many of them take requests.
+    http_services: usize,
     /// Where anybody on the port takes requests.
     http: Option<HttpPort>,
     streams: Streams,
@@ -335,18 +337,24 @@ impl MeshTable {
         users: &BTreeSet<NamespacedName>,
     ) -> Option<PortTable> {
         let caller = &self.destinations.caller;
-        let empty = || PortTable { services: BTreeMap::new(), http: None, streams: Streams::new() };
-        let PortTable { mut services, http, mut streams } = before.unwrap_or_else(empty);
+        let empty = || PortTable { services: BTreeMap::new(), http_services: 0, http: None, streams: Streams::new() };
+        let PortTable { mut services, mut http_services, http, mut streams } = before.unwrap_or_else(empty);
         let imports = view.scope.on_port(number);
         let is_here = |service: &MeshService| service.port(number).is_some() && imports.service(service);
         let mut concerned: Vec<&Box<str>> = Vec::new();
         for host in hosts {
-            match self.destinations.registry.seen(host, &caller.namespace, is_here) {
-                Some(service) => drop(services.insert(host.clone(), service.clone())),
-                None if services.remove(host).is_none() => continue,
-                None => {}
+            let new = self.destinations.registry.seen(host, &caller.namespace, is_here).cloned();
+            let takes_http = |service: &Arc<MeshService>| usize::from(serves_http(service, number));
+            http_services += new.as_ref().map_or(0, takes_http);
+            let is_known = new.is_some();
+            let old = match new {
+                Some(service) => services.insert(host.clone(), service),
+                None => services.remove(host),
+            };
+            http_services -= old.as_ref().map_or(0, takes_http);
+            if is_known || old.is_some() {
+                concerned.push(host);
             }
-            concerned.push(host);
         }
         if services.is_empty() {
             return None;
@@ -360,8 +368,7 @@ impl MeshTable {
             labels: &caller.labels,
         };
         let port = Port { number, services: &services, table: self, view, listener };
-        let takes_http = services.values().any(|service| port.serves_http(service));
-        let http = takes_http.then(|| match http {
+        let http = (http_services > 0).then(|| match http {
             Some(mut http) => {
                 http.refresh(&port, concerned.iter().copied(), users);
                 http
@@ -374,7 +381,7 @@ impl MeshTable {
             }
         });
         streams.refresh(&port, concerned, self.seed);
-        Some(PortTable { services, http, streams })
+        Some(PortTable { services, http_services, http, streams })
     }
 
     /// The services and DestinationRules, as the caller finds them.

@@ -30,6 +30,11 @@ pub(super) struct View<'c> {
 /// Rules by server name.
 pub(super) type ServerNames = Arc<HostTable<Arc<StreamRule>>>;
 
+/// Whether the service takes requests on this port.
+pub(super) fn serves_http(service: &MeshService, number: u16) -> bool {
+    service.port(number).is_some_and(|port| port.protocol.takes_http())
+}
+
 /// One port, while it is made.
 #[derive(Clone, Copy)]
 pub(super) struct Port<'p> {
@@ -52,7 +57,7 @@ impl<'p> Port<'p> {
     }
 
     pub(super) fn serves_http(&self, service: &MeshService) -> bool {
-        service.port(self.number).is_some_and(|port| port.protocol.takes_http())
+        serves_http(service, self.number)
     }
 
     /// A VirtualService, if the caller's Sidecar lets it count on this port.

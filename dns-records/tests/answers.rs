@@ -426,6 +426,11 @@ fn rows_of_the_corefile_change_the_answers() {
     assert_eq!(short(&world("ttl 0"), idle, "A"), "NOERROR: idle.shop.svc.cluster.local. 0 IN A 10.0.0.1");
     assert!(ask(&world("ttl 3600"), "cluster.local", "SOA").contains("cluster.local. 300 IN SOA ns.dns"));
     assert_eq!(short(&world("ignore empty_service"), idle, "A"), "NXDOMAIN:");
+    // The address keeps its name: CoreDNS looks for no endpoints there.
+    assert_eq!(
+        short(&world("ignore empty_service"), "1.0.0.10.in-addr.arpa", "PTR"),
+        format!("NOERROR: 1.0.0.10.in-addr.arpa. 5 IN PTR {idle}.")
+    );
     assert_eq!(short(&world("namespaces shop"), "s.hidden.svc.cluster.local", "A"), "NXDOMAIN:");
     assert_eq!(short(&world("namespaces shop"), "2.0.0.10.in-addr.arpa", "PTR"), "NXDOMAIN:");
     assert_eq!(short(&world("noendpoints"), "crew.shop.svc.cluster.local", "A"), "NXDOMAIN:");

@@ -5,7 +5,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use dns_records::kubernetes::{Corefile, Zone, ZoneSettings, check};
+use dns_records::kubernetes::{Corefile, Missing, Reason, Zone, ZoneSettings, check};
 use dns_records::resolv::ResolvConf;
 use dns_records::search::{Heard, ResolverKind, Search};
 use dns_records::{Answer, JoinedName, Name, NameRef, NoUpstream, Question, Rcode, RecordData, RecordType};
@@ -181,7 +181,13 @@ proptest! {
             let name: Name = format!("{d}.{c}.{b}.{a}.in-addr.arpa").parse().unwrap();
             for record in zone.answer(Question::new(&name, RecordType::PTR)).answer {
                 let RecordData::Ptr(target) = record.data else { panic!("{record}") };
-                prop_assert!(addresses(&zone, &target).contains(&IpAddr::V4(addr)), "{} does not lead back", target);
+                // The settings may hide the name of a Service without endpoints, not its address.
+                let why = zone.answer(Question::new(&target, RecordType::A)).reason;
+                let is_hidden = matches!(
+                    why,
+                    Reason::Missing(Missing::EmptyService { .. }) | Reason::FallsThrough(Missing::EmptyService { .. })
+                );
+                prop_assert!(is_hidden || addresses(&zone, &target).contains(&IpAddr::V4(addr)), "{} does not lead back", target);
             }
         }
     }

@@ -347,7 +347,7 @@ impl Zone {
         let records = match &service.content {
             Content::Records(records) => records,
             Content::Alias(target) => return out.record(name, RecordData::Cname(target.into())),
-            Content::Withheld(_) | Content::Shadowed => return,
+            Content::Withheld(_) | Content::Empty(_) | Content::Shadowed => return,
         };
         // The addresses of the name servers stand at the top already.
         if !self.name_servers.owners.iter().any(|owner| owner.object == service.object) {

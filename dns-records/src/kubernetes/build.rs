@@ -126,7 +126,7 @@ impl<F: FnMut(String)> Compiler<'_, F> {
         let cluster_ips = Addresses::of(spec.written_cluster_ips().filter_map(|ip| parse_ip(ip).ok()));
         let kind = if cluster_ips.is_empty() { ServiceKind::NoClusterIp } else { ServiceKind::ClusterIp };
         let content = match ready {
-            0 if self.settings.ignore_empty_services => Content::Withheld(Withheld::Empty),
+            0 if self.settings.ignore_empty_services => Content::Empty(cluster_ips),
             _ => Content::Records(self.at_cluster_ips(cluster_ips, &found)),
         };
         (kind, content)

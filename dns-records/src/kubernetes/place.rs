@@ -128,6 +128,7 @@ impl Zone {
         let no_port = || Place::Missing(Missing::Port { port: label(0), protocol: label(1), service: object });
         match (&service.content, count) {
             (Content::Withheld(why), _) => Place::Missing(withheld(service, *why)),
+            (Content::Empty(_), _) => Place::Missing(Missing::EmptyService { service: object }),
             (Content::Records(records), 3) => Place::Service(service, records),
             (Content::Records(records), 4) => {
                 let host = |endpoints: &'a Endpoints| Some((endpoints, endpoints.find(label(0).0)?));
@@ -215,7 +216,6 @@ fn withheld(service: &Service, why: Withheld) -> Missing<'_> {
     let service = &service.object;
     match why {
         Withheld::NoEndpoints => Missing::NoEndpoints { service },
-        Withheld::Empty => Missing::EmptyService { service },
         Withheld::AliasOfAddress => Missing::AliasOfAddress { service },
         Withheld::AliasOfNothing => Missing::AliasOfNothing { service },
     }

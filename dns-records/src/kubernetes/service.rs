@@ -47,6 +47,9 @@ pub(super) enum Content {
     Records(Records),
     Alias(Name),
     Withheld(Withheld),
+    /// A Service with cluster IPs and without a ready endpoint, where the settings hide the names of such; the addresses still
+    /// lead to it, as they do in CoreDNS.
+    Empty(Addresses),
     /// Another Service comes before, whose name differs in case only.
     Shadowed,
 }
@@ -56,8 +59,6 @@ pub(super) enum Content {
 pub(super) enum Withheld {
     /// Headless, without a ready endpoint.
     NoEndpoints,
-    /// With a cluster IP, without a ready endpoint, and the settings hide such.
-    Empty,
     /// An alias of what is an address.
     AliasOfAddress,
     /// An alias of what is no name.
@@ -164,10 +165,15 @@ impl Service {
 
     /// Every address with a PTR record on the Service's account, and what that leads to.
     pub(super) fn pointers(&self) -> Vec<(IpAddr, Pointer)> {
-        let Content::Records(records) = &self.content else { return Vec::new() };
+        let to_service = |addr| (addr, Pointer::Service(self.object.clone()));
+        let records = match &self.content {
+            Content::Records(records) => records,
+            Content::Empty(addresses) => return addresses.iter().map(to_service).collect(),
+            _ => return Vec::new(),
+        };
         let mut pointers = Vec::new();
         if !self.kind.is_headless() {
-            pointers.extend(records.addresses.iter().map(|addr| (addr, Pointer::Service(self.object.clone()))));
+            pointers.extend(records.addresses.iter().map(to_service));
         }
         if let Some(endpoints) = &records.endpoints {
             for host in endpoints.ids() {

@@ -222,7 +222,10 @@ impl Zone {
         let (mut owners, mut bare) = (Vec::<Arc<Service>>::new(), Vec::new());
         for addr in &self.settings.addresses {
             let owner = match self.pointers(*addr) {
-                [Pointer::Service(object)] => self.service(object),
+                // One whose name is hidden is no name server.
+                [Pointer::Service(object)] => {
+                    self.service(object).filter(|owner| matches!(owner.content, Content::Records(_)))
+                }
                 _ => None,
             };
             match owner {

@@ -1,8 +1,11 @@
 //! What do the drivers cost, and what their kernels? A cold start, ten changed Services of many, and no change, in network namespaces of
-//! this process. Prints a table: `cargo bench -p driver-kit --bench scale -- [SERVICES...]`. Without the right to make namespaces it
-//! says so and measures nothing.
+//! this process. Prints a table: `cargo bench -p driver-kit --bench scale -- [LAYOUT...] [SERVICES...]`. Without the right to make
+//! namespaces it says so and measures nothing. Memory is the most that a plan took beside the world that was there before the first.
+
+mod world;
 
 use std::error::Error;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use driver_kit::{FlowTable, ProgramError};
@@ -10,9 +13,9 @@ use iptables_driver::{IptablesDriver, Options, Table, Variant};
 use nftables_driver::{Layout, NftablesDriver};
 use nix::sched::{CloneFlags, unshare};
 use svc_model::addr::IpFamily;
-use svc_model::api::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Service, ServicePort};
 use svc_model::backend::{Backend, Generation, Plan, Report};
-use svc_model::{Cluster, Delta, Flow, NodeSettings, NodeView, Object, Touched};
+use svc_model::{Cluster, Delta, Flow, NodeSettings, NodeView, Touched};
+use world::service;
 
 /// What went to the kernel, and how long it took to take it.
 #[derive(Clone, Copy, Default)]
@@ -88,31 +91,19 @@ impl nftables_driver::Tables for Measured<nftables_driver::Programs> {
     }
 }
 
-/// A Service with two endpoints, which differ with `step`.
-fn service(i: u32, step: u32) -> [Object; 2] {
-    let mut service = Service::default();
-    service.metadata.name = format!("svc-{i}");
-    service.metadata.namespace = format!("ns-{}", i % 50);
-    service.spec.cluster_ip = std::net::Ipv4Addr::from(0x0a60_0001 + i).to_string();
-    service.spec.ports.push(ServicePort { port: 80, ..Default::default() });
-    let mut endpoints = Endpoints { metadata: service.metadata.clone(), ..Default::default() };
-    let address = |n: u32| EndpointAddress {
-        ip: std::net::Ipv4Addr::from(0x0af4_0001 + 2 * i + n + step * 1_000_000).to_string(),
-        ..Default::default()
-    };
-    endpoints.subsets.push(EndpointSubset {
-        addresses: vec![address(0), address(1)],
-        ports: vec![EndpointPort { port: 8080, ..Default::default() }],
-        ..Default::default()
-    });
-    [service.into(), endpoints.into()]
-}
-
-/// What one plan took: all of it, the kernel's part.
+/// What one plan took: all of it, the kernel's part, and the most memory that this process held meanwhile, in kB.
 struct Line {
     whole: Duration,
     kernel: Kernel,
     report: Report,
+    peak: u64,
+}
+
+/// A line of what the kernel knows of this process, in kB.
+fn memory(line: &str) -> Result<u64, Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let found = status.lines().find_map(|other| other.strip_prefix(line)).ok_or("no such line")?;
+    Ok(found.trim_matches(|c: char| !c.is_ascii_digit()).parse()?)
 }
 
 fn apply<B: Backend>(
@@ -124,10 +115,12 @@ where
     B::Error: 'static,
 {
     *kernel(backend) = Kernel::default();
+    // The most that was held begins anew (proc(5)).
+    std::fs::write("/proc/self/clear_refs", "5")?;
     let start = Instant::now();
     let report = backend.apply(plan)?;
     let whole = start.elapsed();
-    Ok(Line { whole, kernel: *kernel(backend), report })
+    Ok(Line { whole, kernel: *kernel(backend), report, peak: memory("VmHWM:")? })
 }
 
 fn play<B: Backend>(
@@ -139,12 +132,10 @@ fn play<B: Backend>(
 where
     B::Error: 'static,
 {
-    // Nothing is there, and nothing of the measurement before.
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    std::fs::write("/proc/self/clear_refs", "5")?;
     let mut cluster: Cluster = (0..services).flat_map(|i| service(i, 0)).collect();
     let mut view = NodeView::new(&cluster, NodeSettings::of(&cluster, None)?);
     let capabilities = backend.capabilities();
+    let world = memory("VmRSS:")?;
     let full = |generation, view: &NodeView, backend: &mut B| {
         apply(backend, kernel, &Plan::full(Generation(generation), view, Delta::EMPTY, &capabilities))
     };
@@ -160,22 +151,43 @@ where
         lines.push(("ten changed", apply(backend, kernel, &plan)?));
     }
     lines.push(("none", full(4, &view, backend)?));
-    for (what, Line { whole, kernel, report }) in lines {
+    for (what, Line { whole, kernel, report, peak }) in lines {
         let planner = whole.saturating_sub(kernel.time);
         println!(
-            "| {services} | {name} | {what} | {:.1} | {:.2} | {:.1} % | {} | {} | {} |",
+            "| {services} | {name} | {what} | {:.1} | {:.2} | {:.1} % | {} | {} | {} | {:.1} |",
             kernel.time.as_secs_f64() * 1e3,
             planner.as_secs_f64() * 1e3,
             planner.as_secs_f64() / kernel.time.as_secs_f64().max(1e-9) * 100.0,
             kernel.bytes,
             report.operations,
             report.batches,
+            peak.saturating_sub(world) as f64 / 1e3,
         );
     }
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    println!("| {services} | {name} | peak memory of the process | {} | | | | | |", peak.trim());
     Ok(())
+}
+
+const LAYOUTS: [&str; 4] = ["iptables-legacy", "iptables-nft", "nftables-modern", "nftables-fast"];
+
+fn measure(layout: &str, services: u32) -> Result<(), Box<dyn Error>> {
+    let iptables = |variant| {
+        let mut options = Options::default();
+        options.counters = false;
+        let tables = Measured::new(iptables_driver::Programs::new(variant));
+        let mut driver = IptablesDriver::new(tables, options).families(vec![IpFamily::V4]);
+        play(layout, services, &mut driver, |driver| &mut driver.tables().kernel)
+    };
+    let nftables = |layout_of| {
+        let tables = Measured::new(nftables_driver::Programs::default());
+        let mut driver = NftablesDriver::new(tables, layout_of).families(vec![IpFamily::V4]);
+        play(layout, services, &mut driver, |driver| &mut driver.tables().kernel)
+    };
+    match layout {
+        "iptables-legacy" => iptables(Variant::Legacy),
+        "iptables-nft" => iptables(Variant::Nft),
+        "nftables-modern" => nftables(Layout::Modern),
+        _ => nftables(Layout::Fast),
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -183,24 +195,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("skipped: no network namespace can be made: {error}");
         return Ok(());
     }
-    let sizes: Vec<u32> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let sizes: Vec<u32> = args.iter().filter_map(|arg| arg.parse().ok()).collect();
+    let layouts: Vec<&str> = LAYOUTS.into_iter().filter(|layout| args.iter().any(|arg| arg == layout)).collect();
+    if let ([layout], [services]) = (&*layouts, &*sizes) {
+        return measure(layout, *services);
+    }
     let sizes = if sizes.is_empty() { vec![1_000, 5_000, 10_000] } else { sizes };
+    let layouts = if layouts.is_empty() { LAYOUTS.to_vec() } else { layouts };
     println!(
-        "| Services | layout | plan | kernel, ms | planner, ms | of the kernel's | bytes | operations | batches |"
+        "| Services | layout | plan | kernel, ms | planner, ms | of the kernel's | bytes | operations | batches | memory, MB |"
     );
-    println!("| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| ---: | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    // Each in a process of its own, so that none uses the memory of another again, and in a namespace where nothing is.
     for services in sizes {
-        for (name, variant) in [("iptables-legacy", Variant::Legacy), ("iptables-nft", Variant::Nft)] {
-            let mut options = Options::default();
-            options.counters = false;
-            let tables = Measured::new(iptables_driver::Programs::new(variant));
-            let mut driver = IptablesDriver::new(tables, options).families(vec![IpFamily::V4]);
-            play(name, services, &mut driver, |driver| &mut driver.tables().kernel)?;
-        }
-        for (name, layout) in [("nftables modern", Layout::Modern), ("nftables fast", Layout::Fast)] {
-            let tables = Measured::new(nftables_driver::Programs::default());
-            let mut driver = NftablesDriver::new(tables, layout).families(vec![IpFamily::V4]);
-            play(name, services, &mut driver, |driver| &mut driver.tables().kernel)?;
+        for layout in &layouts {
+            let status = Command::new(std::env::current_exe()?).args([layout, &*services.to_string()]).status()?;
+            if !status.success() {
+                return Err(format!("{layout} with {services} Services: {status}").into());
+            }
         }
     }
     Ok(())

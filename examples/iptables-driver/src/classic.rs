@@ -11,10 +11,10 @@ use crate::ruleset::Table;
 /// The mark of what shall be dropped; the kubelet's bit 15.
 const DROP: Mark = Mark { value: 0x8000, mask: 0x8000 };
 
-/// The rules of one Service port; its own chains if wanted.
-pub(crate) fn port(out: &mut Renderer<'_>, served: &Served<'_>, with_chains: bool) {
+/// The rules of one Service port.
+pub(crate) fn port(out: &mut Renderer<'_>, served: &Served<'_>) {
     frontends(out, served);
-    if with_chains && served.port.has_any_endpoints {
+    if served.port.has_any_endpoints {
         chains(out, served);
     }
 }
@@ -93,21 +93,20 @@ fn chains(out: &mut Renderer<'_>, served: &Served<'_>) {
     for (policy, list) in [(TrafficPolicy::Cluster, &port.cluster)].into_iter().chain(local_chain) {
         if !list.endpoints.is_empty() {
             let mut rules = Vec::with_capacity(list.endpoints.len());
-            balance(served, &list.endpoints, unlabelled, Probability::one_in_coarse, &mut rules);
-            out.rules.nat.insert(served.chain_of(policy), rules);
+            balance(served, &served.named(&*list.endpoints), unlabelled, Probability::one_in_coarse, &mut rules);
+            out.rules.chains.push((served.chain_of(policy), rules));
         }
     }
     if port.external_policy == TrafficPolicy::Local && port.is_externally_accessible() {
         let rules = external_local(out, served);
-        out.rules.nat.insert(served.names.chain("KUBE-XLB-"), rules);
+        out.rules.chains.push((served.names.chain("KUBE-XLB-"), rules));
     }
     if !port.load_balancer_ips.is_empty() {
         let rules = firewall(out, served);
-        out.rules.nat.insert(served.names.chain("KUBE-FW-"), rules);
+        out.rules.chains.push((served.names.chain("KUBE-FW-"), rules));
     }
-    for endpoint in reachable(port) {
-        let (name, rules) = endpoint_chain(served, endpoint, None);
-        out.rules.nat.insert(name, rules);
+    for endpoint in served.named(reachable(port)) {
+        out.rules.chains.push(endpoint_chain(served, endpoint, None));
     }
 }
 
@@ -125,7 +124,7 @@ fn external_local(out: &Renderer<'_>, served: &Served<'_>) -> Vec<Rule> {
         let i = endpoints.iter().position(|endpoint| endpoint == candidate).unwrap_or_default();
         Some(Comment::new(format!("Balancing rule {i} for {name}")))
     };
-    balance(served, endpoints, numbered, Probability::one_in_coarse, &mut rules);
+    balance(served, &served.named(&**endpoints), numbered, Probability::one_in_coarse, &mut rules);
     rules
 }
 

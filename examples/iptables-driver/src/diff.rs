@@ -1,7 +1,8 @@
 //! What must be written so that the kernel holds what is wanted? Batches, each of one table, each atomic.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt;
+use std::fmt::{self, Write};
+use std::hash::Hash;
 
 use svc_model::addr::IpFamily;
 use svc_model::backend::Generation;
@@ -19,20 +20,23 @@ pub struct Patch {
     pub batches: Vec<Batch>,
 }
 
-/// What is to be done to one table, at once.
+/// What is to be done to one table, at once: the text of it, in its four parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch {
     family: IpFamily,
     style: Style,
     table: Table,
-    /// Chains that are emptied, and filled with these rules.
-    chains: Chains,
-    edits: Vec<Edit>,
-    deleted: Vec<ChainName>,
+    operations: u64,
+    /// Chains that are emptied, and made if they are not there.
+    declared: String,
+    /// What is done to built-in chains, where the rest is not ours.
+    edits: String,
+    rules: String,
+    deleted: String,
 }
 
-/// What is done to a built-in chain, where the rest is not ours.
+/// What is done to a built-in chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Edit {
     /// The rule of these words goes.
@@ -41,10 +45,11 @@ enum Edit {
     Insert { chain: &'static str, at: usize, rule: Rule },
 }
 
+// Text in memory takes everything, so that writing to it does not fail.
 impl Batch {
-    fn new(rules: &Ruleset, table: Table) -> Batch {
-        let Ruleset { family, style, .. } = *rules;
-        Batch { family, style, table, chains: Chains::new(), edits: Vec::new(), deleted: Vec::new() }
+    pub(crate) fn new(family: IpFamily, style: Style, table: Table) -> Batch {
+        let [declared, edits, rules, deleted] = [const { String::new() }; 4];
+        Batch { family, style, table, operations: 0, declared, edits, rules, deleted }
     }
 
     /// The family.
@@ -54,89 +59,165 @@ impl Batch {
 
     /// How many chains and jumps are written or removed. A generation is written down beside the rules and does not count.
     pub fn operations(&self) -> u64 {
-        let chains = if self.table == Table::Mangle { 0 } else { self.chains.len() };
-        (chains + self.edits.len() + self.deleted.len()) as u64
+        self.operations
     }
 
     fn is_empty(&self) -> bool {
-        self.chains.is_empty() && self.edits.is_empty() && self.deleted.is_empty()
+        self.declared.is_empty() && self.edits.is_empty()
+    }
+
+    fn declare(&mut self, chain: &str) {
+        [":", chain, " - [0:0]\n"].iter().for_each(|part| self.declared.push_str(part));
+    }
+
+    /// A chain shall hold these rules and no others.
+    pub(crate) fn fill<'r>(&mut self, chain: &ChainName, rules: impl IntoIterator<Item = &'r Rule>) {
+        self.fill_lines(chain.as_str(), "");
+        let Batch { style, family, .. } = *self;
+        for rule in rules {
+            let _ = Words { rule, style, family }.line(&mut self.rules, chain.as_str());
+        }
+    }
+
+    /// The same with rules that are lines already.
+    pub(crate) fn fill_lines(&mut self, chain: &str, lines: &str) {
+        self.declare(chain);
+        self.rules.push_str(lines);
+        self.operations += u64::from(self.table != Table::Mangle);
+    }
+
+    /// A chain goes.
+    pub(crate) fn delete(&mut self, chain: &ChainName) {
+        self.declare(chain.as_str());
+        let _ = writeln!(self.deleted, "-X {chain}");
+        self.operations += 1;
+    }
+
+    fn edit(&mut self, edit: &Edit) {
+        let Batch { style, family, .. } = *self;
+        let _ = match edit {
+            Edit::Remove { chain, words } => writeln!(self.edits, "-D {chain} {words}"),
+            Edit::Insert { chain, at, rule } => {
+                writeln!(self.edits, "-I {chain} {at}{}", Words { rule, style, family })
+            }
+        };
+        self.operations += 1;
+    }
+
+    fn parts(&self) -> [&str; 8] {
+        let Batch { declared, edits, rules, deleted, .. } = self;
+        ["*", self.table.as_str(), "\n", declared, edits, rules, deleted, "COMMIT\n"]
+    }
+
+    /// The input of `iptables-restore --noflush`.
+    pub fn text(&self) -> String {
+        self.parts().concat()
     }
 }
 
 /// As input of `iptables-restore --noflush`.
 impl fmt::Display for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = |rule| Words { rule, style: self.style, family: self.family };
-        writeln!(f, "*{}", self.table)?;
-        self.chains.keys().chain(&self.deleted).try_for_each(|chain| writeln!(f, ":{chain} - [0:0]"))?;
-        for edit in &self.edits {
-            match edit {
-                Edit::Remove { chain, words } => writeln!(f, "-D {chain} {words}")?,
-                Edit::Insert { chain, at, rule } => writeln!(f, "-I {chain} {at}{}", words(rule))?,
-            }
-        }
-        for (chain, rules) in &self.chains {
-            rules.iter().try_for_each(|rule| writeln!(f, "-A {chain}{}", words(rule)))?;
-        }
-        self.deleted.iter().try_for_each(|chain| writeln!(f, "-X {chain}"))?;
-        f.write_str("COMMIT\n")
+        self.parts().iter().try_for_each(|part| f.write_str(part))
     }
 }
 
 /// From what was read back to what is wanted. O(n log n).
 pub fn diff(found: &Saved, wanted: &Ruleset) -> Patch {
-    let (filter, nat) = (found.table(Table::Filter), found.table(Table::Nat));
-    let stale = |found: &SavedTable, wanted: &Chains| -> Vec<ChainName> {
-        let is_stale = |name: &&ChainName| !wanted.contains_key(*name) && !found.wanted_by_others.contains(*name);
-        found.chains.keys().filter(is_stale).cloned().collect()
-    };
-    let mut nat_batch = Batch::new(wanted, Table::Nat);
-    nat_batch.chains = differing(nat, &wanted.nat);
-    nat_batch.deleted = stale(nat, &wanted.nat);
-    nat_batch.edits = jump_edits(nat, Table::Nat);
-    let (first, mut last) = filter_batches(filter, wanted);
-    last.deleted = stale(filter, &wanted.filter);
-    last.edits = jump_edits(filter, Table::Filter);
-    in_order([first, nat_batch, last])
+    let mut comparison = Comparison::new(found, wanted.family, wanted.style);
+    wanted.nat.iter().for_each(|(name, rules)| comparison.nat(name, rules));
+    comparison.finish(&wanted.filter)
 }
 
-/// From what is known to be there to what is wanted, where the chains of some Service ports have changed: all other chains of `wanted`
-/// are written whether they differ or not, and of the named ones those that are not wanted any more go.
-pub(crate) fn partial(installed: &Ruleset, wanted: &Ruleset, named: impl Iterator<Item = ChainName>) -> Patch {
-    let mut nat = Batch::new(wanted, Table::Nat);
-    nat.chains = wanted.nat.clone();
-    nat.deleted = stale(installed, wanted, named).into_iter().collect();
-    let known = SavedTable { chains: installed.filter.clone(), ..SavedTable::default() };
-    let (first, last) = filter_batches(&known, wanted);
-    in_order([first, nat, last])
+/// What was read back, and how it differs from what is wanted so far: chains of nat come one by one, so that they need not be there all
+/// at once.
+pub(crate) struct Comparison<'a> {
+    found: &'a Saved,
+    nat: Batch,
+    /// The chains of nat that are not wanted so far.
+    unwanted: BTreeSet<&'a ChainName>,
 }
 
-/// Of these chains, those that are there and not wanted.
-fn stale(installed: &Ruleset, wanted: &Ruleset, named: impl Iterator<Item = ChainName>) -> BTreeSet<ChainName> {
-    named.filter(|name| installed.nat.contains_key(name) && !wanted.nat.contains_key(name)).collect()
+impl<'a> Comparison<'a> {
+    pub(crate) fn new(found: &'a Saved, family: IpFamily, style: Style) -> Comparison<'a> {
+        let unwanted = found.table(Table::Nat).chains.keys().collect();
+        Comparison { found, nat: Batch::new(family, style, Table::Nat), unwanted }
+    }
+
+    /// A chain of nat shall hold these rules.
+    pub(crate) fn nat(&mut self, name: &ChainName, rules: &[Rule]) {
+        self.unwanted.remove(name);
+        if self.found.table(Table::Nat).differs(name, rules) {
+            self.nat.fill(name, rules);
+        }
+    }
+
+    /// The whole, with all chains of filter.
+    pub(crate) fn finish(self, filter: &Chains) -> Patch {
+        let Comparison { found, mut nat, unwanted } = self;
+        let Batch { family, style, .. } = nat;
+        let delete = |batch: &mut Batch, found: &SavedTable, name: &ChainName| {
+            if !found.wanted_by_others.contains(name) {
+                batch.delete(name);
+            }
+        };
+        let (found_filter, found_nat) = (found.table(Table::Filter), found.table(Table::Nat));
+        unwanted.into_iter().for_each(|name| delete(&mut nat, found_nat, name));
+        jump_edits(found_nat, Table::Nat).iter().for_each(|edit| nat.edit(edit));
+        let differing = filter.iter().filter(|(name, rules)| found_filter.differs(name, rules));
+        let lines = |name: &ChainName, rules: &mut dyn Iterator<Item = &Rule>| {
+            let mut lines = String::new();
+            for rule in rules {
+                let _ = Words { rule, style, family }.line(&mut lines, name.as_str());
+            }
+            lines
+        };
+        let differing = differing.map(|(name, rules)| {
+            let before = found_filter.chains.get(name).map(Vec::as_slice).unwrap_or_default();
+            let (gone, gains) = turnover(before, rules);
+            FilterChain {
+                name: name.as_str(),
+                lines: lines(name, &mut rules.iter()),
+                gone: lines(name, &mut gone.into_iter()),
+                gains: gains || found_filter.altered.contains(name),
+            }
+        });
+        let [first, mut last] = filter_batches(family, style, &differing.collect::<Vec<_>>());
+        let unwanted = found_filter.chains.keys().filter(|name| !filter.contains_key(*name));
+        unwanted.for_each(|name| delete(&mut last, found_filter, name));
+        jump_edits(found_filter, Table::Filter).iter().for_each(|edit| last.edit(edit));
+        in_order([first, nat, last])
+    }
+}
+
+impl SavedTable {
+    /// Whether a chain holds anything else than these rules.
+    fn differs(&self, name: &ChainName, rules: &[Rule]) -> bool {
+        self.chains.get(name).is_none_or(|found| found != rules) || self.altered.contains(name)
+    }
 }
 
 /// What removes all that is ours. Chains that others lead to are emptied and stay.
 pub fn cleanup(found: &Saved, family: IpFamily) -> Patch {
-    let nothing = Ruleset::new(family, Style::Short);
-    let batches = Table::ALL.map(|table| {
+    in_order(Table::ALL.map(|table| {
         let found = found.table(table);
-        let mut batch = Batch::new(&nothing, table);
-        let (kept, gone) = found.chains.keys().cloned().partition(|name| found.wanted_by_others.contains(name));
-        let kept: Vec<ChainName> = kept;
-        batch.chains = kept.into_iter().map(|name| (name, Vec::new())).collect();
-        batch.deleted = gone;
-        batch.edits = our_jumps(found).collect();
+        let mut batch = Batch::new(family, Style::Short, table);
+        for name in found.chains.keys() {
+            match found.wanted_by_others.contains(name) {
+                true => batch.fill(name, []),
+                false => batch.delete(name),
+            }
+        }
+        our_jumps(found).for_each(|edit| batch.edit(&edit));
         batch
-    });
-    in_order(batches)
+    }))
 }
 
 /// Writes a generation down beside the rules.
-pub(crate) fn generation_batch(rules: &Ruleset, generation: Generation) -> Batch {
-    let mut batch = Batch::new(rules, Table::Mangle);
+pub(crate) fn generation_batch(family: IpFamily, style: Style, generation: Generation) -> Batch {
+    let mut batch = Batch::new(family, style, Table::Mangle);
     let comment = Some(Comment::new(format!("{GENERATION}{generation}")));
-    batch.chains.insert(ChainName::fixed(names::CANARY), vec![Rule { comment, ..Rule::default() }]);
+    batch.fill(&ChainName::fixed(names::CANARY), [&Rule { comment, ..Rule::default() }]);
     batch
 }
 
@@ -160,50 +241,44 @@ pub(crate) fn is_intact(found: &Saved) -> bool {
     [Table::Filter, Table::Nat].into_iter().all(|table| has_canary(table) && has_jumps(found, table))
 }
 
-fn in_order(batches: [Batch; 3]) -> Patch {
+pub(crate) fn in_order(batches: [Batch; 3]) -> Patch {
     Patch { batches: batches.into_iter().filter(|batch| !batch.is_empty()).collect() }
 }
 
-fn differing(found: &SavedTable, wanted: &Chains) -> Chains {
-    let differs = |(name, rules): &(&ChainName, &Vec<Rule>)| {
-        found.chains.get(*name) != Some(*rules) || found.altered.contains(*name)
-    };
-    wanted.iter().filter(differs).map(|(name, rules)| (name.clone(), rules.clone())).collect()
+/// A chain of the filter table that is to change.
+pub(crate) struct FilterChain<'a> {
+    pub(crate) name: &'a str,
+    /// The rules that it shall hold.
+    pub(crate) lines: String,
+    /// Those that it held and shall not.
+    pub(crate) gone: String,
+    /// Whether there are some that it did not hold.
+    pub(crate) gains: bool,
+}
+
+/// Which of some rules go, and whether others come.
+pub(crate) fn turnover<'r, T: Eq + Hash>(before: &'r [T], after: &[T]) -> (Vec<&'r T>, bool) {
+    let wanted: HashSet<&T> = after.iter().collect();
+    let gone: Vec<&T> = before.iter().filter(|rule| !wanted.contains(rule)).collect();
+    let gains = before.len() - gone.len() < after.len();
+    (gone, gains)
 }
 
 /// What refuses packets comes before nat changes and goes after it: each table changes at once, but not both together. So a
 /// Service that loses its endpoints is refused at once, and one that gains them is so until it is served. A refusal
 /// meets no packet that has been translated, so both may be there.
-fn filter_batches(found: &SavedTable, wanted: &Ruleset) -> (Batch, Batch) {
-    let (mut first, mut last) = (Batch::new(wanted, Table::Filter), Batch::new(wanted, Table::Filter));
-    let differing = differing(found, &wanted.filter);
-    let mut removed: BTreeMap<&ChainName, Vec<Rule>> = BTreeMap::new();
-    let mut has_new = false;
-    for (name, rules) in &differing {
-        let before = found.chains.get(name).map(Vec::as_slice).unwrap_or_default();
-        let after: HashSet<&Rule> = rules.iter().collect();
-        let gone: Vec<Rule> = before.iter().filter(|rule| !after.contains(rule)).cloned().collect();
-        has_new |= before.len() - gone.len() < rules.len() || found.altered.contains(name);
-        if !gone.is_empty() {
-            removed.insert(name, gone);
-        }
-    }
-    if removed.is_empty() {
-        first.chains = differing;
-    } else if has_new {
-        for (name, rules) in &differing {
-            let old = removed.get(name).into_iter().flatten();
-            first.chains.insert(name.clone(), rules.iter().chain(old).cloned().collect());
-        }
-        last.chains = differing
-            .iter()
-            .filter(|(name, _)| removed.contains_key(name))
-            .map(|(n, r)| (n.clone(), r.clone()))
-            .collect();
+pub(crate) fn filter_batches(family: IpFamily, style: Style, differing: &[FilterChain<'_>]) -> [Batch; 2] {
+    let [mut first, mut last] = [(); 2].map(|()| Batch::new(family, style, Table::Filter));
+    let loses = |chain: &&FilterChain<'_>| !chain.gone.is_empty();
+    if !differing.iter().any(|chain| loses(&chain)) {
+        differing.iter().for_each(|chain| first.fill_lines(chain.name, &chain.lines));
+    } else if differing.iter().any(|chain| chain.gains) {
+        differing.iter().for_each(|chain| first.fill_lines(chain.name, &[&*chain.lines, &chain.gone].concat()));
+        differing.iter().filter(loses).for_each(|chain| last.fill_lines(chain.name, &chain.lines));
     } else {
-        last.chains = differing;
+        differing.iter().for_each(|chain| last.fill_lines(chain.name, &chain.lines));
     }
-    (first, last)
+    [first, last]
 }
 
 /// The rules of built-in chains that lead to the chains that only we are led to.
@@ -237,17 +312,4 @@ fn jump_edits(found: &SavedTable, table: Table) -> Vec<Edit> {
         inserts.push(Edit::Insert { chain, at: *at, rule });
     }
     if in_place { Vec::new() } else { present.into_iter().chain(inserts).collect() }
-}
-
-/// What is there after a patch from a known state.
-pub(crate) fn follow(installed: &mut Ruleset, patch: Patch) {
-    for batch in patch.batches {
-        let chains = match batch.table {
-            Table::Nat => &mut installed.nat,
-            Table::Filter => &mut installed.filter,
-            Table::Mangle => continue,
-        };
-        chains.extend(batch.chains);
-        batch.deleted.iter().for_each(|name| drop(chains.remove(name)));
-    }
 }

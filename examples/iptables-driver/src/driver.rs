@@ -3,13 +3,13 @@
 use std::error::Error;
 
 use driver_kit::{FlowTable, forget_stale};
-use svc_model::ServicePort;
 use svc_model::addr::IpFamily;
 use svc_model::backend::{ApplyError, Backend, Capabilities, Generation, Observed, Plan, PlanMode, Report};
 
-use crate::diff::{self, Batch, Patch};
+use crate::diff::{self, Batch};
+use crate::made::Made;
 use crate::parse::{SaveError, Saved, parse};
-use crate::render::{self, Options};
+use crate::render::Options;
 use crate::ruleset::{Ruleset, Table};
 
 /// The tables of a kernel.
@@ -64,7 +64,7 @@ pub struct IptablesDriver<T> {
 struct Installed {
     generation: Generation,
     /// One a family.
-    rules: Vec<Ruleset>,
+    tables: Vec<Made>,
 }
 
 impl<T: Tables> IptablesDriver<T> {
@@ -93,7 +93,7 @@ impl<T: Tables> IptablesDriver<T> {
         self.installed = None;
         for family in self.families.clone() {
             for batch in diff::cleanup(&self.saved(family)?, family).batches {
-                self.tables.restore(family, &batch.to_string()).map_err(DriverError::Tables)?;
+                self.tables.restore(family, &batch.text()).map_err(DriverError::Tables)?;
             }
         }
         Ok(())
@@ -105,7 +105,7 @@ impl<T: Tables> IptablesDriver<T> {
     }
 
     fn batch(&mut self, batch: &Batch, report: &mut Report) -> Result<(), ApplyError<DriverError<T::Error>>> {
-        self.tables.restore(batch.family(), &batch.to_string()).map_err(|cause| {
+        self.tables.restore(batch.family(), &batch.text()).map_err(|cause| {
             let is_unknown = T::may_have_happened(&cause);
             let cause = DriverError::Tables(cause);
             match report.batches {
@@ -119,36 +119,25 @@ impl<T: Tables> IptablesDriver<T> {
         Ok(())
     }
 
-    /// What each family's tables shall hold, and what brings them there.
-    fn full(&mut self, plan: &Plan<'_>) -> Result<Vec<(Ruleset, Patch)>, DriverError<T::Error>> {
-        let ports: Vec<&ServicePort> = plan.ports().map(|port| &**port).collect();
-        let families = self.families.clone();
-        let patches = families.into_iter().map(|family| {
-            let wanted = render::render(plan.view, &ports, family, &self.options);
-            let patch = diff::diff(&self.saved(family)?, &wanted);
-            Ok((wanted, patch))
-        });
-        patches.collect()
-    }
-
     fn apply_full(&mut self, plan: &Plan<'_>) -> Result<Report, ApplyError<DriverError<T::Error>>> {
-        let written = match self.families.first() {
-            Some(first) => self.saved(*first).map(|saved| diff::generation_of(&saved)),
-            None => Ok(None),
-        };
-        let rejected = |cause| ApplyError::Rejected { object: None, cause };
-        let written = written.map_err(rejected)?;
-        let patches = self.full(plan).map_err(rejected)?;
+        let mut written = None;
+        let mut planned = Vec::with_capacity(self.families.len());
+        for (i, family) in self.families.clone().into_iter().enumerate() {
+            let saved = self.saved(family).map_err(|cause| ApplyError::Rejected { object: None, cause })?;
+            // It is written down once.
+            written = written.or_else(|| diff::generation_of(&saved).filter(|_| i == 0));
+            planned.push(Made::new(plan, family, &self.options, &saved));
+        }
         let mut report = Report::default();
-        let mut rules = Vec::with_capacity(patches.len());
-        for (wanted, patch) in patches {
+        let mut tables = Vec::with_capacity(planned.len());
+        for (made, patch) in planned {
             patch.batches.iter().try_for_each(|batch| self.batch(batch, &mut report))?;
-            rules.push(wanted);
+            tables.push(made);
         }
         if written != Some(plan.generation) {
-            self.write_generation(plan, &rules, &mut report)?;
+            self.write_generation(plan, &tables, &mut report)?;
         }
-        self.installed = Some(Installed { generation: plan.generation, rules });
+        self.installed = Some(Installed { generation: plan.generation, tables });
         Ok(report)
     }
 
@@ -157,27 +146,12 @@ impl<T: Tables> IptablesDriver<T> {
         plan: &Plan<'_>,
         mut installed: Installed,
     ) -> Result<Report, ApplyError<DriverError<T::Error>>> {
-        let ports: Vec<&ServicePort> = plan.ports().map(|port| &**port).collect();
-        let changes: Vec<_> = plan.changes().collect();
-        let is_large = render::is_large(&ports, &self.options);
         let mut report = Report::default();
-        for rules in &mut installed.rules {
-            let family = rules.family;
-            let changed: std::collections::BTreeSet<_> =
-                changes.iter().map(|change| change.id()).filter(|id| id.family == family).collect();
-            if changed.is_empty() {
-                continue;
-            }
-            let wanted =
-                render::render_some(plan.view, &ports, family, &self.options, |port| changed.contains(&port.id()));
-            let before = changes.iter().filter_map(|change| change.before()).filter(|port| port.family == family);
-            // What is stale in a large cluster waits for the next full plan.
-            let named = before.filter(|_| !is_large).flat_map(|port| render::chain_names(port, &self.options));
-            let patch = diff::partial(rules, &wanted, named);
+        for made in &mut installed.tables {
+            let patch = made.follow(plan, &self.options);
             patch.batches.iter().try_for_each(|batch| self.batch(batch, &mut report))?;
-            diff::follow(rules, patch);
         }
-        self.write_generation(plan, &installed.rules, &mut report)?;
+        self.write_generation(plan, &installed.tables, &mut report)?;
         installed.generation = plan.generation;
         self.installed = Some(installed);
         Ok(report)
@@ -186,11 +160,13 @@ impl<T: Tables> IptablesDriver<T> {
     fn write_generation(
         &mut self,
         plan: &Plan<'_>,
-        rules: &[Ruleset],
+        tables: &[Made],
         report: &mut Report,
     ) -> Result<(), ApplyError<DriverError<T::Error>>> {
-        match rules.first() {
-            Some(first) => self.batch(&diff::generation_batch(first, plan.generation), report),
+        match tables.first() {
+            Some(Made { family, style, .. }) => {
+                self.batch(&diff::generation_batch(*family, *style, plan.generation), report)
+            }
             None => Ok(()),
         }
     }

@@ -46,6 +46,7 @@
 mod classic;
 mod diff;
 mod driver;
+mod made;
 mod modern;
 mod names;
 mod parse;

@@ -11,10 +11,10 @@ use crate::render::{Renderer, Served, jump, loopback, reachable};
 use crate::rule::{Comment, Counter, Not, Probability, Recent, RecentAction, Rule, Target};
 use crate::ruleset::Table;
 
-/// The rules of one Service port; its own chains if wanted.
-pub(crate) fn port(out: &mut Renderer<'_>, served: &Served<'_>, with_chains: bool) {
+/// The rules of one Service port.
+pub(crate) fn port(out: &mut Renderer<'_>, served: &Served<'_>) {
     frontends(out, served);
-    if with_chains && served.port.has_any_endpoints {
+    if served.port.has_any_endpoints {
         chains(out, served);
     }
 }
@@ -106,58 +106,60 @@ pub(crate) fn health_check(out: &mut Renderer<'_>, served: &Served<'_>) {
 
 fn chains(out: &mut Renderer<'_>, served: &Served<'_>) {
     let port = served.port;
-    for (policy, list) in [(TrafficPolicy::Cluster, &port.cluster), (TrafficPolicy::Local, &port.local)] {
-        if list.endpoints.is_empty() {
+    let endpoints = served.named(reachable(port));
+    let local = served.named(&*port.local.endpoints);
+    // Those of the cluster come first.
+    let cluster = &endpoints[..port.cluster.endpoints.len()];
+    for (policy, list) in [(TrafficPolicy::Cluster, cluster), (TrafficPolicy::Local, &local)] {
+        if list.is_empty() {
             continue;
         }
-        let mut rules = Vec::with_capacity(list.endpoints.len() + 1);
+        let mut rules = Vec::with_capacity(list.len() + 1);
         if port.internal_policy == policy {
             rules.extend(out.mark_outside(served.to(port.cluster_ip, "cluster IP")));
         }
         let label = |candidate: &Candidate| {
             if out.is_large { None } else { served.comment(&format!("-> {}", candidate.addr)) }
         };
-        balance(served, &list.endpoints, label, Probability::one_in, &mut rules);
-        out.rules.nat.insert(served.chain_of(policy), rules);
+        balance(served, list, label, Probability::one_in, &mut rules);
+        out.rules.chains.push((served.chain_of(policy), rules));
     }
     if port.is_externally_accessible() {
         let rules = external(out, served);
-        out.rules.nat.insert(served.names.chain("KUBE-EXT-"), rules);
+        out.rules.chains.push((served.names.chain("KUBE-EXT-"), rules));
     }
     if has_firewall(served) {
         let rules = firewall(out, served);
-        out.rules.nat.insert(served.names.chain("KUBE-FW-"), rules);
+        out.rules.chains.push((served.names.chain("KUBE-FW-"), rules));
     }
-    for endpoint in reachable(port) {
+    for endpoint in endpoints {
         let comment = if out.is_large { None } else { served.comment("") };
-        let (name, rules) = endpoint_chain(served, endpoint, comment);
-        out.rules.nat.insert(name, rules);
+        out.rules.chains.push(endpoint_chain(served, endpoint, comment));
     }
 }
 
 /// The rules that choose among endpoints: where the source went before, else each with the same share.
 pub(crate) fn balance(
     served: &Served<'_>,
-    endpoints: &[Candidate],
+    endpoints: &[(&Candidate, ChainName)],
     label: impl Fn(&Candidate) -> Option<Comment>,
     one_in: fn(usize) -> Probability,
     rules: &mut Vec<Rule>,
 ) {
     let n = endpoints.len();
-    let chains: Vec<ChainName> = endpoints.iter().map(|endpoint| served.names.endpoint(endpoint.addr)).collect();
     if let Some(seconds) = served.port.affinity_seconds {
-        rules.extend(endpoints.iter().zip(&chains).map(|(endpoint, chain)| Rule {
+        rules.extend(endpoints.iter().map(|(endpoint, chain)| Rule {
             comment: label(endpoint),
-            recent: Some(Recent { list: chain.clone(), action: RecentAction::Check { seconds } }),
-            target: Some(Target::Jump(chain.clone())),
+            recent: Some(Recent { list: *chain, action: RecentAction::Check { seconds } }),
+            target: Some(Target::Jump(*chain)),
             ..Rule::default()
         }));
     }
-    rules.extend(endpoints.iter().zip(chains).enumerate().map(|(i, (endpoint, chain))| Rule {
+    rules.extend(endpoints.iter().enumerate().map(|(i, (endpoint, chain))| Rule {
         comment: label(endpoint),
         // The last takes what is left.
         probability: (i + 1 < n).then(|| one_in(n - i)),
-        target: Some(Target::Jump(chain)),
+        target: Some(Target::Jump(*chain)),
         ..Rule::default()
     }));
 }
@@ -165,11 +167,10 @@ pub(crate) fn balance(
 /// The chain of an endpoint: what comes from it goes back to it only through the node (hairpin), and all go to it.
 pub(crate) fn endpoint_chain(
     served: &Served<'_>,
-    endpoint: &Candidate,
+    (endpoint, name): (&Candidate, ChainName),
     comment: Option<Comment>,
 ) -> (ChainName, Vec<Rule>) {
-    let name = served.names.endpoint(endpoint.addr);
-    let list = served.port.affinity_seconds.map(|_| Recent { list: name.clone(), action: RecentAction::Set });
+    let list = served.port.affinity_seconds.map(|_| Recent { list: name, action: RecentAction::Set });
     let hairpin = Rule {
         comment: comment.clone(),
         source: Some(Not::Is(host(endpoint.addr.ip()))),

@@ -4,14 +4,16 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::net::SocketAddr;
 
-use svc_model::{Protocol, ServicePort};
-
-/// The name of a chain: 1 to 28 letters, digits and dashes, which is what the kernel takes and no line can end in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChainName(Box<str>);
+use arrayvec::ArrayString;
+use driver_kit::{short_hash, write_socket_addr};
+use svc_model::{NamespacedName, Protocol, ServicePort};
 
 /// The longest name: XT_EXTENSION_MAXNAMELEN less its end.
 const LONGEST: usize = 28;
+
+/// The name of a chain: 1 to 28 letters, digits and dashes, which is what the kernel takes and no line can end in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainName(ArrayString<LONGEST>);
 
 /// Prefixes of the chains of a Service port or endpoint, with those of older layouts.
 const SERVICE_CHAINS: [&str; 6] = ["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-SEP-", "KUBE-XLB-"];
@@ -21,21 +23,21 @@ impl ChainName {
     pub fn new(name: &str) -> Option<ChainName> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let fits = !name.is_empty() && name.len() <= LONGEST && name.bytes().all(plain) && !name.starts_with('-');
-        fits.then(|| ChainName(name.into()))
+        if fits { ArrayString::from(name).ok().map(ChainName) } else { None }
     }
 
-    /// `PREFIX` and the short hash of what it stands for.
-    pub(crate) fn hashed(prefix: &'static str, of: &str) -> ChainName {
-        let hash = driver_kit::short_hash::<16>(of);
-        let mut name = String::with_capacity(LONGEST);
+    /// `PREFIX` and a short hash.
+    fn hashed(prefix: &'static str, hash: [u8; 16]) -> ChainName {
+        let mut name = ArrayString::new();
+        // The longest prefix has 9 characters.
         name.push_str(prefix);
-        name.extend(hash.map(char::from));
-        ChainName(name.into())
+        name.push_str(str::from_utf8(&hash).expect("letters and digits"));
+        ChainName(name)
     }
 
     /// One of the names below.
     pub(crate) fn fixed(name: &'static str) -> ChainName {
-        ChainName(name.into())
+        ChainName(ArrayString::from(name).expect("a name of ours, which is short"))
     }
 
     /// The name.
@@ -50,7 +52,7 @@ impl ChainName {
 
     /// Whether the driver owns it.
     pub fn is_owned(&self) -> bool {
-        self.is_of_service() || TOP_LEVEL.contains(&&*self.0)
+        self.is_of_service() || TOP_LEVEL.contains(&self.as_str())
     }
 }
 
@@ -101,26 +103,33 @@ pub(crate) struct PortNames {
     /// `ns/name:port`, as comments have it.
     pub(crate) text: String,
     hashed: String,
+    /// Its chains have one hash and differ by prefix.
+    hash: [u8; 16],
 }
 
 impl PortNames {
     /// The classic layout keeps the colon where the port has no name.
     pub(crate) fn of(port: &ServicePort, keeps_colon: bool) -> PortNames {
-        let mut text = port.service.to_string();
+        let NamespacedName { namespace, name } = &*port.service;
+        let mut text = [&**namespace, "/", name].concat();
         if keeps_colon || !port.name.is_empty() {
             text.push(':');
             text.push_str(&port.name);
         }
-        let hashed = format!("{text}{}", protocol_word(port.protocol));
-        PortNames { text, hashed }
+        let hashed = [&*text, protocol_word(port.protocol)].concat();
+        PortNames { text, hash: short_hash(&hashed), hashed }
     }
 
     pub(crate) fn chain(&self, prefix: &'static str) -> ChainName {
-        ChainName::hashed(prefix, &self.hashed)
+        ChainName::hashed(prefix, self.hash)
     }
 
     pub(crate) fn endpoint(&self, addr: SocketAddr) -> ChainName {
-        ChainName::hashed("KUBE-SEP-", &format!("{}{addr}", self.hashed))
+        let mut hashed = String::with_capacity(self.hashed.len() + 48);
+        hashed.push_str(&self.hashed);
+        // Text in memory takes everything.
+        let _ = write_socket_addr(&mut hashed, addr);
+        ChainName::hashed("KUBE-SEP-", short_hash(&hashed))
     }
 }
 

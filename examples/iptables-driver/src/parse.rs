@@ -1,5 +1,6 @@
 //! What did `iptables-save` print? Our chains as rules, everything else left as it is.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -128,33 +129,59 @@ impl SavedTable {
 
 /// Where a rule leads, whatever else it says.
 pub(crate) fn jump_of(words: &str) -> Option<String> {
-    let tokens = tokens(words)?;
-    let at = tokens.iter().position(|token| matches!(token.as_str(), "-j" | "-g" | "--jump" | "--goto"))?;
-    tokens.get(at + 1).cloned()
+    let mut tokens = Tokens(words).map_while(Result::ok);
+    tokens.by_ref().find(|token| matches!(&**token, "-j" | "-g" | "--jump" | "--goto"))?;
+    tokens.next().map(Cow::into_owned)
 }
 
 /// The words of a line, as the tools take it apart: quotes hold words together, a backslash within them takes the next
-/// character as it is. `None` if a quote is not closed.
-fn tokens(line: &str) -> Option<Vec<String>> {
-    let mut tokens = Vec::new();
-    let mut chars = line.chars().peekable();
+/// character as it is. An error if a quote is not closed.
+struct Tokens<'a>(&'a str);
+
+struct UnclosedQuote;
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Result<Cow<'a, str>, UnclosedQuote>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.0.trim_ascii_start();
+        let ends = |b: u8| b.is_ascii_whitespace() || b == b'"';
+        let plain = rest.bytes().position(ends).unwrap_or(rest.len());
+        // Almost all words are as they stand there, or within one pair of quotes.
+        let (token, rest) = match rest[plain..].strip_prefix('"') {
+            None if rest.is_empty() => return None,
+            None => (Ok(Cow::Borrowed(&rest[..plain])), &rest[plain..]),
+            Some(quoted) => match quoted.find(['"', '\\']).map(|end| quoted.split_at(end)) {
+                Some((token, after)) if plain == 0 && is_end_of_quotes(after) => {
+                    (Ok(Cow::Borrowed(token)), &after[1..])
+                }
+                _ => unquote(rest),
+            },
+        };
+        self.0 = rest;
+        Some(token)
+    }
+}
+
+/// A quote, and nothing that belongs to the same word.
+fn is_end_of_quotes(text: &str) -> bool {
+    text.strip_prefix('"').is_some_and(|after| after.bytes().next().is_none_or(|b| b.is_ascii_whitespace()))
+}
+
+/// The first word, and what comes after it.
+fn unquote(text: &str) -> (Result<Cow<'_, str>, UnclosedQuote>, &str) {
+    let (mut token, mut is_quoted) = (String::new(), false);
+    let mut chars = text.chars();
     loop {
-        while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
-        if chars.peek().is_none() {
-            return Some(tokens);
+        let rest = chars.as_str();
+        match chars.next() {
+            Some(c) if !is_quoted && c.is_ascii_whitespace() => return (Ok(token.into()), rest),
+            None if !is_quoted => return (Ok(token.into()), rest),
+            None => return (Err(UnclosedQuote), rest),
+            Some('"') => is_quoted = !is_quoted,
+            Some('\\') if is_quoted => token.extend(chars.next()),
+            Some(c) => token.push(c),
         }
-        let (mut token, mut quoted) = (String::new(), false);
-        while let Some(c) = chars.next_if(|c| quoted || !c.is_ascii_whitespace()) {
-            match c {
-                '"' => quoted = !quoted,
-                '\\' if quoted => token.push(chars.next()?),
-                c => token.push(c),
-            }
-        }
-        if quoted {
-            return None;
-        }
-        tokens.push(token);
     }
 }
 
@@ -164,11 +191,10 @@ impl std::str::FromStr for Rule {
 
     fn from_str(text: &str) -> Result<Rule, RuleError> {
         let error = |what: String| RuleError { what, rule: text.chars().take(500).collect() };
-        let tokens = tokens(text).ok_or_else(|| error("a quote that is not closed".to_owned()))?;
-        let mut words = Words { tokens: tokens.iter().map(String::as_str), negated: false };
+        let mut words = Words { tokens: Tokens(text), negated: false };
         let mut rule = Rule::default();
-        while let Some(option) = words.tokens.next() {
-            words.option(option, &mut rule).map_err(error)?;
+        while let Some(option) = words.next().transpose().map_err(error)? {
+            words.option(&option, &mut rule).map_err(error)?;
         }
         if let Some(recent) = &rule.recent
             && recent.list.as_str() == UNNAMED
@@ -182,20 +208,25 @@ impl std::str::FromStr for Rule {
 const UNNAMED: &str = "-";
 const MATCHES: [&str; 9] = ["comment", "tcp", "udp", "sctp", "addrtype", "recent", "statistic", "mark", "conntrack"];
 
-struct Words<'a, I: Iterator<Item = &'a str>> {
-    tokens: I,
+struct Words<'a> {
+    tokens: Tokens<'a>,
     negated: bool,
 }
 
-impl<'a, I: Iterator<Item = &'a str>> Words<'a, I> {
-    fn value(&mut self, option: &str) -> Result<&'a str, String> {
-        self.tokens.next().ok_or_else(|| format!("{option} without a value"))
+impl<'a> Words<'a> {
+    fn next(&mut self) -> Option<Result<Cow<'a, str>, String>> {
+        let token = self.tokens.next()?;
+        Some(token.map_err(|UnclosedQuote| "a quote that is not closed".to_owned()))
+    }
+
+    fn value(&mut self, option: &str) -> Result<Cow<'a, str>, String> {
+        self.next().unwrap_or_else(|| Err(format!("{option} without a value")))
     }
 
     /// A value that is read.
     fn read<T>(&mut self, option: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, String> {
         let value = self.value(option)?;
-        read(value).ok_or_else(|| format!("{option} {value}"))
+        read(&value).ok_or_else(|| format!("{option} {value}"))
     }
 
     fn network(&mut self, option: &str, negated: bool) -> Result<Option<Not<IpNet>>, String> {
@@ -223,7 +254,7 @@ impl<'a, I: Iterator<Item = &'a str>> Words<'a, I> {
             "-m" => {
                 self.read(option, |name| (MATCHES.contains(&name) || name == "nfacct").then_some(()))?;
             }
-            "--comment" => rule.comment = Some(Comment::new(self.value(option)?)),
+            "--comment" => rule.comment = Some(Comment::new(self.value(option)?.into_owned())),
             "--dport" => rule.destination_port = Some(self.read(option, |port| port.parse().ok())?),
             "--src-type" => rule.source_is_local = self.read(option, |kind| (kind == "LOCAL").then_some(true))?,
             "--dst-type" => rule.destination_is_local = self.read(option, |kind| (kind == "LOCAL").then_some(true))?,
@@ -261,7 +292,7 @@ impl<'a, I: Iterator<Item = &'a str>> Words<'a, I> {
     }
 
     fn target(&mut self) -> Result<Target, String> {
-        Ok(match self.value("-j")? {
+        Ok(match &*self.value("-j")? {
             "ACCEPT" => Target::Accept,
             "DROP" => Target::Drop,
             "RETURN" => Target::Return,
@@ -272,9 +303,9 @@ impl<'a, I: Iterator<Item = &'a str>> Words<'a, I> {
                 if option != "--to-destination" {
                     return Err(format!("DNAT {option}"));
                 }
-                Target::Dnat(self.read(option, |to| to.parse().ok())?)
+                Target::Dnat(self.read(&option, |to| to.parse().ok())?)
             }
-            "MARK" => match self.value("MARK")? {
+            "MARK" => match &*self.value("MARK")? {
                 option @ "--or-mark" => Target::or_mark(self.read(option, number)?),
                 option @ "--xor-mark" => Target::xor_mark(self.read(option, number)?),
                 option @ "--set-xmark" => {

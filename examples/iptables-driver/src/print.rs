@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use driver_kit::{write_addr, write_all, write_number, write_socket_addr};
 use ipnet::IpNet;
 use svc_model::addr::IpFamily;
 
@@ -36,44 +37,56 @@ pub(crate) struct Words<'a> {
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+// Generic, so that nothing stands between the words and the text they are appended to.
+impl Words<'_> {
+    /// `-A CHAIN` and the words, as a line.
+    pub(crate) fn line(&self, f: &mut impl fmt::Write, chain: &str) -> fmt::Result {
+        f.write_str("-A ")?;
+        f.write_str(chain)?;
+        self.write(f)?;
+        f.write_char('\n')
+    }
+
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self.style {
             Style::Short => self.short(f),
             Style::Saved => self.saved(f),
         }
     }
-}
 
-impl Words<'_> {
-    fn short(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn short(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let rule = self.rule;
         self.comment(f)?;
         self.address_types(f)?;
         self.recent(f)?;
         if let Some(protocol) = rule.protocol {
-            let word = protocol_word(protocol);
-            write!(f, " -m {word} -p {word}")?;
+            write_all(f, &[" -m ", protocol_word(protocol), " -p ", protocol_word(protocol)])?;
         }
-        option(f, "-d", rule.destination.as_ref().map(|net| map(net, Short)))?;
+        option(f, "-d", &rule.destination, short_range)?;
         self.port(f)?;
-        option(f, "-s", rule.source.as_ref().map(|net| map(net, Short)))?;
-        option(f, "-i", rule.in_interface.as_ref().map(|name| map(name, |name| name.as_str().to_owned())))?;
+        option(f, "-s", &rule.source, short_range)?;
+        option(f, "-i", &rule.in_interface, |f, name| f.write_str(name.as_str()))?;
         self.state_and_chance(f)?;
         self.target(f)
     }
 
-    fn saved(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn saved(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let rule = self.rule;
-        option(f, "-s", rule.source)?;
-        option(f, "-d", rule.destination)?;
-        option(f, "-i", rule.in_interface.as_ref().map(|name| map(name, |name| name.as_str().to_owned())))?;
+        option(f, "-s", &rule.source, |f, net| write!(f, "{net}"))?;
+        option(f, "-d", &rule.destination, |f, net| write!(f, "{net}"))?;
+        option(f, "-i", &rule.in_interface, |f, name| f.write_str(name.as_str()))?;
         if let Some(protocol) = rule.protocol {
-            write!(f, " -p {}", protocol_word(protocol))?;
+            write_all(f, &[" -p ", protocol_word(protocol)])?;
         }
         self.comment(f)?;
         self.address_types(f)?;
         self.recent(f)?;
         if let Some(protocol) = rule.protocol.filter(|_| rule.destination_port.is_some() || self.is_dnat()) {
-            write!(f, " -m {}", protocol_word(protocol))?;
+            write_all(f, &[" -m ", protocol_word(protocol)])?;
         }
         self.port(f)?;
         self.state_and_chance(f)?;
@@ -85,33 +98,34 @@ impl Words<'_> {
         matches!(self.rule.target, Some(Target::Dnat(_)))
     }
 
-    fn comment(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn comment(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Some(comment) = &self.rule.comment else { return Ok(()) };
-        let text = comment.as_str();
+        let comment = comment.as_str();
         let is_bare = match self.style {
-            Style::Short => !text.is_empty() && !text.contains(' '),
-            Style::Saved => text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+            Style::Short => !comment.is_empty() && !comment.contains(' '),
+            Style::Saved => comment.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
         };
-        if is_bare { write!(f, " -m comment --comment {text}") } else { write!(f, " -m comment --comment \"{text}\"") }
+        let quote = if is_bare { "" } else { "\"" };
+        write_all(f, &[" -m comment --comment ", quote, comment, quote])
     }
 
-    fn address_types(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn address_types(&self, f: &mut impl fmt::Write) -> fmt::Result {
         for (is_local, option) in
             [(self.rule.source_is_local, "--src-type"), (self.rule.destination_is_local, "--dst-type")]
         {
             if is_local {
-                write!(f, " -m addrtype {option} LOCAL")?;
+                write_all(f, &[" -m addrtype ", option, " LOCAL"])?;
             }
         }
         Ok(())
     }
 
-    fn recent(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn recent(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Some(Recent { list, action }) = &self.rule.recent else { return Ok(()) };
         f.write_str(" -m recent")?;
         let is_short = self.style == Style::Short;
         if is_short {
-            write!(f, " --name {list}")?;
+            write_all(f, &[" --name ", list.as_str()])?;
         }
         match action {
             RecentAction::Set => f.write_str(" --set")?,
@@ -124,25 +138,28 @@ impl Words<'_> {
             IpFamily::V4 => "255.255.255.255",
             IpFamily::V6 => "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         };
-        write!(f, " --name {list} --mask {mask} --rsource")
+        write_all(f, &[" --name ", list.as_str(), " --mask ", mask, " --rsource"])
     }
 
-    fn port(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn port(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self.rule.destination_port {
-            Some(port) => write!(f, " --dport {port}"),
+            Some(port) => {
+                f.write_str(" --dport ")?;
+                write_number(f, port)
+            }
             None => Ok(()),
         }
     }
 
-    fn state_and_chance(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn state_and_chance(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let rule = self.rule;
-        if let Some(mark) = &rule.mark {
+        if rule.mark.is_some() {
             f.write_str(" -m mark")?;
-            option(f, "--mark", Some(map(mark, |mark| format!("{:#x}/{:#x}", mark.value, mark.mask))))?;
+            option(f, "--mark", &rule.mark, |f, mark| write!(f, "{:#x}/{:#x}", mark.value, mark.mask))?;
         }
-        if let Some(states) = &rule.states {
+        if rule.states.is_some() {
             f.write_str(" -m conntrack")?;
-            option(f, "--ctstate", Some(map(states, words)))?;
+            option(f, "--ctstate", &rule.states, |f, states| f.write_str(&words(*states)))?;
         }
         if let Some(probability) = rule.probability {
             f.write_str(" -m statistic --mode random --probability ")?;
@@ -155,15 +172,15 @@ impl Words<'_> {
             }
         }
         match &rule.counter {
-            Some(counter) => write!(f, " -m nfacct --nfacct-name {}", counter.as_str()),
+            Some(counter) => write_all(f, &[" -m nfacct --nfacct-name ", counter.as_str()]),
             None => Ok(()),
         }
     }
 
-    fn target(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn target(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let Some(target) = &self.rule.target else { return Ok(()) };
         match target {
-            Target::Jump(chain) => write!(f, " -j {chain}"),
+            Target::Jump(chain) => write_all(f, &[" -j ", chain.as_str()]),
             Target::Accept => f.write_str(" -j ACCEPT"),
             Target::Drop => f.write_str(" -j DROP"),
             Target::Return => f.write_str(" -j RETURN"),
@@ -173,12 +190,15 @@ impl Words<'_> {
                     IpFamily::V4 => "icmp-port-unreachable",
                     IpFamily::V6 => "icmp6-port-unreachable",
                 };
-                write!(f, " -j REJECT --reject-with {how}")
+                write_all(f, &[" -j REJECT --reject-with ", how])
             }
             Target::Masquerade { random_fully } => {
                 f.write_str(if *random_fully { " -j MASQUERADE --random-fully" } else { " -j MASQUERADE" })
             }
-            Target::Dnat(to) => write!(f, " -j DNAT --to-destination {to}"),
+            Target::Dnat(to) => {
+                f.write_str(" -j DNAT --to-destination ")?;
+                write_socket_addr(f, *to)
+            }
             Target::SetMark { value, mask } if self.style == Style::Short && value == mask => {
                 write!(f, " -j MARK --or-mark {value:#x}")
             }
@@ -191,29 +211,24 @@ impl Words<'_> {
 }
 
 /// `A` for a host, `A/N` for a range.
-struct Short(IpNet);
-
-impl fmt::Display for Short {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let net = self.0;
-        if net.prefix_len() == net.max_prefix_len() { net.addr().fmt(f) } else { net.fmt(f) }
-    }
-}
-
-fn map<T: Clone, U>(value: &Not<T>, with: impl Fn(T) -> U) -> Not<U> {
-    match value {
-        Not::Is(value) => Not::Is(with(value.clone())),
-        Not::Not(value) => Not::Not(with(value.clone())),
-    }
+fn short_range<W: fmt::Write>(f: &mut W, net: &IpNet) -> fmt::Result {
+    if net.prefix_len() == net.max_prefix_len() { write_addr(f, net.addr()) } else { write!(f, "{net}") }
 }
 
 /// ` OPTION VALUE`, or ` ! OPTION VALUE`.
-fn option<T: fmt::Display>(f: &mut fmt::Formatter<'_>, name: &str, value: Option<Not<T>>) -> fmt::Result {
-    match value {
-        Some(Not::Is(value)) => write!(f, " {name} {value}"),
-        Some(Not::Not(value)) => write!(f, " ! {name} {value}"),
-        None => Ok(()),
-    }
+fn option<W: fmt::Write, T>(
+    f: &mut W,
+    name: &str,
+    value: &Option<Not<T>>,
+    write: impl Fn(&mut W, &T) -> fmt::Result,
+) -> fmt::Result {
+    let (not, value) = match value {
+        Some(Not::Is(value)) => (" ", value),
+        Some(Not::Not(value)) => (" ! ", value),
+        None => return Ok(()),
+    };
+    write_all(f, &[not, name, " "])?;
+    write(f, value)
 }
 
 fn words(states: States) -> String {

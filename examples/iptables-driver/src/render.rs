@@ -9,7 +9,7 @@ use svc_model::{Candidate, Destination, FrontendKind, NodeSettings, NodeView, Po
 use crate::names::{self, ChainName, PortNames};
 use crate::print::{Style, host};
 use crate::rule::{Comment, Counter, Interface, Not, Rule, States, Target};
-use crate::ruleset::{Ruleset, Table};
+use crate::ruleset::{Fragment, Part, Place, Ruleset, Shared, Table};
 use crate::{classic, modern};
 
 /// How rules are laid out.
@@ -21,6 +21,15 @@ pub enum Profile {
     Modern,
     /// As it did until 1.17, in the words of `iptables-save`.
     Classic,
+}
+
+impl Profile {
+    pub(crate) fn style(self) -> Style {
+        match self {
+            Profile::Modern => Style::Short,
+            Profile::Classic => Style::Saved,
+        }
+    }
 }
 
 /// What is known of the kernel, and how its rules shall look.
@@ -53,61 +62,36 @@ impl Default for Options {
     }
 }
 
-/// The rules of a family for these Service ports of a view. O(ports + endpoints).
+/// The rules of a family for these Service ports of a view. O(ports + endpoints), times a logarithm.
 ///
 /// Ports of the other family are left out. Where several ports claim a destination, its [owner](NodeView::owner_of) has it.
 pub fn render(view: &NodeView, ports: &[&ServicePort], family: IpFamily, options: &Options) -> Ruleset {
-    render_some(view, ports, family, options, |_| true)
+    let mut rules = Ruleset::new(family, options.profile.style());
+    let mut renderer = Renderer::new(view, family, options, is_large(ports.iter().copied(), options));
+    let mut shared = renderer.shared_chains();
+    let of_ports = ports.iter().filter(|port| port.family == family);
+    let mut include = |fragment: Fragment| {
+        fragment.shared.into_iter().for_each(|(place, rule)| shared.entry(place).or_default().push(rule));
+        rules.nat.extend(fragment.chains);
+    };
+    include(renderer.frame());
+    of_ports.for_each(|port| include(renderer.port(port)));
+    rules.share(shared);
+    rules
 }
 
-/// The same with the chains of those Service ports only that are wanted; all other chains are whole.
-pub(crate) fn render_some(
-    view: &NodeView,
-    ports: &[&ServicePort],
-    family: IpFamily,
-    options: &Options,
-    wants_chains: impl Fn(&ServicePort) -> bool,
-) -> Ruleset {
-    let style = match options.profile {
-        Profile::Modern => Style::Short,
-        Profile::Classic => Style::Saved,
-    };
-    let mut renderer = Renderer {
-        rules: Ruleset::new(family, style),
-        view,
-        pods: Pods::of(view.settings(), family),
-        family,
-        options,
-        is_large: is_large(ports, options),
-    };
-    renderer.frame();
-    for port in ports.iter().filter(|port| port.family == family) {
-        let served = Served::of(view, port, options.profile == Profile::Classic);
-        let with_chains = wants_chains(port);
-        match options.profile {
-            Profile::Modern => modern::port(&mut renderer, &served, with_chains),
-            Profile::Classic => classic::port(&mut renderer, &served, with_chains),
-        }
-    }
-    renderer.node_port_jumps();
-    renderer.rules
-}
-
-/// Whether a cluster is large by these options.
-pub(crate) fn is_large(ports: &[&ServicePort], options: &Options) -> bool {
-    ports.iter().map(|port| reachable(port).count()).sum::<usize>() > options.large_cluster_endpoints
+/// Whether a cluster is large by these options. O(endpoints), of which no more are counted than it takes.
+pub(crate) fn is_large<'p>(mut ports: impl Iterator<Item = &'p ServicePort>, options: &Options) -> bool {
+    let mut endpoints = 0;
+    ports.any(|port| {
+        endpoints += reachable(port).count();
+        endpoints > options.large_cluster_endpoints
+    })
 }
 
 /// A rule that does nothing; when it is gone, somebody has flushed the table.
 fn canary() -> Rule {
     Rule { comment: Some(Comment::new("kube-proxy canary")), ..Rule::default() }
-}
-
-/// The names of all chains that a Service port may have.
-pub(crate) fn chain_names(port: &ServicePort, options: &Options) -> Vec<ChainName> {
-    let names = PortNames::of(port, options.profile == Profile::Classic);
-    let of_port = ["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-XLB-"].map(|prefix| names.chain(prefix));
-    of_port.into_iter().chain(reachable(port).map(|endpoint| names.endpoint(endpoint.addr))).collect()
 }
 
 /// The endpoints that a port uses, each once.
@@ -266,6 +250,14 @@ impl<'a> Served<'a> {
         }
     }
 
+    /// Endpoints with their chains.
+    pub(crate) fn named<'e>(
+        &self,
+        endpoints: impl IntoIterator<Item = &'e Candidate>,
+    ) -> Vec<(&'e Candidate, ChainName)> {
+        endpoints.into_iter().map(|endpoint| (endpoint, self.names.endpoint(endpoint.addr))).collect()
+    }
+
     /// The chain of a policy's list.
     pub(crate) fn chain_of(&self, policy: TrafficPolicy) -> ChainName {
         self.names.chain(match policy {
@@ -275,9 +267,10 @@ impl<'a> Served<'a> {
     }
 }
 
-/// Rules as they come.
+/// What all fragments are rendered with.
 pub(crate) struct Renderer<'a> {
-    pub(crate) rules: Ruleset,
+    /// The one that is being made.
+    pub(crate) rules: Fragment,
     pub(crate) view: &'a NodeView,
     pub(crate) pods: Pods,
     pub(crate) family: IpFamily,
@@ -289,22 +282,46 @@ pub(crate) fn jump(chain: &'static str) -> Option<Target> {
     Some(Target::Jump(ChainName::fixed(chain)))
 }
 
+impl<'a> Renderer<'a> {
+    pub(crate) fn new(view: &'a NodeView, family: IpFamily, options: &'a Options, is_large: bool) -> Renderer<'a> {
+        let pods = Pods::of(view.settings(), family);
+        Renderer { rules: Fragment::default(), view, pods, family, options, is_large }
+    }
+
+    /// The rules of one Service port.
+    pub(crate) fn port(&mut self, port: &ServicePort) -> Fragment {
+        let served = Served::of(self.view, port, self.options.profile == Profile::Classic);
+        match self.options.profile {
+            Profile::Modern => modern::port(self, &served),
+            Profile::Classic => classic::port(self, &served),
+        }
+        std::mem::take(&mut self.rules)
+    }
+
+    /// The rules that are there whatever Services there are.
+    pub(crate) fn frame(&mut self) -> Fragment {
+        self.fixed_rules();
+        self.node_port_jumps();
+        std::mem::take(&mut self.rules)
+    }
+
+    /// The chains that are there even if they hold nothing.
+    pub(crate) fn shared_chains(&self) -> Shared {
+        use names::{EXTERNAL_SERVICES, FIREWALL, FORWARD, NODE_PORTS, PROXY_FIREWALL, SERVICES};
+        let filter = [NODE_PORTS, SERVICES, EXTERNAL_SERVICES, FIREWALL, FORWARD, PROXY_FIREWALL];
+        let filter = filter.map(|chain| Place { table: Table::Filter, chain, part: Part::Body });
+        let nat = [NODE_PORTS, SERVICES].map(|chain| Place { table: Table::Nat, chain, part: Part::Body });
+        filter.into_iter().chain(nat).map(|place| (place, Vec::new())).collect()
+    }
+}
+
 impl Renderer<'_> {
     pub(crate) fn settings(&self) -> &NodeSettings {
         self.view.settings()
     }
 
-    /// The chains that are there whatever Services there are.
-    fn frame(&mut self) {
-        use names::{
-            EXTERNAL_SERVICES, FIREWALL, FORWARD, MARK_MASQ, NODE_PORTS, POSTROUTING, PROXY_FIREWALL, SERVICES,
-        };
-        for chain in [NODE_PORTS, SERVICES, EXTERNAL_SERVICES, FIREWALL, FORWARD, PROXY_FIREWALL] {
-            self.rules.filter.insert(ChainName::fixed(chain), Vec::new());
-        }
-        for chain in [NODE_PORTS, SERVICES, MARK_MASQ, POSTROUTING] {
-            self.rules.nat.insert(ChainName::fixed(chain), Vec::new());
-        }
+    fn fixed_rules(&mut self) {
+        use names::{FIREWALL, FORWARD, MARK_MASQ, POSTROUTING};
         let mark = self.settings().masquerade_mark();
         let marked = crate::rule::Mark { value: mark, mask: mark };
         let comment = |text: &str| Some(Comment::new(text));
@@ -442,7 +459,7 @@ impl Renderer<'_> {
         let comment = "kubernetes service nodeports; NOTE: this must be the last rule in this chain";
         let rule = Rule { comment: Some(Comment::new(comment)), target: jump(names::NODE_PORTS), ..Rule::default() };
         for rule in self.at_node_addresses(&rule) {
-            self.rules.add(Table::Nat, names::SERVICES, rule);
+            self.rules.place(Table::Nat, names::SERVICES, Part::Tail, rule);
         }
     }
 
@@ -453,8 +470,7 @@ impl Renderer<'_> {
         if self.settings().takes_node_ports_at(addr) && self.view.owner_of(&anywhere).is_some() {
             let rule = Rule { target: Some(Target::Return), ..served.to(addr, "is not a node port here") };
             // In front of all node ports.
-            let chain = self.rules.nat.entry(ChainName::fixed(names::NODE_PORTS)).or_default();
-            chain.insert(0, rule);
+            self.rules.place(Table::Nat, names::NODE_PORTS, Part::Head, rule);
         }
     }
 }

@@ -66,11 +66,12 @@ impl Ruleset {
         Ruleset { family, style, filter: Chains::new(), nat: Chains::new() }
     }
 
-    pub(crate) fn add(&mut self, table: Table, chain: &'static str, rule: Rule) {
-        let chains = if table == Table::Nat { &mut self.nat } else { &mut self.filter };
-        match chains.get_mut(chain) {
-            Some(rules) => rules.push(rule),
-            None => drop(chains.insert(ChainName::fixed(chain), vec![rule])),
+    /// Puts the chains in that Service ports share.
+    pub(crate) fn share(&mut self, shared: Shared) {
+        for (Place { table, chain, .. }, mut rules) in shared {
+            let chains = if table == Table::Nat { &mut self.nat } else { &mut self.filter };
+            // The parts of a chain come one after another.
+            chains.entry(ChainName::fixed(chain)).or_default().append(&mut rules);
         }
     }
 
@@ -85,6 +86,48 @@ impl Ruleset {
     }
 }
 
+/// Where a rule stands among those of other Service ports: in a chain, and in which part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) table: Table,
+    pub(crate) chain: &'static str,
+    pub(crate) part: Part,
+}
+
+/// A part of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// What comes before all else.
+    Head,
+    /// The Service ports, in order.
+    Body,
+    /// What must come last.
+    Tail,
+}
+
+/// The chains that Service ports share, in parts. One that holds nothing is there, too.
+pub(crate) type Shared = BTreeMap<Place, Vec<Rule>>;
+
+/// The rules of one Service port, or those that are there whatever Service ports there are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fragment {
+    /// Those in chains that it shares, in order for each place.
+    pub(crate) shared: Vec<(Place, Rule)>,
+    /// Its own chains, all of nat.
+    pub(crate) chains: Vec<(ChainName, Vec<Rule>)>,
+}
+
+impl Fragment {
+    /// A rule that comes where Service ports have theirs.
+    pub(crate) fn add(&mut self, table: Table, chain: &'static str, rule: Rule) {
+        self.place(table, chain, Part::Body, rule);
+    }
+
+    pub(crate) fn place(&mut self, table: Table, chain: &'static str, part: Part, rule: Rule) {
+        self.shared.push((Place { table, chain, part }, rule));
+    }
+}
+
 /// The whole as input of `iptables-restore`, jumps from built-in chains included: for people, and for a machine without any rules.
 impl fmt::Display for Ruleset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,12 +138,10 @@ impl fmt::Display for Ruleset {
             built_in.dedup();
             built_in.iter().try_for_each(|chain| writeln!(f, ":{chain} ACCEPT [0:0]"))?;
             chains.keys().try_for_each(|chain| writeln!(f, ":{chain} - [0:0]"))?;
-            let write = |f: &mut fmt::Formatter<'_>, chain: &dyn fmt::Display, rule: &Rule| {
-                writeln!(f, "-A {chain}{}", Words { rule, style: self.style, family: self.family })
-            };
-            jumps.iter().try_for_each(|(chain, rule)| write(f, chain, rule))?;
+            let words = |rule| Words { rule, style: self.style, family: self.family };
+            jumps.iter().try_for_each(|(chain, rule)| words(rule).line(f, chain))?;
             for (chain, rules) in chains {
-                rules.iter().try_for_each(|rule| write(f, chain, rule))?;
+                rules.iter().try_for_each(|rule| words(rule).line(f, chain.as_str()))?;
             }
             f.write_str("COMMIT\n")?;
         }

@@ -6,7 +6,9 @@ use common::kernel::{Kernel, KernelError};
 use driver_kit::FlowTable;
 use iptables_driver::{IptablesDriver, Options, Table, Tables};
 use svc_model::addr::IpFamily;
-use svc_model::api::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Service, ServicePort};
+use svc_model::api::{
+    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Node, NodeAddress, Service, ServicePort,
+};
 use svc_model::backend::{ApplyError, Backend, Generation, Plan};
 use svc_model::{Cluster, Delta, Flow, NodeSettings, NodeView, Object};
 
@@ -65,6 +67,15 @@ fn service(name: &str, number: u8, endpoints: &[u8]) -> [Object; 2] {
     [service.into(), object.into()]
 }
 
+const NODE: &str = "n1";
+
+fn node() -> Object {
+    let mut node = Node::default();
+    node.metadata.name = NODE.into();
+    node.status.addresses.push(NodeAddress { type_: "InternalIP".into(), address: "192.0.2.7".into() });
+    node.into()
+}
+
 struct Play {
     cluster: Cluster,
     view: NodeView,
@@ -74,8 +85,9 @@ struct Play {
 
 impl Play {
     fn new(options: Options) -> Play {
-        let cluster: Cluster = (1..=20).flat_map(|i| service(&format!("s{i}"), i, &[1, 2])).collect();
-        let view = NodeView::new(&cluster, NodeSettings::of(&cluster, None).unwrap());
+        let services = (1..=20).flat_map(|i| service(&format!("s{i}"), i, &[1, 2]));
+        let cluster: Cluster = services.chain([node()]).collect();
+        let view = NodeView::new(&cluster, NodeSettings::of(&cluster, Some(NODE)).unwrap());
         let driver = IptablesDriver::new(Recorder::default(), options);
         let mut play = Play { cluster, view, driver, generation: 0 };
         play.full();
@@ -173,6 +185,33 @@ fn in_a_large_cluster_endpoints_have_no_comments_and_what_is_stale_waits() {
     // One endpoint less, and it is not large.
     let smaller = play.delta(service("s4", 4, &[1]));
     assert!(smaller.contains("--comment \"default/s4 -> 10.244.4.1:8080\""), "{smaller}");
+}
+
+#[test]
+fn a_node_port_concerns_who_is_asked_on_its_number() {
+    let edited = |mut objects: [Object; 2], edit: fn(&mut Service)| {
+        if let Object::Service(service) = &mut objects[0] {
+            edit(service);
+        }
+        objects
+    };
+    let mut play = Play::new(Options::default());
+    // At an address of the node.
+    play.delta(edited(service("s3", 3, &[1]), |service| {
+        service.spec.external_ips = vec!["192.0.2.7".into()];
+        service.spec.ports[0].port = 30_080;
+    }));
+    let with_node_port = edited(service("s4", 4, &[1]), |service| {
+        service.spec.type_ = "NodePort".into();
+        service.spec.ports[0].node_port = 30_080;
+    });
+    let guard = "-A KUBE-NODEPORTS -m comment --comment \"default/s3 is not a node port here\"";
+    let comes = play.delta(with_node_port);
+    assert_eq!(count(&comes, guard), 1, "{comes}");
+    assert_eq!(count(&play.full(), ":"), 1, "the generation alone");
+    let goes = play.delta(service("s4", 4, &[1]));
+    assert_eq!(count(&goes, guard), 0, "{goes}");
+    assert_eq!(count(&play.full(), ":"), 1, "the generation alone");
 }
 
 #[test]

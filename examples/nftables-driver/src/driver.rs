@@ -1,16 +1,17 @@
 //! The driver: it does what plans say to our tables of a kernel, however those are reached.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::sync::Arc;
 
-use driver_kit::{FlowTable, forget_stale};
+use driver_kit::{FlowTable, concerned, forget_stale};
 use svc_model::addr::IpFamily;
 use svc_model::backend::{ApplyError, Backend, Capabilities, Generation, Observed, Plan, PlanMode, Report};
-use svc_model::{ServicePort, ServicePortKey};
+use svc_model::{ServicePort, ServicePortId, ServicePortKey};
 
 use crate::diff::{self, Transaction};
-use crate::fragment::{Fragment, Shared};
+use crate::fragment::{Fragment, Shared, include};
 use crate::parse::{ListError, Listed, parse};
 use crate::render::{Frame, Layout};
 use crate::table::Table;
@@ -88,7 +89,7 @@ type Planned = (Transaction, Vec<State>);
 #[derive(Clone, Debug)]
 struct Made {
     frame: Frame,
-    fragments: HashMap<ServicePortKey, Fragment>,
+    fragments: BTreeMap<ServicePortKey, Fragment>,
     /// How many fragments use each.
     shared: BTreeMap<Shared, u32>,
 }
@@ -103,61 +104,67 @@ impl State {
 }
 
 impl Made {
-    fn new(plan: &Plan<'_>, family: IpFamily, layout: Layout) -> Made {
-        let frame = Frame::new(plan.view.settings(), family, layout);
-        let mut made = Made { frame, fragments: HashMap::new(), shared: BTreeMap::new() };
-        for port in plan.ports().filter(|port| port.family == family) {
-            let fragment = made.frame.fragment(plan.view, port);
-            fragment.shared.iter().for_each(|shared| *made.shared.entry(*shared).or_default() += 1);
-            made.fragments.insert(port.id().into(), fragment);
-        }
-        made
+    fn new(plan: &Plan<'_>, frame: Frame) -> Made {
+        let family = frame.family();
+        let fragment = |port: &Arc<ServicePort>| (port.id().into(), frame.fragment(plan.view, port));
+        let fragments: BTreeMap<_, _> = plan.ports().filter(|port| port.family == family).map(fragment).collect();
+        let mut uses: Vec<Shared> = fragments.values().flat_map(|fragment| &fragment.shared).copied().collect();
+        uses.sort_unstable();
+        let shared = uses.chunk_by(|one, other| one == other).map(|uses| (uses[0], uses.len() as u32)).collect();
+        Made { frame, fragments, shared }
     }
 
     fn table(&self) -> Table {
         let mut table = self.frame.table();
-        self.fragments.values().for_each(|fragment| fragment.include(&mut table));
+        include(&mut table, self.fragments.values());
         self.frame.share(&mut table, self.shared.keys());
         table
     }
 
-    /// Follows a difference; appends what brings the kernel along. O(changed), times a logarithm.
-    fn follow(&mut self, plan: &Plan<'_>, transaction: &mut Transaction) {
+    /// The Service ports that a plan may concern, as they are then; `None` for one that is gone.
+    fn concerned(&self, plan: &Plan<'_>) -> Vec<(ServicePortKey, Option<Arc<ServicePort>>)> {
         let family = self.frame.family();
-        // Who takes over a destination has other elements, too.
-        let frontends = plan.frontends();
-        let owners = frontends.values().flatten().map(|owner| (owner.id(), Some(&***owner)));
-        let changes: Vec<_> = plan.changes().collect();
-        let changed = changes.iter().map(|change| (change.id(), change.after().map(|port| &**port)));
-        let ports: BTreeMap<_, Option<&ServicePort>> =
-            owners.chain(changed).filter(|(id, _)| id.family == family).collect();
+        if matches!(plan.mode, PlanMode::Delta { .. }) {
+            return concerned(plan, family).into_iter().collect();
+        }
+        let wanted = || plan.ports().filter(|port| port.family == family);
+        let ids: BTreeSet<ServicePortId<'_>> = wanted().map(|port| port.id()).collect();
+        let gone = self.fragments.keys().filter(|key| !ids.contains(&key.id())).map(|key| (key.clone(), None));
+        gone.chain(wanted().map(|port| (port.id().into(), Some(port.clone())))).collect()
+    }
+
+    /// Follows a plan that leaves the frame as it is; appends what brings the kernel along. O(changed), times a logarithm, for a
+    /// difference; for a full plan the fragments of all are made and compared.
+    fn follow(&mut self, plan: &Plan<'_>, transaction: &mut Transaction) {
         let mut before = Listed { table: self.frame.headers(), altered: BTreeSet::new() };
         let mut after = self.frame.headers();
+        let (mut old, mut new) = (Vec::new(), Vec::new());
         let mut used: BTreeMap<Shared, u32> = BTreeMap::new();
-        for (id, port) in ports {
-            let fragment = port.map(|port| self.frame.fragment(plan.view, port));
-            let key = ServicePortKey::from(id);
-            let old = match &fragment {
-                Some(fragment) => self.fragments.insert(key, fragment.clone()),
-                None => self.fragments.remove(&key),
-            };
-            if let Some(old) = old {
-                old.include(&mut before.table);
-                for shared in &old.shared {
+        for (key, port) in self.concerned(plan) {
+            let fragment = port.map(|port| self.frame.fragment(plan.view, &port));
+            if self.fragments.get(&key) == fragment.as_ref() {
+                continue;
+            }
+            if let Some(fragment) = self.fragments.remove(&key) {
+                for shared in &fragment.shared {
                     let count = self.shared.entry(*shared).or_default();
                     used.entry(*shared).or_insert(*count);
                     *count = count.saturating_sub(1);
                 }
+                old.push(fragment);
             }
             if let Some(fragment) = fragment {
-                fragment.include(&mut after);
                 for shared in &fragment.shared {
                     let count = self.shared.entry(*shared).or_default();
                     used.entry(*shared).or_insert(*count);
                     *count += 1;
                 }
+                new.push((key, fragment));
             }
         }
+        include(&mut before.table, &old);
+        include(&mut after, new.iter().map(|(_, fragment)| fragment));
+        self.fragments.extend(new);
         let is_taken = |shared: &&Shared| matches!(shared, Shared::Taken(_));
         let taken = |shared: &BTreeMap<Shared, u32>| shared.keys().take_while(is_taken).copied().collect::<Vec<_>>();
         let differs = |shared: &Shared| (used[shared] > 0) != (self.shared.get(shared).is_some_and(|count| *count > 0));
@@ -248,13 +255,14 @@ impl<T: Tables> NftablesDriver<T> {
         let generation = installed.generation;
         let mut states = Vec::with_capacity(installed.tables.len());
         for (state, family) in installed.tables.into_iter().zip(&self.families) {
-            let made = match (plan.mode, state) {
-                (PlanMode::Delta { .. }, State::Made(mut made)) => {
+            let frame = Frame::new(plan.view.settings(), *family, self.layout);
+            let made = match state {
+                State::Made(mut made) if made.frame == frame => {
                     made.follow(plan, &mut transaction);
                     made
                 }
-                (_, state) => {
-                    let made = Box::new(Made::new(plan, *family, self.layout));
+                state => {
+                    let made = Box::new(Made::new(plan, frame));
                     diff::append(&mut transaction, state.listed().as_deref(), &made.table());
                     made
                 }

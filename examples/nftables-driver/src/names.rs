@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::net::SocketAddr;
 
-use svc_model::{Protocol, ServicePort};
+use svc_model::{NamespacedName, Protocol, ServicePort};
 
 /// The name of a chain, set or map: letters, digits and `-_./`, beginning with a letter; at most 255, which is what no line can end in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,8 +64,9 @@ pub(crate) struct PortNames {
 
 impl PortNames {
     pub(crate) fn of(port: &ServicePort) -> PortNames {
-        let mut text = port.service.to_string();
-        let path = format!("{text}/{}/{}", protocol_word(port.protocol), port.name);
+        let NamespacedName { namespace, name } = &*port.service;
+        let mut text = [&**namespace, "/", name].concat();
+        let path = [&*text, "/", protocol_word(port.protocol), "/", &port.name].concat();
         if !port.name.is_empty() {
             text.push(':');
             text.push_str(&port.name);
@@ -91,7 +92,10 @@ fn base(of: &str) -> String {
     let mut base = String::with_capacity(9 + of.len());
     base.extend(driver_kit::short_hash::<8>(of).map(char::from));
     base.push('-');
-    base.extend(of.chars().map(|c| if is_plain(c) { c } else { '_' }));
+    match of.chars().all(is_plain) {
+        true => base.push_str(of),
+        false => base.extend(of.chars().map(|c| if is_plain(c) { c } else { '_' })),
+    }
     if base.len() > LONGEST_BASE {
         base.truncate(LONGEST_BASE - 3);
         base.push_str("...");

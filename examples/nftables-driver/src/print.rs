@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use driver_kit::{write_addr, write_all, write_number, write_socket_addr};
 use ipnet::IpNet;
 use svc_model::Protocol;
 use svc_model::addr::IpFamily;
@@ -48,83 +49,108 @@ pub(crate) enum Command<'a> {
 }
 
 impl Command<'_> {
+    // Generic, so that nothing stands between the words and the text they are appended to.
     pub(crate) fn write(self, f: &mut impl fmt::Write, family: IpFamily) -> fmt::Result {
-        let table = Qualified(family);
         match self {
-            Command::AddTable => write!(f, "add table {table} {{ comment \"rules for kube-proxy\" ; }}"),
-            Command::DeleteTable => write!(f, "delete table {table}"),
+            Command::AddTable => {
+                object(f, "add table", family, None)?;
+                f.write_str(" { comment \"rules for kube-proxy\" ; }")
+            }
+            Command::DeleteTable => object(f, "delete table", family, None),
             Command::AddSet(name, set) => {
-                let addr = address_type(family);
-                write!(f, "add set {table} {name} {{ type {addr} ;")?;
+                object(f, "add set", family, Some(name))?;
+                write_all(f, &[" { type ", address_type(family), " ;"])?;
                 if let Some(seconds) = set.timeout {
                     write!(f, " flags dynamic,timeout ; timeout {seconds}s ;")?;
                 }
-                f.write_str(&comment_clause(&set.comment))?;
+                comment_clause(f, &set.comment)?;
                 f.write_str(" }")
             }
             Command::AddMap(name, map) => {
-                let addr = match map.kind {
-                    MapKind::Address => format!("{} . ", address_type(family)),
-                    MapKind::Port => String::new(),
-                };
-                let comment = comment_clause(&map.comment);
-                write!(f, "add map {table} {name} {{ type {addr}inet_proto . inet_service : verdict ;{comment} }}")
+                object(f, "add map", family, Some(name))?;
+                f.write_str(" { type ")?;
+                if map.kind == MapKind::Address {
+                    write_all(f, &[address_type(family), " . "])?;
+                }
+                f.write_str("inet_proto . inet_service : verdict ;")?;
+                comment_clause(f, &map.comment)?;
+                f.write_str(" }")
             }
             Command::AddChain(name, chain) => {
-                write!(f, "add chain {table} {name}")?;
+                object(f, "add chain", family, Some(name))?;
                 if let Some(hook) = chain.hook {
                     let kind = if hook.is_nat { "nat" } else { "filter" };
                     let point = hook_word(hook.point);
                     return write!(f, " {{ type {kind} hook {point} priority {} ; }}", hook.priority);
                 }
                 if chain.comment.is_some() {
-                    write!(f, " {{{} }}", comment_clause(&chain.comment))?;
+                    f.write_str(" {")?;
+                    comment_clause(f, &chain.comment)?;
+                    f.write_str(" }")?;
                 }
                 Ok(())
             }
-            Command::Flush(name) => write!(f, "flush chain {table} {name}"),
+            Command::Flush(name) => object(f, "flush chain", family, Some(name)),
             Command::AddRule(chain, rule) => {
-                write!(f, "add rule {table} {chain}")?;
+                object(f, "add rule", family, Some(chain))?;
                 rule.statements.iter().try_for_each(|statement| statement.write(f, family))?;
                 comment(f, &rule.comment)
             }
-            Command::AddAddress(name, addr) => write!(f, "add element {table} {name} {{ {addr} }}"),
-            Command::DeleteAddress(name, addr) => write!(f, "delete element {table} {name} {{ {addr} }}"),
-            Command::AddElement(name, key, element) => {
-                write!(f, "add element {table} {name} {{ {key}")?;
-                comment(f, &element.comment)?;
-                write!(f, " : {} }}", element.verdict)
-            }
-            Command::DeleteElement(name, key) => write!(f, "delete element {table} {name} {{ {key} }}"),
-            Command::DeleteSet(name) => write!(f, "delete set {table} {name}"),
-            Command::DeleteMap(name) => write!(f, "delete map {table} {name}"),
-            Command::DeleteChain(name) => write!(f, "delete chain {table} {name}"),
+            Command::AddAddress(name, addr) => element(f, "add", family, name, |f| write_addr(f, addr)),
+            Command::DeleteAddress(name, addr) => element(f, "delete", family, name, |f| write_addr(f, addr)),
+            Command::AddElement(name, key, to) => element(f, "add", family, name, |f| {
+                key.write(f)?;
+                comment(f, &to.comment)?;
+                f.write_str(" : ")?;
+                to.verdict.write(f)
+            }),
+            Command::DeleteElement(name, key) => element(f, "delete", family, name, |f| key.write(f)),
+            Command::DeleteSet(name) => object(f, "delete set", family, Some(name)),
+            Command::DeleteMap(name) => object(f, "delete map", family, Some(name)),
+            Command::DeleteChain(name) => object(f, "delete chain", family, Some(name)),
             Command::AddSlots(name, slots) => {
-                let (ip, protocol) = (family_word(family), protocol_word(slots.protocol));
+                object(f, "add map", family, Some(name))?;
+                f.write_str(" { typeof ")?;
                 // What the number may be is the width of its type; it is chosen among fewer.
-                let key = slot_key(family, slots.kind, slots.protocol, 65_536);
-                write!(f, "add map {table} {name} {{ typeof {key} : {ip} daddr . {protocol} dport ; }}")
+                slot_key(f, family, slots.kind, slots.protocol, 65_536)?;
+                write_all(f, &[" : ", family_word(family), " daddr . ", protocol_word(slots.protocol), " dport ; }"])
             }
-            Command::AddSlot(name, slot, to) => {
-                write!(f, "add element {table} {name} {{ {slot} : {} . {} }}", to.ip(), to.port())
-            }
-            Command::DeleteSlot(name, slot) => write!(f, "delete element {table} {name} {{ {slot} }}"),
+            Command::AddSlot(name, slot, to) => element(f, "add", family, name, |f| {
+                slot.write(f)?;
+                f.write_str(" : ")?;
+                write_addr(f, to.ip())?;
+                f.write_str(" . ")?;
+                write_number(f, to.port())
+            }),
+            Command::DeleteSlot(name, slot) => element(f, "delete", family, name, |f| slot.write(f)),
             Command::AddLoops(name) => {
+                object(f, "add set", family, Some(name))?;
                 let addr = address_type(family);
-                write!(f, "add set {table} {name} {{ type {addr} . {addr} ; }}")
+                write_all(f, &[" { type ", addr, " . ", addr, " ; }"])
             }
-            Command::AddLoop(name, addr) => write!(f, "add element {table} {name} {{ {addr} . {addr} }}"),
-            Command::DeleteLoop(name, addr) => write!(f, "delete element {table} {name} {{ {addr} . {addr} }}"),
+            Command::AddLoop(name, addr) => element(f, "add", family, name, |f| write_twice(f, addr)),
+            Command::DeleteLoop(name, addr) => element(f, "delete", family, name, |f| write_twice(f, addr)),
         }
     }
 }
 
-struct Qualified(IpFamily);
+/// `WHAT ip kube-proxy NAME`, or the table itself.
+fn object(f: &mut impl fmt::Write, what: &str, family: IpFamily, name: Option<&Name>) -> fmt::Result {
+    write_all(f, &[what, " ", family_word(family), " ", TABLE])?;
+    name.map_or(Ok(()), |name| write_all(f, &[" ", name.as_str()]))
+}
 
-impl fmt::Display for Qualified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {TABLE}", family_word(self.0))
-    }
+/// `VERB element ip kube-proxy NAME { ELEMENT }`
+fn element<W: fmt::Write>(
+    f: &mut W,
+    verb: &str,
+    family: IpFamily,
+    name: &Name,
+    write: impl Fn(&mut W) -> fmt::Result,
+) -> fmt::Result {
+    write_all(f, &[verb, " element ", family_word(family), " ", TABLE, " ", name.as_str(), " { "])?;
+    write(f)?;
+    f.write_str(" }")
 }
 
 /// The whole as commands for a kernel without it.
@@ -147,53 +173,66 @@ pub(crate) fn hook_word(point: HookPoint) -> &'static str {
 
 fn comment(f: &mut impl fmt::Write, comment: &Option<Comment>) -> fmt::Result {
     match comment {
-        Some(comment) => write!(f, " comment \"{}\"", comment.as_str()),
+        Some(comment) => write_all(f, &[" comment \"", comment.as_str(), "\""]),
         None => Ok(()),
     }
 }
 
-fn comment_clause(comment: &Option<Comment>) -> String {
-    comment.as_ref().map(|comment| format!(" comment \"{}\" ;", comment.as_str())).unwrap_or_default()
+/// The same where semicolons end clauses.
+fn comment_clause(f: &mut impl fmt::Write, clause: &Option<Comment>) -> fmt::Result {
+    comment(f, clause)?;
+    if clause.is_some() { f.write_str(" ;") } else { Ok(()) }
 }
 
 /// What is looked up in a map to endpoints.
-fn slot_key(family: IpFamily, kind: MapKind, protocol: Protocol, among: u32) -> String {
-    let addr = match kind {
-        MapKind::Address => format!("{} daddr . ", family_word(family)),
-        MapKind::Port => String::new(),
-    };
-    format!("{addr}{} dport . numgen random mod {among}", protocol_word(protocol))
+fn slot_key(f: &mut impl fmt::Write, family: IpFamily, kind: MapKind, protocol: Protocol, among: u32) -> fmt::Result {
+    if kind == MapKind::Address {
+        write_all(f, &[family_word(family), " daddr . "])?;
+    }
+    write!(f, "{} dport . numgen random mod {among}", protocol_word(protocol))
 }
 
-/// `A . PORT . NUMBER`, or without the address.
-impl fmt::Display for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(addr) = self.addr {
-            write!(f, "{addr} . ")?;
-        }
-        write!(f, "{} . {}", self.port, self.number)
+fn write_twice(f: &mut impl fmt::Write, addr: IpAddr) -> fmt::Result {
+    write_addr(f, addr)?;
+    f.write_str(" . ")?;
+    write_addr(f, addr)
+}
+
+/// `A . `, if there is an address.
+fn first(f: &mut impl fmt::Write, addr: Option<IpAddr>) -> fmt::Result {
+    let Some(addr) = addr else { return Ok(()) };
+    write_addr(f, addr)?;
+    f.write_str(" . ")
+}
+
+impl Slot {
+    /// `A . PORT . NUMBER`, or without the address.
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        first(f, self.addr)?;
+        write_number(f, self.port)?;
+        f.write_str(" . ")?;
+        write_number(f, self.number)
     }
 }
 
-/// `A . PROTOCOL . PORT`, or without the address.
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(addr) = self.addr {
-            write!(f, "{addr} . ")?;
-        }
-        write!(f, "{} . {}", protocol_word(self.protocol), self.port)
+impl Key {
+    /// `A . PROTOCOL . PORT`, or without the address.
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        first(f, self.addr)?;
+        write_all(f, &[protocol_word(self.protocol), " . "])?;
+        write_number(f, self.port)
     }
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Verdict {
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self {
             Verdict::Drop => f.write_str("drop"),
             Verdict::Reject => f.write_str("reject"),
             Verdict::Return => f.write_str("return"),
             Verdict::Continue => f.write_str("continue"),
-            Verdict::Jump(chain) => write!(f, "jump {chain}"),
-            Verdict::Goto(chain) => write!(f, "goto {chain}"),
+            Verdict::Jump(chain) => write_all(f, &["jump ", chain.as_str()]),
+            Verdict::Goto(chain) => write_all(f, &["goto ", chain.as_str()]),
         }
     }
 }
@@ -205,45 +244,55 @@ impl Statement {
         match self {
             Statement::Address { side, negated, among } => {
                 let (side, not) = (addr_word(*side), if *negated { "!= " } else { "" });
-                write!(f, " {ip} {side} {not}")?;
+                write_all(f, &[" ", ip, " ", side, " ", not])?;
                 match among {
-                    Among::One(range) => write!(f, "{}", Range(*range)),
-                    Among::Set(name) => write!(f, "@{name}"),
+                    Among::One(range) => write_range(f, *range),
+                    Among::Set(name) => write_all(f, &["@", name.as_str()]),
                     Among::Some(ranges) => {
                         f.write_str("{")?;
                         for (i, range) in ranges.iter().enumerate() {
-                            write!(f, "{} {}", if i == 0 { "" } else { "," }, Range(*range))?;
+                            f.write_str(if i == 0 { " " } else { ", " })?;
+                            write_range(f, *range)?;
                         }
                         f.write_str(" }")
                     }
                 }
             }
-            Statement::Local { side } => write!(f, " fib {} type local", addr_word(*side)),
+            Statement::Local { side } => write_all(f, &[" fib ", addr_word(*side), " type local"]),
             Statement::InterfaceIs { negated, name } => {
                 write!(f, " iifname {}\"{}\"", if *negated { "!= " } else { "" }, Interface::as_str(name))
             }
-            Statement::Protocol(protocol) => write!(f, " meta l4proto {}", protocol_word(*protocol)),
+            Statement::Protocol(protocol) => write_all(f, &[" meta l4proto ", protocol_word(*protocol)]),
             Statement::New => f.write_str(" ct state new"),
             Statement::Unmarked(bits) => write!(f, " mark and {bits:#x} == 0"),
             Statement::SetMark(bits) => write!(f, " mark set mark or {bits:#x}"),
             Statement::TurnMark(bits) => write!(f, " mark set mark xor {bits:#x}"),
-            Statement::Remember(set) => write!(f, " update @{set} {{ {ip} saddr }}"),
+            Statement::Remember(set) => write_all(f, &[" update @", set.as_str(), " { ", ip, " saddr }"]),
             Statement::LookUp(map) => write!(f, " {ip} daddr . meta l4proto . th dport vmap @{map}"),
             Statement::LookUpPort(map) => write!(f, " meta l4proto . th dport vmap @{map}"),
             Statement::Choose(chains) => {
                 write!(f, " numgen random mod {} vmap {{", chains.len())?;
                 for (i, chain) in chains.iter().enumerate() {
-                    write!(f, "{} {i} : goto {chain}", if i == 0 { "" } else { " ," })?;
+                    write!(f, "{} {i}", if i == 0 { "" } else { " ," })?;
+                    write_all(f, &[" : goto ", chain.as_str()])?;
                 }
                 f.write_str(" }")
             }
-            Statement::Dnat(to) => write!(f, " dnat to {to}"),
+            Statement::Dnat(to) => {
+                f.write_str(" dnat to ")?;
+                write_socket_addr(f, *to)
+            }
             Statement::DnatTo { map, protocol, kind, among } => {
-                write!(f, " dnat {ip} to {} map @{map}", slot_key(family, *kind, *protocol, *among))
+                write_all(f, &[" dnat ", ip, " to "])?;
+                slot_key(f, family, *kind, *protocol, *among)?;
+                write_all(f, &[" map @", map.as_str()])
             }
             Statement::Loops(set) => write!(f, " ct status dnat {ip} saddr . {ip} daddr @{set}"),
             Statement::Masquerade => f.write_str(" masquerade fully-random"),
-            Statement::Verdict(verdict) => write!(f, " {verdict}"),
+            Statement::Verdict(verdict) => {
+                f.write_char(' ')?;
+                verdict.write(f)
+            }
         }
     }
 }
@@ -256,11 +305,6 @@ fn addr_word(side: Side) -> &'static str {
 }
 
 /// `A` for a host, `A/N` for a range.
-struct Range(IpNet);
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let net = self.0;
-        if net.prefix_len() == net.max_prefix_len() { net.addr().fmt(f) } else { net.fmt(f) }
-    }
+fn write_range(f: &mut impl fmt::Write, net: IpNet) -> fmt::Result {
+    if net.prefix_len() == net.max_prefix_len() { write_addr(f, net.addr()) } else { write!(f, "{net}") }
 }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use svc_model::addr::IpFamily;
 use svc_model::{Candidate, Destination, FrontendKind, NodeSettings, NodeView, PodDevice, ServicePort, TrafficPolicy};
 
-use crate::fragment::{Fragment, Shared, SharedChain, SlotMap};
+use crate::fragment::{Fragment, Shared, SharedChain, SlotMap, include};
 use crate::names::{Name, PortNames};
 use crate::table::{
     Among, Chain, Comment, Hook, HookPoint, Interface, Key, Map, MapKind, Rule, Set, Side, Slots, Statement, Table,
@@ -43,11 +43,10 @@ pub enum Layout {
 pub fn render(view: &NodeView, ports: &[&ServicePort], family: IpFamily, layout: Layout) -> Table {
     let frame = Frame::new(view.settings(), family, layout);
     let fragments = ports.iter().filter(|port| port.family == family).map(|port| frame.fragment(view, port));
-    let (mut table, mut shared) = (frame.table(), BTreeSet::new());
-    fragments.for_each(|fragment| {
-        fragment.include(&mut table);
-        shared.extend(fragment.shared);
-    });
+    let fragments: Vec<Fragment> = fragments.collect();
+    let mut table = frame.table();
+    include(&mut table, &fragments);
+    let shared: BTreeSet<Shared> = fragments.into_iter().flat_map(|fragment| fragment.shared).collect();
     frame.share(&mut table, &shared);
     table
 }
@@ -190,7 +189,7 @@ impl Frame {
         if self.layout == Layout::Fast {
             for slots in SlotMap::all() {
                 let header = Slots { protocol: slots.protocol, kind: slots.kind(), elements: BTreeMap::new() };
-                table.slots.insert(slots.name(), header);
+                table.slots.insert(Name::fixed(slots.name()), header);
             }
             table.loops.insert(Name::fixed(HAIRPINS), BTreeSet::new());
         }
@@ -274,21 +273,25 @@ impl Frame {
 
     /// Puts what several Service ports use into a table, once. Addresses that are taken count as a whole: all of them or none.
     pub(crate) fn share<'s>(&self, table: &mut Table, shared: impl IntoIterator<Item = &'s Shared>) {
-        let mut taken = Vec::new();
+        let (mut taken, mut cluster_ips, mut hairpins) = (Vec::new(), Vec::new(), Vec::new());
         for shared in shared {
             match shared {
                 Shared::Taken(addr) => taken.push(IpNet::from(*addr)),
-                Shared::ClusterIp(addr) => {
-                    table.sets.entry(Name::fixed(CLUSTER_IPS)).or_default().elements.insert(*addr);
-                }
-                Shared::Hairpin(addr) => {
-                    table.loops.entry(Name::fixed(HAIRPINS)).or_default().insert(*addr);
-                }
+                Shared::ClusterIp(addr) => cluster_ips.push(*addr),
+                Shared::Hairpin(addr) => hairpins.push(*addr),
                 Shared::Chain(chain) => {
                     let rules = self.shared_chain(*chain);
                     table.chains.insert(chain.name(), Chain { rules, ..Chain::default() });
                 }
             }
+        }
+        if !cluster_ips.is_empty() {
+            let set = table.sets.entry(Name::fixed(CLUSTER_IPS)).or_default();
+            set.elements.append(&mut cluster_ips.into_iter().collect());
+        }
+        if !hairpins.is_empty() {
+            let addrs = table.loops.entry(Name::fixed(HAIRPINS)).or_default();
+            addrs.append(&mut hairpins.into_iter().collect());
         }
         if !taken.is_empty() {
             let chain = Chain { rules: self.cluster_ips_check(&taken), ..Chain::default() };
@@ -313,7 +316,7 @@ impl Frame {
         match chain {
             SharedChain::Pick(slots, among) => {
                 let SlotMap { protocol, .. } = slots;
-                vec![rule([Statement::DnatTo { map: slots.name(), protocol, kind: slots.kind(), among }])]
+                vec![rule([Statement::DnatTo { map: Name::fixed(slots.name()), protocol, kind: slots.kind(), among }])]
             }
             SharedChain::Internal(slots, n) => {
                 let marks = self.mark_outside(Vec::new());

@@ -7,18 +7,8 @@ use iptables_driver::{Not, Recent, RecentAction, Rule, States, Target};
 use svc_model::testkit::Outcome;
 use svc_model::{NodeSettings, Packet, PodDevice, Protocol};
 
+use super::interpreted::Walk;
 use super::kernel::{Kernel, Line, seconds};
-
-/// One way a packet may go.
-#[derive(Clone, Debug)]
-pub(crate) struct Walk {
-    pub(crate) outcome: Outcome,
-    pub(crate) share: f64,
-    /// The lists that its source is put on.
-    pub(crate) lists: Vec<String>,
-    /// Whether it was lost for being a packet of others to loopback.
-    pub(crate) is_martian: bool,
-}
 
 #[derive(Clone, Debug)]
 struct State {

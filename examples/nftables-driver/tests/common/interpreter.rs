@@ -7,16 +7,8 @@ use nftables_driver::{Among, HookPoint, Key, MapKind, Name, Side, Slot, Statemen
 use svc_model::testkit::Outcome;
 use svc_model::{NodeSettings, Packet, PodDevice, Protocol};
 
+use super::interpreted::Walk;
 use super::kernel::Kernel;
-
-/// One way a packet may go.
-#[derive(Clone, Debug)]
-pub(crate) struct Walk {
-    pub(crate) outcome: Outcome,
-    pub(crate) share: f64,
-    /// The sets that its source is put into.
-    pub(crate) lists: Vec<String>,
-}
 
 #[derive(Clone, Debug)]
 struct State {
@@ -48,7 +40,7 @@ struct Machine<'a> {
 /// Walks the hooks that a packet of a new connection passes.
 pub(crate) fn walk(kernel: &Kernel, settings: &NodeSettings, packet: &Packet, now: Duration) -> Vec<Walk> {
     let Some(table) = kernel.table(packet.src.is_ipv4()) else {
-        return vec![Walk { outcome: Outcome::Accept, share: 1.0, lists: Vec::new() }];
+        return vec![Walk { outcome: Outcome::Accept, share: 1.0, lists: Vec::new(), is_martian: false }];
     };
     let from_node = settings.is_local(packet.src);
     let device = match settings.pod_device() {
@@ -81,7 +73,7 @@ pub(crate) fn walk(kernel: &Kernel, settings: &NodeSettings, packet: &Packet, no
             End::Drop => Outcome::Drop,
             End::Reject => Outcome::Reject,
         };
-        Walk { outcome, share: state.share, lists: state.lists }
+        Walk { outcome, share: state.share, lists: state.lists, is_martian: false }
     });
     walks.filter(|walk| walk.share > 0.0).collect()
 }

@@ -48,6 +48,13 @@ impl Report {
         }
     }
 
+    pub(crate) fn no_longer(&mut self, field: impl Display, text: &str, most: usize) {
+        let length = text.chars().count();
+        if length > most {
+            self.error(field, format_args!("has {length} characters, at most {most} are allowed"));
+        }
+    }
+
     pub(crate) fn required(&mut self, field: impl Display, text: &str) -> bool {
         if text.is_empty() {
             self.error(&field, "missing");

@@ -13,8 +13,8 @@
 //!    default certificate. A server without any `spec.tls` is passed over; one that was given the default is not.
 //! 4. Dates do not matter, and no name is refused. A connection is refused only if the client cannot verify the key of
 //!    the certificate.
-//! 5. With `--enable-ssl-passthrough` and the annotation `ssl-passthrough: "true"` on the first Ingress with a host, that
-//!    very host goes undecrypted to the Service of its path `/`, with or without ready endpoints.
+//! 5. With `--enable-ssl-passthrough` and the annotation `ssl-passthrough: "true"` on any Ingress with a host, that very
+//!    host goes undecrypted to the Service of its path `/`, with or without ready endpoints.
 //!
 //! ```
 //! use svc_model::Cluster;

@@ -83,6 +83,8 @@ case_files! {
     istio_tcp_tls "istio-tcp-tls.yaml";
     istio_virtualservice "istio-virtualservice.yaml";
     model_check "model-check.yaml";
+    more_gateway "more-gateway.yaml";
+    more_ingress "more-ingress.yaml";
     tls_check "tls-check.yaml";
     tls_gateway "tls-gateway.yaml";
     tls_ingress "tls-ingress.yaml";

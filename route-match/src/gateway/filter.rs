@@ -137,21 +137,18 @@ impl<'a> FilterList<'a> {
     }
 }
 
-impl<'a> Parsed<'a> {
-    /// What remains for a backend, whose filters act once it is chosen.
-    #[expect(clippy::type_complexity, reason = "the filters and the mirrors still to be resolved")]
-    pub(super) fn of_backend(
-        self,
-        list: &FilterList<'_>,
-    ) -> Result<(Filters<Backend>, Vec<(usize, MirrorFilter<'a>)>), FilterFault> {
+impl Parsed<'_> {
+    /// The list of a backend, whose filters act once it is chosen. What answers in its place acts only for one that is `alone`: beside
+    /// others, who is chosen would decide whether a client is answered or forwarded.
+    pub(super) fn of_backend(self, list: &FilterList<'_>, alone: bool) -> Result<Self, FilterFault> {
         let fault = |why: &str| FilterFault { field: list.field.clone(), why: why.into() };
-        if self.redirect.is_some() {
-            return Err(fault("a backend cannot redirect"));
+        if self.redirect.is_some() && !alone {
+            return Err(fault("a backend beside others cannot redirect"));
         }
-        if self.cors.is_some() {
-            return Err(fault("a backend cannot have CORS, which is answered before one is chosen"));
+        if self.cors.is_some() && !alone {
+            return Err(fault("a backend beside others cannot have CORS, which is answered before one is chosen"));
         }
-        Ok((self.filters, self.mirrors))
+        Ok(self)
     }
 }
 

@@ -104,7 +104,8 @@ fn path_fault(value: &str) -> Option<&'static str> {
     }
 }
 
-fn is_path(value: &str) -> bool {
+/// Whether a text holds nothing but what may stand in a path.
+pub(super) fn is_path(value: &str) -> bool {
     let mut rest = value.as_bytes();
     while let Some((byte, tail)) = rest.split_first() {
         rest = match (byte, tail) {
@@ -197,8 +198,10 @@ impl<'a> MethodMatch<'a> {
         if service.is_empty() && method.is_empty() {
             return Err(Fault::of("needs a service or a method"));
         }
-        if service.len() > 1024 || method.len() > 1024 {
-            return Err(Fault::of("service and method have at most 1024 bytes"));
+        for (field, text) in [("service", service), ("method", method)] {
+            if text.len() > 1024 {
+                return Err(Fault::at(field, "is longer than 1024 bytes"));
+            }
         }
         if !regex {
             let word = |text: &str| {
@@ -206,7 +209,9 @@ impl<'a> MethodMatch<'a> {
                 bytes.next().is_none_or(|b| b.is_ascii_alphabetic() || b == b'_')
                     && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
             };
-            let package = service.is_empty() || service.split('.').all(|part| !part.is_empty() && word(part));
+            // A fully qualified name may begin with a dot.
+            let parts = service.strip_prefix('.').unwrap_or(service);
+            let package = service.is_empty() || parts.split('.').all(|part| !part.is_empty() && word(part));
             if !package || !word(method) {
                 return Err(Fault::of(format!("{service:?} and {method:?} are no gRPC service and method")));
             }
@@ -358,6 +363,9 @@ mod tests {
         assert!(takes(&method, "/x.Y/C") && !takes(&method, "/x/y/C") && !takes(&method, "/C"));
         let regex = read("a[.]B|b", "C.*", Some("RegularExpression")).unwrap();
         assert!(takes(&regex, "/b/Cat") && !takes(&regex, "/c/Cat"));
+        let qualified = read(".a.B", "C", None).unwrap();
+        assert!(takes(&qualified, "/.a.B/C") && !takes(&qualified, "/a.B/C"));
+        assert!(read(".", "", None).is_err() && read("..a", "", None).is_err());
         assert!(read("", "", None).is_err() && read("a/b", "", None).is_err() && read("a.", "", None).is_err());
         assert!(read("(", "", Some("RegularExpression")).is_err());
     }

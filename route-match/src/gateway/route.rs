@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use svc_model::api::{
     GrpcRoute, GrpcRouteRule, HttpNamedMatch, HttpRoute, HttpRouteMatch, HttpRouteRule, ParentReference,
-    StreamRouteRule, TcpRoute, Time, TlsRoute, UdpRoute,
+    RouteBackendRef, StreamRouteRule, TcpRoute, Time, TlsRoute, UdpRoute,
 };
 use svc_model::{Cluster, Kind, NamespacedName, ObjectRef, Resource};
 
@@ -14,7 +14,7 @@ use super::backend::{Backend, Resolver, Unavailable};
 use super::filter::{self, FilterFault, FilterList};
 use super::listener::qualified;
 use super::read::{self, MethodMatch, Named, PathMatch};
-use crate::action::{Action, Backends, Redirect, Retry, Timeouts, WeightedBackend};
+use crate::action::{Action, Backends, Cors, Redirect, Retry, Timeouts, WeightedBackend};
 use crate::condition::{Condition, ValuePattern};
 use crate::path_pattern::PathPattern;
 use crate::rule::Rule;
@@ -350,7 +350,7 @@ impl Compiler<'_, '_> {
     fn action(
         &mut self,
         list: &FilterList<'_>,
-        references: &[svc_model::api::RouteBackendRef],
+        references: &[RouteBackendRef],
         at: &str,
         prefix: Option<&str>,
     ) -> Result<Action<Backend>, FilterFault> {
@@ -364,18 +364,25 @@ impl Compiler<'_, '_> {
                 parsed.filters.mirrors.push(mirror);
             }
         }
+        let mut cors = parsed.cors;
         let mut action = match parsed.redirect {
             Some(redirect) => Action::redirect(redirect as Redirect),
             None => {
+                let alone = references.iter().filter(|reference| weight(reference) > 0).count() == 1;
+                let mut redirect = None;
                 let mut entries = Vec::new();
                 for (k, reference) in references.iter().enumerate() {
                     let field = format!("{at}.backendRefs[{k}]");
-                    entries.push(self.weighted(&namespace, kind, reference, field, prefix));
+                    let own = Own { alone: alone && weight(reference) > 0, redirect: &mut redirect, cors: &mut cors };
+                    entries.push(self.weighted(&namespace, kind, reference, field, prefix, own));
                 }
-                Action::forward(Backends::new(entries))
+                match redirect {
+                    Some(redirect) => Action::redirect(redirect),
+                    None => Action::forward(Backends::new(entries)),
+                }
             }
         };
-        action.cors = parsed.cors;
+        action.cors = cors;
         action.filters = parsed.filters;
         Ok(action)
     }
@@ -384,25 +391,30 @@ impl Compiler<'_, '_> {
         &mut self,
         namespace: &str,
         kind: Kind,
-        reference: &svc_model::api::RouteBackendRef,
+        reference: &RouteBackendRef,
         field: String,
         prefix: Option<&str>,
+        own: Own<'_>,
     ) -> WeightedBackend<Backend> {
-        // Out of range is refused by the API server; nothing then goes here.
-        let weight =
-            u32::try_from(reference.weight.unwrap_or(1)).ok().filter(|weight| *weight <= 1_000_000).unwrap_or(0);
         self.note_service(reference);
         let mut backend = self.resolver.resolve(kind, namespace, reference);
         let mut filters = None;
         if matches!(kind, Kind::HttpRoute | Kind::GrpcRoute) && !reference.filters.is_empty() {
             let list = FilterList { filters: &reference.filters, field: format!("{field}.filters"), prefix };
-            match list.parse(kind == Kind::GrpcRoute).and_then(|parsed| parsed.of_backend(&list)) {
-                Ok((mut found, mirrors)) => {
-                    for (index, mirror) in mirrors {
+            match list.parse(kind == Kind::GrpcRoute).and_then(|parsed| parsed.of_backend(&list, own.alone)) {
+                Ok(mut parsed) => {
+                    for (index, mirror) in parsed.mirrors {
                         let field = format!("{}[{index}].requestMirror.backendRef", list.field);
-                        found.mirrors.extend(self.mirror(mirror, field));
+                        parsed.filters.mirrors.extend(self.mirror(mirror, field));
                     }
-                    filters = Some(Box::new(found));
+                    filters = Some(Box::new(parsed.filters));
+                    // A reference that is invalid fails, whatever its filters would do.
+                    if !matches!(&backend, Backend::Unavailable(why) if why.is_invalid_reference()) {
+                        *own.redirect = parsed.redirect;
+                    }
+                    if let Some(cors) = parsed.cors {
+                        own.cors.get_or_insert(cors);
+                    }
                 }
                 Err(FilterFault { field, why }) => {
                     self.out.faults.push((field, why.clone()));
@@ -421,7 +433,7 @@ impl Compiler<'_, '_> {
             }
             _ => None,
         };
-        let mut weighted = WeightedBackend::new(weight, backend);
+        let mut weighted = WeightedBackend::new(weight(reference), backend);
         weighted.failure = failure;
         weighted.filters = filters;
         weighted
@@ -440,10 +452,23 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn note_service(&mut self, reference: &svc_model::api::RouteBackendRef) {
+    fn note_service(&mut self, reference: &RouteBackendRef) {
         let namespace = reference.namespace.as_deref().unwrap_or(&self.route.namespace);
         self.out.services.insert(NamespacedName::new(namespace, reference.name.as_str()));
     }
+}
+
+/// Where the filters of the only backend put what answers in its place.
+struct Own<'a> {
+    /// Whether it is the only one that has a part.
+    alone: bool,
+    redirect: &'a mut Option<Redirect>,
+    cors: &'a mut Option<Cors>,
+}
+
+/// The part of a reference. Out of range is refused by the API server; nothing then goes there.
+fn weight(reference: &RouteBackendRef) -> u32 {
+    u32::try_from(reference.weight.unwrap_or(1)).ok().filter(|weight| *weight <= 1_000_000).unwrap_or(0)
 }
 
 /// The rule of one match of an HTTPRoute; `None` for one that the API server refuses, or whose expression cannot be read.

@@ -97,7 +97,8 @@ impl<'c> Services<'c> {
         let Found { service, port, backend } = find(self.cluster, self.dialect, namespace, name, port)?;
         let needs_none = self.dialect == Dialect::Plain
             || service.spec.is_external_name()
-            || (by_cluster_ip && service.spec.written_cluster_ips().next().is_some());
+            // One that is not written yet is given when the Service is created.
+            || (by_cluster_ip && !service.spec.is_headless());
         if needs_none || port.is_some_and(|port| self.ready.is_ready(service, port)) {
             Ok(backend)
         } else {
@@ -142,8 +143,12 @@ fn find<'c>(
     let found = ports.iter().position(|candidate| names(candidate, port, dialect));
     let number = match (found, port) {
         (Some(found), _) => ports[found].port,
-        // The name may be all that an ExternalName Service has.
-        (None, PortRef::Number(number)) if service.spec.is_external_name() && ports.is_empty() => number,
+        // The name may be all that an ExternalName Service has; ingress-nginx goes by the number whatever ports it lists.
+        (None, PortRef::Number(number))
+            if service.spec.is_external_name() && (ports.is_empty() || dialect == Dialect::Nginx) =>
+        {
+            number
+        }
         (None, _) => return Err(no_port()),
     };
     let number = u16::try_from(number).ok().filter(|number| *number != 0).ok_or_else(no_port)?;

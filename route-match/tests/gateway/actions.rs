@@ -59,6 +59,24 @@ fn filters_of_the_rule_come_before_those_of_the_backend() {
 }
 
 #[test]
+fn the_only_backend_may_redirect_and_one_beside_others_may_not() {
+    let to_https = json!([{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]);
+    let redirecting = |name: &str| json!({"name": name, "port": 80, "filters": to_https});
+    let at = |path: &str, references: Value| json!({"matches": [{"path": {"value": path}}], "backendRefs": references});
+    let table = table(with_rules(json!([
+        at("/only", json!([redirecting("ready"), {"name": "ready", "port": 80, "weight": 0}])),
+        at("/idle", json!([redirecting("idle")])),
+        at("/gone", json!([redirecting("gone")])),
+        at("/two", json!([redirecting("ready"), {"name": "idle", "port": 80}])),
+    ])));
+    for path in ["/only", "/idle"] {
+        let Outcome::Redirect { code, location } = ask(&table, "GET", path, &[]).outcome else { panic!("{path}") };
+        assert_eq!((code, location), (302, format!("https://shop.example{path}")));
+    }
+    assert_eq!((status(&table, "/gone"), status(&table, "/two")), (Some(500), Some(500)));
+}
+
+#[test]
 fn a_filter_that_cannot_be_applied_fails_its_rule_and_no_other() {
     let with = |path: &str, filter: Value| json!({"matches": [{"path": {"value": path}}], "filters": [filter], "backendRefs": [{"name": "ready", "port": 80}]});
     let extension =

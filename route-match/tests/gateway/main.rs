@@ -2,6 +2,7 @@
 #![cfg(feature = "kubernetes")]
 
 mod actions;
+mod faults;
 mod generated;
 mod matching;
 mod security;

@@ -21,6 +21,15 @@ fn cve_2023_5044_a_redirect_that_is_no_url_drops_the_whole_ingress() {
 }
 
 #[test]
+fn the_scheme_of_a_redirect_has_no_case_and_is_one_of_http() {
+    for (url, redirects) in [("HTTPS://b.example/x", true), ("ftp://b.example/x", false), ("http", false)] {
+        let redirect = json!({"permanent-redirect": url});
+        let cluster = cluster([ingress("i", redirect, "a.example", &[("Prefix", "/")])]);
+        assert_eq!(ask(&cluster, "http://a.example/")["redirect"]["location"] == url, redirects, "{url}");
+    }
+}
+
+#[test]
 fn cve_2021_25745_a_path_that_is_configuration_is_left_out() {
     let paths = [("Prefix", "/x/ { alias /var/run/secrets/; } #"), ("Exact", "/a\nb"), ("Prefix", "/ok")];
     let cluster = cluster([ingress("i", json!({}), "a.example", &paths)]);

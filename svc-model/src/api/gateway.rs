@@ -55,6 +55,18 @@ mirrors! {
         pub allowed_listeners: Option<AllowedListeners>,
         /// Settings of TLS for all listeners.
         pub tls: Option<GatewayTls>,
+        /// What the controller makes for it.
+        pub infrastructure: Option<GatewayInfrastructure>,
+    }
+
+    /// What a controller makes for a Gateway: its Services, Deployments and the like.
+    pub struct GatewayInfrastructure {
+        /// Labels for them.
+        pub labels: StringMap,
+        /// Annotations for them.
+        pub annotations: StringMap,
+        /// Settings of the implementation.
+        pub parameters_ref: Option<ParametersReference>,
     }
 
     /// What a controller made of a Gateway.

@@ -186,6 +186,34 @@ mirrors! {
         pub protocol: String,
         /// Who.
         pub backend_ref: RouteBackendRef,
+        /// How, over HTTP.
+        pub http: Option<HttpAuthConfig>,
+        /// How, over gRPC.
+        pub grpc: Option<GrpcAuthConfig>,
+        /// How much of the body goes along; absent means nothing.
+        pub forward_body: Option<ForwardBodyConfig>,
+    }
+
+    /// How a service is asked for leave over HTTP.
+    pub struct HttpAuthConfig {
+        /// What stands before the path of the request.
+        pub path: Option<String>,
+        /// Headers of the request that go along, beside those that always do.
+        pub allowed_headers: Vec<String>,
+        /// Headers of its answer that the backend gets; empty means all.
+        pub allowed_response_headers: Vec<String>,
+    }
+
+    /// How a service is asked for leave over gRPC (Envoy's `ext_authz`).
+    pub struct GrpcAuthConfig {
+        /// Headers of the request that go along; empty means all.
+        pub allowed_headers: Vec<String>,
+    }
+
+    /// How much of a body goes along.
+    pub struct ForwardBodyConfig {
+        /// So many bytes at most; 0 means nothing.
+        pub max_size: i64,
     }
 
     /// An object in the same namespace.

@@ -80,6 +80,8 @@ struct Host<'c> {
     tls: Option<&'c Ingress>,
     /// From the first one of them that has aliases.
     aliases: &'c str,
+    /// Whether any of them asks for passthrough.
+    passthrough: bool,
     /// The backend of the first `/` that is no exact path.
     root: Option<(&'c Ingress, &'c IngressBackend)>,
 }
@@ -143,11 +145,12 @@ impl<'c> Compiler<'c> {
                 if pattern.is_inert() {
                     continue; // any host too, which is written `*`
                 }
-                let new = Host { creator: ingress, tls: None, aliases: "", root: None };
+                let new = Host { creator: ingress, tls: None, aliases: "", passthrough: false, root: None };
                 let host = hosts.entry(pattern).or_insert(new);
                 if host.tls.is_none() && !ingress.spec.tls.is_empty() {
                     host.tls = Some(ingress);
                 }
+                host.passthrough |= self.controller.is_annotated(ingress, "ssl-passthrough");
                 if host.aliases.is_empty() {
                     host.aliases = self.controller.annotation(ingress, "server-alias").unwrap_or_default().trim();
                 }
@@ -191,11 +194,11 @@ impl<'c> Compiler<'c> {
         })
     }
 
-    /// ingress-nginx asks the Ingress that makes the server, and passes the host on to the Service of its `/`: that of
-    /// the first such path, else the default backend of the same Ingress.
+    /// ingress-nginx passes the host on to the Service of its `/`: that of the first such path, else the default backend of the Ingress
+    /// that makes the server.
     fn passthrough(&self, pattern: &HostPattern, host: &Host<'c>) -> Passthrough {
         let ingress = host.creator;
-        if !self.controller.is_annotated(ingress, "ssl-passthrough") {
+        if !host.passthrough {
             return Passthrough::Unasked;
         }
         if !self.controller.flags.enable_ssl_passthrough {

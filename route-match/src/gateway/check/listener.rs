@@ -1,28 +1,119 @@
 //! Gateways and ListenerSets: their listeners one by one, and beside each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use svc_model::api::{AllowedNamespaces, Gateway, Listener, ListenerSet};
+use svc_model::api::{
+    AllowedNamespaces, ClientTls, Gateway, GatewayAddress, GatewayInfrastructure, GatewayTls, Listener, ListenerSet,
+    SecretObjectReference,
+};
 use svc_model::check::names;
 
-use super::object_reference;
+use super::{object_reference, typed_reference};
 use crate::gateway::ListenerProtocol;
-use crate::gateway::read::listener_hostname;
+use crate::gateway::read::{hostname, listener_hostname};
 use crate::report::Report;
 
 pub(super) fn gateway(report: &mut Report, gateway: &Gateway) {
     let spec = &gateway.spec;
     report.required("spec.gatewayClassName", &spec.gateway_class_name);
+    report.no_longer("spec.gatewayClassName", &spec.gateway_class_name, 253);
     listeners(report, &spec.listeners);
-    report.at_most("spec.addresses", spec.addresses.len(), 16);
-    for (i, address) in spec.addresses.iter().enumerate() {
-        let is_address = address.value.parse::<std::net::IpAddr>().is_ok();
-        if address.type_.as_deref().unwrap_or("IPAddress") == "IPAddress" && !address.value.is_empty() && !is_address {
-            report.error(format_args!("spec.addresses[{i}].value"), format_args!("{:?} is no address", address.value));
-        }
+    addresses(report, &spec.addresses);
+    if let Some(infrastructure) = &spec.infrastructure {
+        infrastructure_settings(report, infrastructure);
+    }
+    if let Some(tls) = &spec.tls {
+        tls_settings(report, tls);
     }
     let allowed = spec.allowed_listeners.as_ref().and_then(|allowed| allowed.namespaces.as_ref());
     namespaces(report, "spec.allowedListeners.namespaces", allowed);
+}
+
+fn addresses(report: &mut Report, addresses: &[GatewayAddress]) {
+    report.at_most("spec.addresses", addresses.len(), 16);
+    let mut seen = BTreeSet::new();
+    for (i, GatewayAddress { type_, value }) in addresses.iter().enumerate() {
+        let at = format!("spec.addresses[{i}]");
+        let type_ = type_.as_deref().unwrap_or("IPAddress");
+        match type_ {
+            "IPAddress" if !value.is_empty() && value.parse::<std::net::IpAddr>().is_err() => {
+                report.error(format_args!("{at}.value"), format_args!("{value:?} is no address"));
+            }
+            "Hostname" if !value.is_empty() => {
+                report.check(&at, hostname(value));
+            }
+            "IPAddress" | "Hostname" | "NamedAddress" => {}
+            other if other.split_once('/').is_some_and(|(_, path)| !path.is_empty()) => {}
+            other => report.error(
+                format_args!("{at}.type"),
+                format_args!("{other:?} is none of IPAddress, Hostname, NamedAddress, nor of the form domain/path"),
+            ),
+        }
+        report.no_longer(format_args!("{at}.value"), value, 253);
+        if matches!(type_, "IPAddress" | "Hostname") && !value.is_empty() && !seen.insert((type_, value)) {
+            report.error("spec.addresses", format_args!("has {type_} {value} twice"));
+        }
+    }
+}
+
+/// Labels, annotations and settings of what a controller makes for the Gateway.
+fn infrastructure_settings(report: &mut Report, infrastructure: &GatewayInfrastructure) {
+    const AT: &str = "spec.infrastructure";
+    let GatewayInfrastructure { labels, annotations, parameters_ref } = infrastructure;
+    for (map, entries, most) in [("labels", labels, 8), ("annotations", annotations, 16)] {
+        let at = format!("{AT}.{map}");
+        report.at_most(&at, entries.len(), most);
+        for key in entries.keys() {
+            // The rule on keys is written on the map.
+            report.check(&at, if map == "labels" { names::qualified_name(key) } else { names::annotation_key(key) });
+        }
+    }
+    for (key, value) in labels {
+        report.check(format_args!("{AT}.labels[{key}]"), names::label_value(value));
+    }
+    if let Some(parameters) = parameters_ref {
+        typed_reference(report, &format!("{AT}.parametersRef"), parameters);
+    }
+}
+
+/// Which clients are let in, and what backends are shown.
+fn tls_settings(report: &mut Report, tls: &GatewayTls) {
+    if let Some(reference) = tls.backend.as_ref().and_then(|backend| backend.client_certificate_ref.as_ref()) {
+        secret_reference(report, "spec.tls.backend.clientCertificateRef", reference);
+    }
+    let Some(frontend) = &tls.frontend else { return };
+    client_tls(report, "spec.tls.frontend.default", &frontend.default);
+    const PORTS: &str = "spec.tls.frontend.perPort";
+    report.at_most(PORTS, frontend.per_port.len(), 64);
+    let mut seen = BTreeSet::new();
+    for (i, port) in frontend.per_port.iter().enumerate() {
+        report.within(format_args!("{PORTS}[{i}].port"), port.port, 1, 65535);
+        if !seen.insert(port.port) {
+            report.error(PORTS, format_args!("has port {} twice", port.port));
+        }
+        client_tls(report, &format!("{PORTS}[{i}].tls"), &port.tls);
+    }
+}
+
+fn client_tls(report: &mut Report, at: &str, tls: &ClientTls) {
+    let Some(validation) = &tls.validation else { return };
+    let authorities = format!("{at}.validation.caCertificateRefs");
+    if validation.ca_certificate_refs.is_empty() {
+        report.error(&authorities, "missing");
+    }
+    report.at_most(&authorities, validation.ca_certificate_refs.len(), 16);
+    for (i, reference) in validation.ca_certificate_refs.iter().enumerate() {
+        let at = format!("{authorities}[{i}]");
+        report.required(format_args!("{at}.kind"), reference.kind.as_deref().unwrap_or_default());
+        secret_reference(report, &at, reference);
+    }
+    let mode = validation.mode.as_deref().unwrap_or("AllowValidOnly");
+    report.one_of(format_args!("{at}.validation.mode"), mode, &["AllowValidOnly", "AllowInsecureFallback"]);
+}
+
+fn secret_reference(report: &mut Report, at: &str, reference: &SecretObjectReference) {
+    let SecretObjectReference { group, kind, name, namespace } = reference;
+    object_reference(report, at, group.as_deref(), kind.as_deref(), name, namespace.as_deref());
 }
 
 pub(super) fn listener_set(report: &mut Report, set: &ListenerSet) {
@@ -35,6 +126,12 @@ pub(super) fn listener_set(report: &mut Report, set: &ListenerSet) {
 fn namespaces(report: &mut Report, at: &str, namespaces: Option<&AllowedNamespaces>) {
     if let Some(from) = namespaces.and_then(|namespaces| namespaces.from.as_deref()) {
         report.one_of(format_args!("{at}.from"), from, &["All", "Selector", "Same", "None"]);
+    }
+    let selector = namespaces.and_then(|namespaces| namespaces.selector.as_ref());
+    for (i, expression) in selector.into_iter().flat_map(|selector| &selector.match_expressions).enumerate() {
+        let at = format!("{at}.selector.matchExpressions[{i}]");
+        report.required(format_args!("{at}.key"), &expression.key);
+        report.required(format_args!("{at}.operator"), &expression.operator);
     }
 }
 
@@ -81,9 +178,11 @@ fn one(report: &mut Report, at: &str, listener: &Listener) {
         report.check(&name_field, names::dns_1123_subdomain(name));
     }
     report.within(format_args!("{at}.port"), *port, 1, 65535);
-    if let Err(error) = listener_hostname(listener) {
-        report.error(format_args!("{at}.hostname"), error);
+    match listener.hostname.as_deref() {
+        Some("") => report.error(format_args!("{at}.hostname"), "is empty: to be for every host, leave it out"),
+        _ => drop(report.check(format_args!("{at}.hostname"), listener_hostname(listener))),
     }
+    report.no_longer(format_args!("{at}.protocol"), protocol, 255);
     let known = protocol.parse::<ListenerProtocol>();
     match (&known, protocol.as_str()) {
         (Ok(_), _) => {}
@@ -118,8 +217,8 @@ fn one(report: &mut Report, at: &str, listener: &Listener) {
         report.at_most(format_args!("{at}.tls.certificateRefs"), tls.certificate_refs.len(), 64);
         for (k, reference) in tls.certificate_refs.iter().enumerate() {
             let at = format!("{at}.tls.certificateRefs[{k}]");
+            secret_reference(report, &at, reference);
             let (group, kind) = (reference.group.as_deref(), reference.kind.as_deref());
-            object_reference(report, &at, group, kind, &reference.name, reference.namespace.as_deref());
             if !matches!((group.unwrap_or_default(), kind.unwrap_or("Secret")), ("", "Secret")) {
                 report.error(&at, "only Secrets of the core group hold certificates");
             }
@@ -132,6 +231,7 @@ fn one(report: &mut Report, at: &str, listener: &Listener) {
     let allowed = listener.allowed_routes.as_ref();
     let from = allowed.and_then(|allowed| allowed.namespaces.as_ref());
     namespaces(report, &format!("{at}.allowedRoutes.namespaces"), from);
+    report.at_most(format_args!("{at}.allowedRoutes.kinds"), allowed.map_or(0, |allowed| allowed.kinds.len()), 8);
     for (k, kind) in allowed.into_iter().flat_map(|allowed| &allowed.kinds).enumerate() {
         let at = format!("{at}.allowedRoutes.kinds[{k}]");
         if report.required(format_args!("{at}.kind"), &kind.kind) {

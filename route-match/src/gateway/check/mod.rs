@@ -20,15 +20,18 @@
 //! ```
 
 mod across;
+mod filter;
 mod listener;
 mod route;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fmt::Display;
 
-use svc_model::api::{BackendTlsPolicy, GatewayClass, ReferenceGrant};
+use svc_model::api::{BackendTlsPolicy, GatewayClass, ParametersReference, PolicyTargetReference, ReferenceGrant};
 use svc_model::check::{Finding, names};
 use svc_model::{Cluster, Object};
 
+use crate::gateway::read;
 use crate::report::Report;
 
 /// What is wrong with one object of the Gateway API; nothing for any other. `api_version` is the one its manifest has.
@@ -72,9 +75,24 @@ fn object_reference(
     {
         report.error(format_args!("{at}.kind"), format_args!("{kind:?} is no kind"));
     }
-    report.required(format_args!("{at}.name"), name);
+    if report.required(format_args!("{at}.name"), name) {
+        report.no_longer(format_args!("{at}.name"), name, 253);
+    }
     if let Some(namespace) = namespace {
         report.check(format_args!("{at}.namespace"), names::dns_1123_label(namespace));
+    }
+}
+
+/// An object of which group, kind and name are always written.
+fn typed_reference(report: &mut Report, at: &str, reference: &ParametersReference) {
+    let ParametersReference { group, kind, name, namespace } = reference;
+    object_reference(report, at, Some(group), Some(kind), name, namespace.as_deref());
+}
+
+/// The name of a listener, rule or port, where one is written.
+fn section_name(report: &mut Report, field: impl Display, name: Option<&str>) {
+    if let Some(name) = name {
+        report.check(field, names::dns_1123_subdomain(name));
     }
 }
 
@@ -96,6 +114,10 @@ fn gateway_class(report: &mut Report, class: &GatewayClass) {
             }
             _ => report.error(at, format_args!("{name:?} is not of the form domain/path")),
         }
+    }
+    report.no_longer("spec.description", class.spec.description.as_deref().unwrap_or_default(), 64);
+    if let Some(parameters) = &class.spec.parameters_ref {
+        typed_reference(report, "spec.parametersRef", parameters);
     }
 }
 
@@ -128,23 +150,21 @@ fn backend_tls_policy(report: &mut Report, policy: &BackendTlsPolicy) {
         report.error("spec.targetRefs", "missing");
     }
     report.at_most("spec.targetRefs", spec.target_refs.len(), 16);
-    let mut targets = BTreeSet::new();
+    let mut targets: BTreeMap<_, Vec<&str>> = BTreeMap::new();
     for (i, target) in spec.target_refs.iter().enumerate() {
-        object_reference(
-            report,
-            &format!("spec.targetRefs[{i}]"),
-            Some(&target.group),
-            Some(&target.kind),
-            &target.name,
-            None,
-        );
-        let section = target.section_name.as_deref().unwrap_or_default();
-        if !targets.insert((&target.group, &target.kind, &target.name, section)) {
+        let PolicyTargetReference { group, kind, name, section_name: section } = target;
+        let at = format!("spec.targetRefs[{i}]");
+        object_reference(report, &at, Some(group), Some(kind), name, None);
+        section_name(report, format_args!("{at}.sectionName"), section.as_deref());
+        let section = section.as_deref().unwrap_or_default();
+        let sections = targets.entry((group, kind, name)).or_default();
+        if sections.contains(&section) || (!sections.is_empty() && (section.is_empty() || sections.contains(&""))) {
             report.error(
                 "spec.targetRefs",
-                format_args!("{} is targeted twice without sections of its own", target.name),
+                format_args!("{name} is there twice, so each needs a sectionName of its own"),
             );
         }
+        sections.push(section);
     }
     let validation = &spec.validation;
     let at = "spec.validation.hostname";
@@ -157,7 +177,22 @@ fn backend_tls_policy(report: &mut Report, policy: &BackendTlsPolicy) {
         (false, true) => report.error("spec.validation", "needs caCertificateRefs or wellKnownCACertificates"),
         _ => {}
     }
+    if known {
+        const AT: &str = "spec.validation.wellKnownCACertificates";
+        let name = validation.well_known_ca_certificates.as_deref().unwrap_or_default();
+        let of_implementation = name.split_once('/').is_some_and(|(domain, set)| {
+            names::dns_1123_subdomain(domain).is_ok() && !set.is_empty() && names::label_value(set).is_ok()
+        });
+        if name != "System" && !of_implementation {
+            report.error(AT, format_args!("{name:?} is neither System nor of the form domain/name"));
+        }
+        report.no_longer(AT, name, 253);
+    }
     report.at_most("spec.validation.caCertificateRefs", validation.ca_certificate_refs.len(), 8);
+    for (i, reference) in validation.ca_certificate_refs.iter().enumerate() {
+        typed_reference(report, &format!("spec.validation.caCertificateRefs[{i}]"), reference);
+    }
+    report.at_most("spec.validation.subjectAltNames", validation.subject_alt_names.len(), 5);
     for (i, name) in validation.subject_alt_names.iter().enumerate() {
         let at = format!("spec.validation.subjectAltNames[{i}]");
         let (hostname, uri) = (name.hostname.as_deref(), name.uri.as_deref());
@@ -166,6 +201,16 @@ fn backend_tls_policy(report: &mut Report, policy: &BackendTlsPolicy) {
             ("Hostname", _, "") | ("URI", "", _) => {}
             ("Hostname" | "URI", ..) => report.error(&at, "has a member that its type does not name"),
             (other, ..) => report.one_of(format_args!("{at}.type"), other, &["Hostname", "URI"]),
+        }
+        if let Some(hostname) = hostname {
+            report.check(format_args!("{at}.hostname"), read::hostname(hostname));
+        }
+        if let Some(uri) = uri {
+            report.no_longer(format_args!("{at}.uri"), uri, 253);
+            let scheme = uri.split_once("://").map(|(scheme, _)| scheme);
+            if !scheme.is_some_and(|scheme| !scheme.is_empty() && !scheme.contains([':', '/', '?', '#'])) {
+                report.error(format_args!("{at}.uri"), format_args!("{uri:?} is no absolute URI"));
+            }
         }
     }
 }

@@ -1,20 +1,16 @@
 //! Routes of all kinds: parents, hostnames, matches, filters, backends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use svc_model::api::{
-    GrpcRoute, HttpCorsFilter, HttpHeader, HttpHeaderFilter, HttpNamedMatch, HttpPathModifier, HttpRequestMirrorFilter,
-    HttpRoute, HttpRouteFilter, HttpRouteMatch, HttpRouteRule, ParentReference, RouteBackendRef,
-    RouteSessionPersistence, StreamRouteRule, StreamRouteSpec, TlsRoute,
+    GrpcRoute, HttpNamedMatch, HttpRoute, HttpRouteFilter, HttpRouteMatch, HttpRouteRule, ParentReference,
+    RouteBackendRef, RouteSessionPersistence, StreamRouteRule, StreamRouteSpec, TlsRoute,
 };
-use svc_model::check::names;
 
-use super::object_reference;
-use crate::gateway::read::{
-    self, Fault, METHODS, MethodMatch, Named, PathChange, PathMatch, filter_members, header_name, header_value,
-    hostname,
-};
+use super::filter::filters;
+use super::{object_reference, section_name};
+use crate::gateway::read::{self, Fault, METHODS, MethodMatch, Named, PathMatch, header_name, hostname};
 use crate::report::Report;
 
 pub(super) fn http(report: &mut Report, route: &HttpRoute) {
@@ -76,6 +72,7 @@ fn stream_rules(report: &mut Report, rules: &[StreamRouteRule], api_version: &st
     }
     let most = if api_version.ends_with("/v1alpha2") { 16 } else { 1 };
     report.at_most("spec.rules", rules.len(), most);
+    names_of_rules(report, rules.iter().map(|rule| rule.name.as_deref()));
     for (i, rule) in rules.iter().enumerate() {
         let at = format!("spec.rules[{i}]");
         if rule.backend_refs.is_empty() {
@@ -94,9 +91,7 @@ fn parents(report: &mut Report, parents: &[ParentReference]) {
         let at = format!("{LIST}[{i}]");
         let (group, kind, namespace) = (parent.group.as_deref(), parent.kind.as_deref(), parent.namespace.as_deref());
         object_reference(report, &at, group, kind, &parent.name, namespace);
-        if let Some(section) = parent.section_name.as_deref().filter(|section| !section.is_empty()) {
-            report.check(format_args!("{at}.sectionName"), names::dns_1123_subdomain(section));
-        }
+        section_name(report, format_args!("{at}.sectionName"), parent.section_name.as_deref());
         if let Some(port) = parent.port {
             report.within(format_args!("{at}.port"), port, 1, 65535);
         }
@@ -133,9 +128,16 @@ fn rule_list<'a>(
     if total > 128 {
         report.error("spec.rules", format_args!("has {total} matches in all, at most 128 are allowed"));
     }
-    let mut seen = std::collections::BTreeSet::new();
-    for name in rule_names.flatten() {
-        if !seen.insert(name) {
+    names_of_rules(report, rule_names);
+}
+
+fn names_of_rules<'a>(report: &mut Report, rule_names: impl Iterator<Item = Option<&'a str>>) {
+    let mut seen = BTreeSet::new();
+    for (i, name) in rule_names.enumerate() {
+        section_name(report, format_args!("spec.rules[{i}].name"), name);
+        if let Some(name) = name
+            && !seen.insert(name)
+        {
             report.error("spec.rules", format_args!("two rules have the name {name:?}"));
         }
     }
@@ -171,8 +173,13 @@ fn http_rule(report: &mut Report, at: &str, rule: &HttpRouteRule) {
         }
     }
     if let Some(retry) = &rule.retry {
+        let mut codes = BTreeSet::new();
         for (i, code) in retry.codes.iter().enumerate() {
-            report.within(format_args!("{at}.retry.codes[{i}]"), *code, 400, 599);
+            let at = format!("{at}.retry.codes[{i}]");
+            report.within(&at, *code, 400, 599);
+            if !codes.insert(code) {
+                report.error(&at, format_args!("{code} is there already"));
+            }
         }
         if let Some(attempts) = retry.attempts {
             report.within(format_args!("{at}.retry.attempts"), attempts, 1, i64::from(i32::MAX));
@@ -226,172 +233,9 @@ fn named_matches(report: &mut Report, at: &str, conditions: &[HttpNamedMatch], n
     }
 }
 
-fn at_fault(report: &mut Report, at: &str, fault: Fault) {
+pub(super) fn at_fault(report: &mut Report, at: &str, fault: Fault) {
     let dot = if fault.field.is_empty() { "" } else { "." };
     report.error(format_args!("{at}{dot}{}", fault.field), fault.message);
-}
-
-fn filters(report: &mut Report, at: &str, filters: &[HttpRouteFilter], is_grpc: bool) {
-    report.at_most(at, filters.len(), 16);
-    let count = |type_: &str| filters.iter().filter(|filter| filter.type_ == type_).count();
-    if count("RequestRedirect") > 0 && count("URLRewrite") > 0 {
-        report.error(at, "RequestRedirect and URLRewrite exclude each other");
-    }
-    for type_ in ["RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite", "CORS"] {
-        if count(type_) > 1 {
-            report.error(at, format_args!("{type_} is there {} times, once is allowed", count(type_)));
-        }
-    }
-    for (k, filter) in filters.iter().enumerate() {
-        one_filter(report, &format!("{at}[{k}]"), filter, is_grpc);
-    }
-}
-
-fn one_filter(report: &mut Report, at: &str, filter: &HttpRouteFilter, is_grpc: bool) {
-    let members = filter_members(filter);
-    let types: Vec<&str> = members.iter().map(|(type_, ..)| *type_).collect();
-    let of_grpc = ["RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "ExtensionRef"];
-    let allowed = if is_grpc { &of_grpc[..] } else { &types };
-    if !allowed.contains(&filter.type_.as_str()) {
-        report.one_of(format_args!("{at}.type"), &filter.type_, allowed);
-        return;
-    }
-    for (type_, member, is_there) in members {
-        if is_there != (type_ == filter.type_) {
-            let has = if is_there { "has" } else { "lacks" };
-            report.error(at, format_args!("a {} filter {has} {member}", filter.type_));
-        }
-    }
-    header_modifier(report, &format!("{at}.requestHeaderModifier"), filter.request_header_modifier.as_ref());
-    header_modifier(report, &format!("{at}.responseHeaderModifier"), filter.response_header_modifier.as_ref());
-    if let Some(mirror) = &filter.request_mirror {
-        request_mirror(report, &format!("{at}.requestMirror"), mirror);
-    }
-    if let Some(redirect) = &filter.request_redirect {
-        let at = format!("{at}.requestRedirect");
-        if let Some(scheme) = redirect.scheme.as_deref() {
-            report.one_of(format_args!("{at}.scheme"), scheme, &["http", "https"]);
-        }
-        precise_hostname(report, &at, redirect.hostname.as_deref());
-        path_modifier(report, &at, redirect.path.as_ref());
-        if let Some(port) = redirect.port {
-            report.within(format_args!("{at}.port"), port, 1, 65535);
-        }
-        if let Some(code) = redirect.status_code {
-            let text = code.to_string();
-            report.one_of(format_args!("{at}.statusCode"), &text, &["301", "302", "303", "307", "308"]);
-        }
-    }
-    if let Some(rewrite) = &filter.url_rewrite {
-        let at = format!("{at}.urlRewrite");
-        precise_hostname(report, &at, rewrite.hostname.as_deref());
-        path_modifier(report, &at, rewrite.path.as_ref());
-    }
-    if let Some(settings) = &filter.cors {
-        cors(report, &format!("{at}.cors"), settings);
-    }
-    if let Some(auth) = &filter.external_auth {
-        report.one_of(format_args!("{at}.externalAuth.protocol"), &auth.protocol, &["HTTP", "GRPC"]);
-        backend(report, &format!("{at}.externalAuth.backendRef"), &auth.backend_ref);
-    }
-    if let Some(extension) = &filter.extension_ref {
-        let at = format!("{at}.extensionRef");
-        object_reference(report, &at, Some(&extension.group), Some(&extension.kind), &extension.name, None);
-    }
-}
-
-fn header_modifier(report: &mut Report, at: &str, modifier: Option<&HttpHeaderFilter>) {
-    let Some(modifier) = modifier else { return };
-    for (list, headers) in [("set", &modifier.set), ("add", &modifier.add)] {
-        let at = format!("{at}.{list}");
-        report.at_most(&at, headers.len(), 16);
-        report.distinct(&at, headers.iter().map(|header| header.name.as_str()));
-        for (i, HttpHeader { name, value }) in headers.iter().enumerate() {
-            report.check(format_args!("{at}[{i}].name"), header_name(name));
-            report.check(format_args!("{at}[{i}].value"), header_value(value));
-        }
-    }
-    report.at_most(format_args!("{at}.remove"), modifier.remove.len(), 16);
-    for (i, name) in modifier.remove.iter().enumerate() {
-        report.check(format_args!("{at}.remove[{i}]"), header_name(name));
-    }
-}
-
-fn request_mirror(report: &mut Report, at: &str, mirror: &HttpRequestMirrorFilter) {
-    backend(report, &format!("{at}.backendRef"), &mirror.backend_ref);
-    if mirror.percent.is_some() && mirror.fraction.is_some() {
-        report.error(at, "has both percent and fraction");
-    }
-    if let Some(percent) = mirror.percent {
-        report.within(format_args!("{at}.percent"), percent, 0, 100);
-    }
-    if let Some(fraction) = &mirror.fraction {
-        let (numerator, denominator) = (fraction.numerator, fraction.denominator.unwrap_or(100));
-        report.within(format_args!("{at}.fraction.numerator"), numerator, 0, i64::from(i32::MAX));
-        report.within(format_args!("{at}.fraction.denominator"), denominator, 1, i64::from(i32::MAX));
-        if numerator > denominator {
-            report.error(format_args!("{at}.fraction"), format_args!("{numerator}/{denominator} is more than all"));
-        }
-    }
-}
-
-fn precise_hostname(report: &mut Report, at: &str, hostname: Option<&str>) {
-    if let Some(hostname) = hostname {
-        report.check(format_args!("{at}.hostname"), names::dns_1123_subdomain(hostname));
-    }
-}
-
-fn path_modifier(report: &mut Report, at: &str, path: Option<&HttpPathModifier>) {
-    if let Some(Err(fault)) = path.map(PathChange::read) {
-        at_fault(report, &format!("{at}.path"), fault);
-    }
-}
-
-fn cors(report: &mut Report, at: &str, cors: &HttpCorsFilter) {
-    const METHODS_OR_ALL: [&str; 10] =
-        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"];
-    let lists = [
-        ("allowOrigins", &cors.allow_origins, 64),
-        ("allowMethods", &cors.allow_methods, 9),
-        ("allowHeaders", &cors.allow_headers, 64),
-    ];
-    for (list, values, most) in lists {
-        report.at_most(format_args!("{at}.{list}"), values.len(), most);
-        if values.len() > 1 && values.iter().any(|value| value == "*") {
-            report.error(format_args!("{at}.{list}"), "has '*' among others");
-        }
-    }
-    for (i, origin) in cors.allow_origins.iter().enumerate() {
-        if !is_origin(origin) {
-            let message =
-                format_args!("{origin:?} is no origin: '*', or scheme://host[:port], the host perhaps with *.");
-            report.error(format_args!("{at}.allowOrigins[{i}]"), message);
-        }
-    }
-    for (i, method) in cors.allow_methods.iter().enumerate() {
-        report.one_of(format_args!("{at}.allowMethods[{i}]"), method, &METHODS_OR_ALL);
-    }
-    for (list, names) in [("allowHeaders", &cors.allow_headers), ("exposeHeaders", &cors.expose_headers)] {
-        for (i, name) in names.iter().enumerate() {
-            report.check(format_args!("{at}.{list}[{i}]"), header_name(name));
-        }
-    }
-    if let Some(max_age) = cors.max_age {
-        report.within(format_args!("{at}.maxAge"), max_age, 1, i64::from(i32::MAX));
-    }
-}
-
-fn is_origin(origin: &str) -> bool {
-    if origin == "*" {
-        return true;
-    }
-    let Some(rest) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
-        return false;
-    };
-    let (host, port) = rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let host_fits = host == "*" || host.strip_prefix("*.").unwrap_or(host).split('.').all(label);
-    host_fits && port.is_none_or(|port| (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The backends of a rule; `is_grpc` is `None` where they have no filters.
@@ -410,7 +254,7 @@ fn backends(report: &mut Report, at: &str, references: &[RouteBackendRef], is_gr
     }
 }
 
-fn backend(report: &mut Report, at: &str, reference: &RouteBackendRef) {
+pub(super) fn backend(report: &mut Report, at: &str, reference: &RouteBackendRef) {
     let (group, kind) = (reference.group.as_deref(), reference.kind.as_deref());
     object_reference(report, at, group, kind, &reference.name, reference.namespace.as_deref());
     match reference.port {
@@ -427,14 +271,28 @@ fn session(report: &mut Report, at: &str, session: Option<&RouteSessionPersisten
     let at = format!("{at}.sessionPersistence");
     let type_ = session.type_.as_deref().unwrap_or("Cookie");
     report.one_of(format_args!("{at}.type"), type_, &["Cookie", "Header"]);
-    let cookie = session.cookie.as_ref().or(session.cookie_config.as_ref());
-    if cookie.and_then(|cookie| cookie.lifetime_type.as_deref()) == Some("Permanent")
-        && session.absolute_timeout.is_none()
-    {
-        report.error(&at, "a cookie of lifetimeType Permanent needs absoluteTimeout");
+    let cookies = [("cookie", &session.cookie), ("cookieConfig", &session.cookie_config)];
+    for (member, cookie) in cookies.into_iter().filter_map(|(member, cookie)| Some((member, cookie.as_ref()?))) {
+        let of_cookie = format!("{at}.{member}");
+        if let Some(name) = &cookie.name {
+            report.check(format_args!("{of_cookie}.name"), header_name(name));
+        }
+        report.no_longer(format_args!("{of_cookie}.path"), cookie.path.as_deref().unwrap_or_default(), 1024);
+        let lifetime = cookie.lifetime_type.as_deref().unwrap_or("Session");
+        report.one_of(format_args!("{of_cookie}.lifetimeType"), lifetime, &["Permanent", "Session"]);
+        if lifetime == "Permanent" && session.absolute_timeout.is_none() {
+            report.error(&at, "a cookie of lifetimeType Permanent needs absoluteTimeout");
+        }
     }
-    if type_ == "Header" && session.header.is_none() && session.session_name.is_none() {
-        report.error(&at, "type Header needs header");
+    if let Some(header) = &session.header {
+        report.check(format_args!("{at}.header.name"), header_name(&header.name));
+    }
+    let has_header = session.header.is_some();
+    match type_ {
+        "Header" if !has_header && session.session_name.is_none() => report.error(&at, "type Header needs header"),
+        "Header" if session.cookie.is_some() => report.error(&at, "type Header has cookie"),
+        "Cookie" if has_header => report.error(&at, "type Cookie has header"),
+        _ => {}
     }
     for (field, text) in [("absoluteTimeout", &session.absolute_timeout), ("idleTimeout", &session.idle_timeout)] {
         if let Some(Err(error)) = text.as_deref().map(read::duration) {

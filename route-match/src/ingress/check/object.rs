@@ -1,6 +1,9 @@
 //! What would the API server refuse in one object?
 
-use svc_model::api::{HttpIngressPath, Ingress, IngressBackend, IngressClass, IntOrString};
+use svc_model::api::{
+    HttpIngressPath, Ingress, IngressBackend, IngressClass, IngressClassParameters, IntOrString,
+    TypedLocalObjectReference,
+};
 use svc_model::check::{Finding, names};
 use svc_model::{ObjectRef, Resource};
 
@@ -65,11 +68,8 @@ pub fn ingress_class(class: &IngressClass) -> Vec<Finding> {
         report.error("spec.controller", format!("{controller:?} is not of the form DOMAIN/PATH"));
     }
     if let Some(parameters) = &class.spec.parameters {
-        for (field, value) in [("kind", &parameters.kind), ("name", &parameters.name)] {
-            if value.is_empty() {
-                report.error(format!("spec.parameters.{field}"), "is required");
-            }
-        }
+        let IngressClassParameters { api_group, kind, name, .. } = parameters;
+        report.typed_reference("spec.parameters", api_group.as_deref(), kind, name);
         let namespace = parameters.namespace.as_deref().filter(|namespace| !namespace.is_empty());
         match (parameters.scope.as_deref().unwrap_or("Cluster"), namespace) {
             ("Namespace", None) => report.error("spec.parameters.namespace", "is required with scope Namespace"),
@@ -123,11 +123,8 @@ impl Report {
             (Some(_), Some(_)) => self.error(field, "must not have both a service and a resource"),
             (None, Some(_)) if old => self.error(field, "must not have both a service and a resource"),
             (None, Some(resource)) => {
-                for (key, value) in [("kind", &resource.kind), ("name", &resource.name)] {
-                    if value.is_empty() {
-                        self.error(format!("{field}.resource.{key}"), "is required");
-                    }
-                }
+                let TypedLocalObjectReference { api_group, kind, name } = resource;
+                self.typed_reference(&format!("{field}.resource"), api_group.as_deref(), kind, name);
             }
             (Some(service), None) => {
                 self.name(format!("{field}.service.name"), names::dns_1035_label(&service.name));
@@ -149,6 +146,20 @@ impl Report {
                 }
             }
             (None, None) => self.error(field, "needs a service or a resource"),
+        }
+    }
+
+    /// A reference to an object of any kind; kind and name are segments of a path.
+    fn typed_reference(&mut self, field: &str, group: Option<&str>, kind: &str, name: &str) {
+        if let Some(group) = group {
+            self.name(format!("{field}.apiGroup"), names::dns_1123_subdomain(group));
+        }
+        for (key, value) in [("kind", kind), ("name", name)] {
+            if value.is_empty() {
+                self.error(format!("{field}.{key}"), "is required");
+            } else if matches!(value, "." | "..") || value.contains(['/', '%']) {
+                self.error(format!("{field}.{key}"), format!("{value:?} must not be '.' or '..', nor hold '/' or '%'"));
+            }
         }
     }
 

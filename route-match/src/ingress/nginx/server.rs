@@ -38,7 +38,7 @@ pub(super) struct Server<'c> {
     /// From the first Ingress of the host that has any.
     pub(super) aliases: Vec<&'c str>,
     pub(super) from_to_www: bool,
-    /// What the Ingress that creates the server says.
+    /// Whether any Ingress of the host asks for it.
     ssl_passthrough: bool,
 }
 
@@ -84,12 +84,11 @@ impl<'c> Builder<'c> {
             HostPattern::Any => Server::new(self.catch_all(mains())),
             _ => {
                 let (creator, annotations) = mains().next()?;
-                let mut server = Server::new(self.implicit(creator, annotations));
-                server.ssl_passthrough = self.flags.enable_ssl_passthrough && annotations.ssl_passthrough;
-                server
+                Server::new(self.implicit(creator, annotations))
             }
         };
         for (ingress, annotations) in mains() {
+            server.ssl_passthrough |= self.flags.enable_ssl_passthrough && annotations.ssl_passthrough;
             if server.aliases.is_empty() && !ingress.spec.rules.is_empty() {
                 server.aliases.clone_from(&annotations.aliases);
             }

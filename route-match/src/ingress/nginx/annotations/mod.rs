@@ -146,11 +146,16 @@ fn redirect(values: &Values<'_>) -> Option<Redirect> {
     ]
     .into_iter()
     .find_map(|(annotation, code_key, default, accepted)| {
-        let location =
-            values.text(annotation).filter(|url| url.starts_with("http://") || url.starts_with("https://"))?;
+        let location = values.text(annotation).filter(|url| is_http(url))?;
         let code = values.text(code_key).and_then(|code| code.parse().ok()).filter(|code| accepted.contains(code));
         Some(Redirect { annotation, code: code.unwrap_or(default), location: location.into() })
     })
+}
+
+/// Whether the scheme of a URL is one of HTTP's, in any case: of a scheme the controller looks at the beginning alone.
+fn is_http(url: &str) -> bool {
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+    scheme.and_then(|scheme| scheme.get(..4)).is_some_and(|start| start.eq_ignore_ascii_case("http"))
 }
 
 /// Why the controller drops an Ingress whole.

@@ -85,6 +85,8 @@ mirrors! {
         pub consistent_hash: Option<ConsistentHashLb>,
         /// Where traffic goes by locality.
         pub locality_lb_setting: Option<LocalityLbSetting>,
+        /// The same by zone, in place of the last.
+        pub zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
         /// How long a new endpoint is spared, as a duration; the older form.
         pub warmup_duration_secs: Option<String>,
         /// How a new endpoint is spared.
@@ -163,6 +165,16 @@ mirrors! {
         pub enabled: Option<bool>,
     }
 
+    /// Traffic stays in the zone of the caller as far as its endpoints can take it.
+    pub struct ZoneAwareLbSetting {
+        /// Whether it holds; absent means what the mesh says.
+        pub enabled: Option<bool>,
+        /// The region that stands in for another.
+        pub failover: Vec<LocalityFailover>,
+        /// Labels, `KEY` or `KEY=VALUE`; endpoints that share more of the first with the caller go first.
+        pub failover_priority: Vec<String>,
+    }
+
     /// Shares of the traffic from a locality.
     pub struct LocalityDistribute {
         /// The locality of the caller.
@@ -232,6 +244,17 @@ mirrors! {
         pub use_client_protocol: bool,
         /// Most streams of one connection; 0 means 2^31 - 1.
         pub max_concurrent_streams: i64,
+        /// Probes of HTTP/2 connections.
+        #[serde(rename = "http2KeepAlive")]
+        pub http2_keep_alive: Option<Http2KeepAlive>,
+    }
+
+    /// Probes of HTTP/2 connections.
+    pub struct Http2KeepAlive {
+        /// Between two, as a duration.
+        pub interval: Option<String>,
+        /// How long an answer may take, as a duration.
+        pub timeout: Option<String>,
     }
 
     /// Which endpoints are left out for a while.

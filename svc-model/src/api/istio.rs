@@ -176,6 +176,74 @@ mirrors! {
         pub metadata: ObjectMeta,
         /// Their spec, without an address.
         pub template: Option<WorkloadEntrySpec>,
+        /// How it is found out whether one of them is ready.
+        pub probe: Option<ReadinessProbe>,
+    }
+
+    /// How it is found out whether a workload is ready, in one of four ways.
+    pub struct ReadinessProbe {
+        /// Before the first time, in seconds.
+        pub initial_delay_seconds: i64,
+        /// How long an answer may take, in seconds; 0 means 1.
+        pub timeout_seconds: i64,
+        /// Between two times, in seconds; 0 means 10.
+        pub period_seconds: i64,
+        /// After so many successes in a row it is ready; 0 means 1.
+        pub success_threshold: i64,
+        /// After so many failures in a row it is not; 0 means 3.
+        pub failure_threshold: i64,
+        /// By a request.
+        pub http_get: Option<HttpHealthCheck>,
+        /// By a connection.
+        pub tcp_socket: Option<TcpHealthCheck>,
+        /// By a program.
+        pub exec: Option<ExecHealthCheck>,
+        /// By gRPC's own health service.
+        pub grpc: Option<GrpcHealthCheck>,
+    }
+
+    /// A request that a ready workload answers.
+    pub struct HttpHealthCheck {
+        /// The path; an empty one means `/`.
+        pub path: String,
+        /// The port.
+        pub port: i64,
+        /// The host, where it is not the workload's address.
+        pub host: String,
+        /// `HTTP` (also when empty) or `HTTPS`.
+        pub scheme: String,
+        /// Headers of the request.
+        pub http_headers: Vec<HealthCheckHeader>,
+    }
+
+    /// A header of such a request.
+    pub struct HealthCheckHeader {
+        /// Its name.
+        pub name: String,
+        /// Its value.
+        pub value: String,
+    }
+
+    /// A port that a ready workload opens.
+    pub struct TcpHealthCheck {
+        /// The host, where it is not the workload itself.
+        pub host: String,
+        /// The port.
+        pub port: i64,
+    }
+
+    /// A program that succeeds on a ready workload.
+    pub struct ExecHealthCheck {
+        /// The program and its arguments.
+        pub command: Vec<String>,
+    }
+
+    /// A service that answers on a ready workload.
+    pub struct GrpcHealthCheck {
+        /// The port.
+        pub port: i64,
+        /// The name that is asked about.
+        pub service: String,
     }
 
     /// What the proxies beside workloads see of the mesh.

@@ -79,9 +79,48 @@ tables! {
         "status": Opaque,
     }
 
+    HEALTH_CHECK_HEADER complete {
+        "name": String,
+        "value": String,
+    }
+
+    HTTP_HEALTH_CHECK complete {
+        "host": String,
+        "httpHeaders": List(&Struct(&HEALTH_CHECK_HEADER)),
+        "path": String,
+        "port": Int,
+        "scheme": String,
+    }
+
+    TCP_HEALTH_CHECK complete {
+        "host": String,
+        "port": Int,
+    }
+
+    EXEC_HEALTH_CHECK complete {
+        "command": STRINGS,
+    }
+
+    GRPC_HEALTH_CHECK complete {
+        "port": Int,
+        "service": String,
+    }
+
+    READINESS_PROBE complete {
+        "exec": Struct(&EXEC_HEALTH_CHECK),
+        "failureThreshold": Int,
+        "grpc": Struct(&GRPC_HEALTH_CHECK),
+        "httpGet": Struct(&HTTP_HEALTH_CHECK),
+        "initialDelaySeconds": Int,
+        "periodSeconds": Int,
+        "successThreshold": Int,
+        "tcpSocket": Struct(&TCP_HEALTH_CHECK),
+        "timeoutSeconds": Int,
+    }
+
     WORKLOAD_GROUP_SPEC complete {
         "metadata": Struct(&OBJECT_META),
-        "probe": Opaque,
+        "probe": Struct(&READINESS_PROBE),
         "template": Struct(&WORKLOAD_ENTRY_SPEC),
     }
 
@@ -131,10 +170,15 @@ tables! {
         "tcpKeepalive": Struct(&TCP_KEEPALIVE),
     }
 
+    HTTP2_KEEP_ALIVE complete {
+        "interval": String,
+        "timeout": String,
+    }
+
     POOL_HTTP complete {
         "h2UpgradePolicy": String,
         "http1MaxPendingRequests": Int,
-        "http2KeepAlive": Opaque,
+        "http2KeepAlive": Struct(&HTTP2_KEEP_ALIVE),
         "http2MaxRequests": Int,
         "idleTimeout": String,
         "maxConcurrentStreams": Int,
@@ -435,6 +479,12 @@ tables! {
         "failoverPriority": STRINGS,
     }
 
+    ZONE_AWARE_LB complete {
+        "enabled": Bool,
+        "failover": List(&Struct(&FAILOVER)),
+        "failoverPriority": STRINGS,
+    }
+
     WARMUP complete {
         "aggression": Number,
         "duration": String,
@@ -447,7 +497,7 @@ tables! {
         "simple": String,
         "warmup": Struct(&WARMUP),
         "warmupDurationSecs": String,
-        "zoneAwareLbSetting": Opaque,
+        "zoneAwareLbSetting": Struct(&ZONE_AWARE_LB),
     }
 
     OUTLIER_DETECTION complete {

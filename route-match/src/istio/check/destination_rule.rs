@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use svc_model::Resource;
 use svc_model::api::{
     ClientTlsSettings, ConnectionPoolSettings, ConsistentHashLb, DestinationRule, LoadBalancerSettings,
-    LocalityLbSetting, OutlierDetection, TrafficPolicy,
+    LocalityFailover, LocalityLbSetting, OutlierDetection, TrafficPolicy,
 };
 
 use super::value;
@@ -119,6 +119,14 @@ fn load_balancer(report: &mut Report, at: &str, balancer: &LoadBalancerSettings,
     if let Some(setting) = &balancer.locality_lb_setting {
         locality(report, &format!("{at}.localityLbSetting"), setting, detects_outliers);
     }
+    if let Some(setting) = &balancer.zone_aware_lb_setting {
+        let at = format!("{at}.zoneAwareLbSetting");
+        if balancer.locality_lb_setting.is_some() {
+            report.error(&at, "localityLbSetting is there too; a policy has one of them");
+        }
+        failover(report, &at, (&setting.failover, &setting.failover_priority), detects_outliers);
+        topology(report, &at, &setting.failover_priority, "zones are told apart already");
+    }
     report.duration(format_args!("{at}.warmupDurationSecs"), balancer.warmup_duration_secs.as_deref());
     if let Some(warmup) = &balancer.warmup {
         let at = format!("{at}.warmup");
@@ -207,10 +215,18 @@ fn locality(report: &mut Report, at: &str, setting: &LocalityLbSetting, detects_
     }
     let from = |i: usize| format!("{at}.distribute[{i}].from");
     localities(report, from, setting.distribute.iter().map(|share| share.from.as_str()));
-    if (!setting.failover.is_empty() || !setting.failover_priority.is_empty()) && !detects_outliers {
+    failover(report, at, (&setting.failover, &setting.failover_priority), detects_outliers);
+    if !setting.failover.is_empty() {
+        topology(report, at, &setting.failover_priority, "failover orders localities already");
+    }
+}
+
+/// Regions that stand in for others.
+fn failover(report: &mut Report, at: &str, (list, priority): (&[LocalityFailover], &[String]), detects_outliers: bool) {
+    if (!list.is_empty() || !priority.is_empty()) && !detects_outliers {
         report.warning(at, "nothing fails over without outlierDetection");
     }
-    for (i, failover) in setting.failover.iter().enumerate() {
+    for (i, failover) in list.iter().enumerate() {
         let at = format!("{at}.failover[{i}]");
         if failover.from == failover.to {
             report.error(format_args!("{at}.to"), "a region does not stand in for itself");
@@ -221,10 +237,12 @@ fn locality(report: &mut Report, at: &str, setting: &LocalityLbSetting, detects_
             }
         }
     }
-    for (i, label) in setting.failover_priority.iter().enumerate() {
-        if !setting.failover.is_empty() && TOPOLOGY.contains(&label.as_str()) {
-            report.error(format_args!("{at}.failoverPriority[{i}]"), "failover orders localities already");
-        }
+}
+
+/// Labels of localities, where something else tells these.
+fn topology(report: &mut Report, at: &str, priority: &[String], message: &str) {
+    for (i, _) in priority.iter().enumerate().filter(|(_, label)| TOPOLOGY.contains(&label.as_str())) {
+        report.error(format_args!("{at}.failoverPriority[{i}]"), message);
     }
 }
 
@@ -285,6 +303,15 @@ pub(super) fn connection_pool(report: &mut Report, at: &str, pool: &ConnectionPo
         report.one_of(format_args!("{at}.h2UpgradePolicy"), policy, &["", "DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"]);
         if policy == "UPGRADE" && http.use_client_protocol {
             report.error(format_args!("{at}.useClientProtocol"), "h2UpgradePolicy UPGRADE chooses the protocol");
+        }
+        if let Some(keepalive) = &http.http2_keep_alive {
+            for (field, length) in [("interval", &keepalive.interval), ("timeout", &keepalive.timeout)] {
+                let field = format!("{at}.http2KeepAlive.{field}");
+                match length {
+                    Some(length) => drop(report.check(field, value::duration(length))),
+                    None => report.error(field, "missing"),
+                }
+            }
         }
     }
 }

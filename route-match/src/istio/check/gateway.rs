@@ -8,6 +8,9 @@ use svc_model::api::{IstioGateway, IstioPort, IstioServer, IstioServerTls};
 use super::value;
 use crate::report::Report;
 
+/// Protocols whose requests are read.
+pub(super) const HTTP: [&str; 4] = ["HTTP", "HTTP2", "GRPC", "GRPC-WEB"];
+
 /// Before the path of a socket.
 pub(super) const UNIX: &str = "unix://";
 
@@ -105,7 +108,7 @@ pub(super) fn is_one_of(protocol: &str, words: &[&str]) -> bool {
 
 fn server_tls(report: &mut Report, at: &str, port: &IstioPort, tls: Option<&IstioServerTls>) {
     let is_tls = is_one_of(&port.protocol, &["HTTPS", "TLS"]);
-    let is_http = is_one_of(&port.protocol, &["HTTP", "HTTP2", "GRPC", "GRPC-WEB"]);
+    let is_http = is_one_of(&port.protocol, &HTTP);
     let Some(tls) = tls else {
         if is_tls {
             report.error(at, format_args!("missing: a server of protocol {} handles TLS", port.protocol));
@@ -153,17 +156,58 @@ pub(super) fn server_tls_options(report: &mut Report, at: &str, tls: &IstioServe
             report.warning(at, format_args!("{mode} does not terminate TLS, so that the certificates have no effect"));
         }
         "PASSTHROUGH" | "AUTO_PASSTHROUGH" => {}
-        "SIMPLE" | "MUTUAL" | "OPTIONAL_MUTUAL" if there.len() > 1 => {
-            report.error(at, format_args!("has {}, of which a server has one", there.join(" and ")));
-        }
         "SIMPLE" | "MUTUAL" | "OPTIONAL_MUTUAL" => material(report, at, mode, tls),
         mode => report.one_of(format_args!("{at}.mode"), mode, &MODES),
     }
+    if mode != "ISTIO_MUTUAL" && there.len() > 1 {
+        report.error(at, format_args!("has {}, of which a server has one", there.join(" and ")));
+    }
+    cipher_suites(report, at, tls);
     for (field, version) in
         [("minProtocolVersion", &tls.min_protocol_version), ("maxProtocolVersion", &tls.max_protocol_version)]
     {
         const VERSIONS: [&str; 6] = ["", "TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"];
         report.one_of(format_args!("{at}.{field}"), version, &VERSIONS);
+    }
+}
+
+/// Suites that Envoy knows, from 1.2 downwards (those of 1.3 are not chosen); what begins with a sign is an operator.
+const CIPHER_SUITES: [&str; 17] = [
+    "",
+    "ALL",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-SHA",
+    "AES256-SHA",
+    "DES-CBC3-SHA",
+];
+
+/// Suites that are passed over, and versions that no suite is left for.
+fn cipher_suites(report: &mut Report, at: &str, tls: &IstioServerTls) {
+    let mut seen = BTreeSet::new();
+    for (i, suite) in tls.cipher_suites.iter().enumerate() {
+        let field = format!("{at}.cipherSuites[{i}]");
+        let is_operator = !suite.starts_with(|first: char| first.is_alphanumeric());
+        if !is_operator && !CIPHER_SUITES.contains(&suite.as_str()) {
+            report.warning(field, format_args!("{suite:?} is no suite that the proxy knows, and is passed over"));
+        } else if !seen.insert(suite.as_str()) {
+            report.warning(field, format_args!("{suite:?} is there already"));
+        }
+    }
+    let minimum = tls.min_protocol_version.as_str();
+    if matches!(minimum, "TLSV1_0" | "TLSV1_1") && tls.cipher_suites.is_empty() {
+        let message = format_args!("no suite that is on by default is for {minimum}; name some in cipherSuites");
+        report.warning(format_args!("{at}.minProtocolVersion"), message);
     }
 }
 
@@ -176,13 +220,18 @@ fn names_material(tls: &IstioServerTls) -> bool {
 /// What a server that terminates TLS must have.
 fn material(report: &mut Report, at: &str, mode: &str, tls: &IstioServerTls) {
     let by_name = !tls.credential_name.is_empty() || !tls.credential_names.is_empty();
-    if !tls.ca_crl.is_empty() && mode == "SIMPLE" {
-        report.error(format_args!("{at}.caCrl"), "SIMPLE asks clients for no certificate");
-    } else if !tls.ca_crl.is_empty() && by_name {
-        report.error(format_args!("{at}.caCrl"), "stands in the Secret where one is named");
-    }
+    let crl = format!("{at}.caCrl");
     if by_name {
+        if !tls.ca_crl.is_empty() {
+            report.warning(crl, "has no effect: it stands in the Secret where one is named");
+        }
         return;
+    }
+    if !tls.ca_crl.is_empty() && mode == "SIMPLE" {
+        report.error(crl, "SIMPLE asks clients for no certificate");
+    }
+    if tls.tls_certificates.len() > 2 {
+        report.warning(format_args!("{at}.tlsCertificates"), "a server has two at most, one for each kind of key");
     }
     let certificates = tls.tls_certificates.iter().map(|one| (&one.server_certificate, &one.private_key));
     let own = tls.tls_certificates.is_empty().then_some((&tls.server_certificate, &tls.private_key));

@@ -229,12 +229,16 @@ fn headers(report: &mut Report, at: &str, headers: &IstioHeaders) {
         for (how, values) in [("set", &edits.set), ("add", &edits.add)] {
             for (name, value) in values {
                 let field = format!("{at}.{way}.{how}[{name}]");
-                if is_authority(name) && way == "request" {
-                    report.check(field, HeaderEdits::new().set("host", value));
-                } else if name.eq_ignore_ascii_case("host") {
-                    report.error(field, "the Host is no header of a response");
-                } else {
-                    report.check(field, HeaderEdits::new().set(name, value));
+                let name = match way {
+                    "request" if is_authority(name) => "host",
+                    "response" if name.eq_ignore_ascii_case("host") => {
+                        report.error(field, "the Host is no header of a response");
+                        continue;
+                    }
+                    _ => name.as_str(),
+                };
+                if report.check(&field, HeaderEdits::new().set(name, value)) {
+                    report.check(field, substitutions(value));
                 }
             }
         }
@@ -247,6 +251,38 @@ fn headers(report: &mut Report, at: &str, headers: &IstioHeaders) {
             }
         }
     }
+}
+
+/// `%NAME%` or `%NAME(ARGUMENTS)%` in the value of a header, which the proxy replaces; `%%` is a percent sign.
+fn substitutions(value: &str) -> Result<(), String> {
+    let mut rest = value;
+    while let Some((_, command)) = rest.split_once('%') {
+        if let Some(after) = command.strip_prefix('%') {
+            rest = after;
+            continue;
+        }
+        let end = command.find(['%', '(']).and_then(|end| match command.as_bytes()[end] {
+            b'(' => closing(&command[end..]).map(|length| &command[end + length..]),
+            _ => Some(&command[end..]),
+        });
+        rest = end.and_then(|end| end.trim_start_matches(' ').strip_prefix('%')).ok_or_else(|| {
+            format!("{value:?}: a % begins a command such as %HOSTNAME%, and has no end; %% is the sign itself")
+        })?;
+    }
+    Ok(())
+}
+
+/// The length of what is in parentheses, which are not counted behind a backslash.
+fn closing(arguments: &str) -> Option<usize> {
+    let mut chars = arguments.char_indices();
+    while let Some((at, found)) = chars.next() {
+        match found {
+            '\\' => drop(chars.next()),
+            ')' => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn fault(report: &mut Report, at: &str, fault: &IstioHttpFault) {

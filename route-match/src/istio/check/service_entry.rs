@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use svc_model::Resource;
-use svc_model::api::{ServiceEntry, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadSelector};
+use svc_model::api::{ReadinessProbe, ServiceEntry, WorkloadEntry, WorkloadEntrySpec, WorkloadGroup, WorkloadSelector};
 
 use super::gateway::{UNIX, is_one_of, socket};
 use super::value;
+use crate::action::HeaderEdits;
 use crate::report::Report;
 
 pub(super) fn check(report: &mut Report, entry: &ServiceEntry) {
@@ -74,7 +75,33 @@ fn addresses(report: &mut Report, entry: &ServiceEntry, resolution: &str) {
     if resolution == "DYNAMIC_DNS" && !entry.spec.addresses.is_empty() {
         report.error("spec.addresses", "DYNAMIC_DNS is known by its hosts alone");
     }
+    let protocols = || entry.spec.ports.iter().map(|port| port.protocol.as_str());
+    let label = |key: &str| entry.metadata.labels.get(key).map_or("", String::as_str);
+    let is_allocated = resolution != "NONE" && !label(AUTO_ALLOCATION).eq_ignore_ascii_case("false");
+    if entry.spec.addresses.is_empty() {
+        if !is_allocated && protocols().any(|protocol| matches!(protocol, "" | "TCP")) {
+            let message =
+                "missing: connections in plain TCP are told by address, and none is allocated for these hosts";
+            report.warning("spec.addresses", message);
+        }
+    } else if entry.spec.hosts.len() > 1
+        && matches!(resolution, "DNS" | "DNS_ROUND_ROBIN")
+        && protocols().any(|protocol| is_one_of(protocol, &["TCP", "HTTPS", "TLS", "MONGO", "REDIS", "MYSQL"]))
+    {
+        report.warning("spec.addresses", "several hosts share them, and cannot be told apart by address");
+    }
+    let waypoint = label(WAYPOINT);
+    let has_waypoint = !waypoint.is_empty() && !waypoint.eq_ignore_ascii_case("none");
+    if resolution == "DYNAMIC_DNS" && entry.spec.location == "MESH_INTERNAL" && has_waypoint {
+        report.error("spec.location", "a waypoint resolves hosts outside of the mesh only");
+    }
 }
+
+/// The label that keeps a ServiceEntry from being given addresses.
+const AUTO_ALLOCATION: &str = "networking.istio.io/enable-autoallocate-ip";
+
+/// The label that names the waypoint of a ServiceEntry.
+const WAYPOINT: &str = "istio.io/use-waypoint";
 
 fn ports(report: &mut Report, entry: &ServiceEntry, resolution: &str) {
     let spec = &entry.spec;
@@ -119,7 +146,16 @@ fn endpoints(report: &mut Report, entry: &ServiceEntry, resolution: &str) {
     let ports: BTreeSet<&str> = spec.ports.iter().map(|port| port.name.as_str()).collect();
     for (i, endpoint) in spec.endpoints.iter().enumerate() {
         let at = format!("spec.endpoints[{i}]");
+        let is_socket = endpoint.address.starts_with(UNIX);
+        if is_socket && matches!(resolution, "DNS" | "DNS_ROUND_ROBIN") {
+            report.error(format_args!("{at}.address"), "a socket is for STATIC; DNS has names and addresses");
+            continue;
+        }
         workload(report, &at, endpoint, resolution != "STATIC");
+        if is_socket && ports.len() != 1 {
+            let message = format_args!("a socket serves one port, and the entry has {}", ports.len());
+            report.error(format_args!("{at}.address"), message);
+        }
         for name in endpoint.ports.keys().filter(|name| !ports.contains(name.as_str())) {
             report.error(format_args!("{at}.ports[{name}]"), "the entry has no port of this name");
         }
@@ -136,6 +172,44 @@ pub(super) fn workload_group(report: &mut Report, group: &WorkloadGroup) {
         // It has no address: that is its workloads'.
         Some(template) => workload_ports(report, "spec.template", template),
         None => report.error("spec.template", "missing"),
+    }
+    if let Some(probe) = &group.spec.probe {
+        readiness_probe(report, "spec.probe", probe);
+    }
+}
+
+fn readiness_probe(report: &mut Report, at: &str, probe: &ReadinessProbe) {
+    for (field, number) in [
+        ("initialDelaySeconds", probe.initial_delay_seconds),
+        ("timeoutSeconds", probe.timeout_seconds),
+        ("periodSeconds", probe.period_seconds),
+        ("successThreshold", probe.success_threshold),
+        ("failureThreshold", probe.failure_threshold),
+    ] {
+        report.within(format_args!("{at}.{field}"), number, 0, i64::from(i32::MAX));
+    }
+    let ReadinessProbe { http_get, tcp_socket, exec, grpc, .. } = probe;
+    let ways = [http_get.is_some(), tcp_socket.is_some(), exec.is_some(), grpc.is_some()];
+    if ways.into_iter().filter(|there| *there).count() != 1 {
+        report.error(at, "needs one of httpGet, tcpSocket, exec and grpc");
+    }
+    if let Some(get) = http_get {
+        report.port(format_args!("{at}.httpGet.port"), get.port);
+        report.one_of(format_args!("{at}.httpGet.scheme"), &get.scheme, &["", "HTTP", "HTTPS"]);
+        for (i, header) in get.http_headers.iter().enumerate() {
+            report.check(format_args!("{at}.httpGet.httpHeaders[{i}].name"), HeaderEdits::new().remove(&header.name));
+        }
+    }
+    if let Some(socket) = tcp_socket {
+        report.port(format_args!("{at}.tcpSocket.port"), socket.port);
+    }
+    if let Some(exec) = exec
+        && exec.command.is_empty()
+    {
+        report.error(format_args!("{at}.exec.command"), "missing");
+    }
+    if let Some(grpc) = grpc {
+        report.port(format_args!("{at}.grpc.port"), grpc.port);
     }
 }
 

@@ -7,7 +7,7 @@ use svc_model::Resource;
 use svc_model::api::{IstioPort, Sidecar, SidecarEgress, SidecarIngress};
 
 use super::destination_rule::connection_pool;
-use super::gateway::{UNIX, is_one_of, server_tls_options, socket, whole_host};
+use super::gateway::{HTTP, UNIX, is_one_of, server_tls_options, socket, whole_host};
 use super::service_entry::workload_selector;
 use super::value;
 use crate::report::Report;
@@ -85,6 +85,11 @@ fn ingress(report: &mut Report, at: &str, entry: &SidecarIngress, ports: &mut BT
     }
     if let Some(pool) = &entry.connection_pool {
         connection_pool(report, &format!("{at}.connectionPool"), pool);
+        let opaque = entry.port.as_ref().filter(|port| !is_one_of(&port.protocol, &HTTP));
+        if let Some(port) = opaque.filter(|_| pool.http.is_some()) {
+            let message = format_args!("has no effect: requests are not read in protocol {:?}", port.protocol);
+            report.warning(format_args!("{at}.connectionPool.http"), message);
+        }
     }
 }
 

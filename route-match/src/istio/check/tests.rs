@@ -291,6 +291,29 @@ fn servers_of_gateways() {
             (tls(json!({"mode": "SIMPLE", "credentialName": "c", "credentialNames": ["d"]})), &["spec.servers[0].tls"]),
             (tls(json!({"mode": "ISTIO_MUTUAL", "credentialName": "c"})), &["spec.servers[0].tls"]),
             (tls(json!({"credentialName": "c"})), &["spec.servers[0].tls?"]),
+            (
+                tls(json!({"credentialName": "c", "credentialNames": ["d"]})),
+                &["spec.servers[0].tls?", "spec.servers[0].tls"],
+            ),
+            (tls(json!({"mode": "SIMPLE", "credentialName": "c", "caCrl": "r"})), &["spec.servers[0].tls.caCrl?"]),
+            (
+                tls(json!({"mode": "SIMPLE", "serverCertificate": "c", "privateKey": "k", "caCrl": "r"})),
+                &["spec.servers[0].tls.caCrl"],
+            ),
+            (
+                tls(
+                    json!({"mode": "SIMPLE", "tlsCertificates": vec![json!({"serverCertificate": "c", "privateKey": "k"}); 3]}),
+                ),
+                &["spec.servers[0].tls.tlsCertificates?"],
+            ),
+            (
+                tls(json!({"mode": "ISTIO_MUTUAL", "cipherSuites": ["AES128-SHA", "-x", "FAST", "AES128-SHA"]})),
+                &["spec.servers[0].tls.cipherSuites[2]?", "spec.servers[0].tls.cipherSuites[3]?"],
+            ),
+            (
+                tls(json!({"mode": "ISTIO_MUTUAL", "minProtocolVersion": "TLSV1_1"})),
+                &["spec.servers[0].tls.minProtocolVersion?"],
+            ),
             (tls(json!({"mode": "simple"})), &["spec.servers[0].tls.mode"]),
             (server(json!({"port": {"name": "s", "protocol": "HTTP"}, "bind": "unix:///run/s"})), &[]),
             (server(json!({"port": plain, "bind": "here"})), &["spec.servers[0].bind"]),
@@ -321,7 +344,26 @@ fn service_entries() {
             (entry(json!({"addresses": ["10.0.0.0/8"], "resolution": "DNS"})), &["spec.addresses[0]"]),
             (entry(json!({"addresses": ["10.0.0.0/8"], "resolution": "STATIC"})), &[]),
             (entry(json!({"ports": [port, port]})), &["spec.ports[1].name", "spec.ports[1].number"]),
-            (entry(json!({"hosts": ["a.b", "c.d"], "ports": tcp})), &[]),
+            (entry(json!({"hosts": ["a.b", "c.d"], "ports": tcp, "addresses": ["10.0.0.1"]})), &[]),
+            (entry(json!({"ports": tcp})), &["spec.addresses?"]),
+            (entry(json!({"ports": tcp, "resolution": "DNS"})), &[]),
+            (
+                entry(
+                    json!({"hosts": ["a.b", "c.d"], "ports": [port, {"number": 443, "name": "tls", "protocol": "TLS"}],
+                "addresses": ["10.0.0.1"], "resolution": "DNS"}),
+                ),
+                &["spec.addresses?"],
+            ),
+            (
+                entry(json!({"resolution": "DNS", "endpoints": [{"address": "unix:///run/s"}]})),
+                &["spec.endpoints[0].address"],
+            ),
+            (entry(json!({"resolution": "STATIC", "endpoints": [{"address": "unix:///run/s"}]})), &[]),
+            (
+                entry(json!({"resolution": "STATIC", "endpoints": [{"address": "unix:///run/s"}],
+                "ports": [port, {"number": 81, "name": "b", "protocol": "HTTP"}]})),
+                &["spec.endpoints[0].address"],
+            ),
             (entry(json!({"hosts": ["a.b", "c.d"], "ports": tcp, "resolution": "DNS"})), &["spec.ports[0].protocol"]),
             (entry(json!({"endpoints": [{"address": "1.2.3.4"}]})), &["spec.endpoints"]),
             (
@@ -351,7 +393,65 @@ fn service_entries() {
             (json!({}), &["spec.address"]),
         ],
     );
-    expect(Kind::WorkloadGroup, &[(json!({}), &["spec.template"]), (json!({"template": {}}), &[])]);
+    let group = |probe: Value| json!({"template": {}, "probe": probe});
+    expect(
+        Kind::WorkloadGroup,
+        &[
+            (json!({}), &["spec.template"]),
+            (json!({"template": {}}), &[]),
+            (group(json!({})), &["spec.probe"]),
+            (group(json!({"httpGet": {"port": 1}, "tcpSocket": {"port": 1}})), &["spec.probe"]),
+            (
+                group(json!({"periodSeconds": -1, "httpGet": {"scheme": "ftp", "httpHeaders": [{"name": "a b"}]}})),
+                &[
+                    "spec.probe.periodSeconds",
+                    "spec.probe.httpGet.port",
+                    "spec.probe.httpGet.scheme",
+                    "spec.probe.httpGet.httpHeaders[0].name",
+                ],
+            ),
+            (group(json!({"tcpSocket": {}})), &["spec.probe.tcpSocket.port"]),
+            (group(json!({"exec": {"command": []}})), &["spec.probe.exec.command"]),
+            (group(json!({"exec": {"command": ["true"]}})), &[]),
+            (group(json!({"grpc": {"port": 1}})), &[]),
+        ],
+    );
+}
+
+#[test]
+fn waypoints_and_allocated_addresses_are_labels_of_service_entries() {
+    let entry = |labels: Value, spec: Value| {
+        let object = json!({"metadata": {"name": "a", "labels": labels}, "spec": spec});
+        let object = Kind::ServiceEntry.deserialize(object).expect("an object");
+        let findings = super::object(&object);
+        findings.into_iter().map(|finding| finding.field).collect::<Vec<_>>()
+    };
+    let dynamic = json!({"hosts": ["*.a.b"], "location": "MESH_INTERNAL", "resolution": "DYNAMIC_DNS",
+        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}]});
+    assert_eq!(entry(json!({"istio.io/use-waypoint": "w"}), dynamic.clone()), ["spec.location"]);
+    assert_eq!(entry(json!({"istio.io/use-waypoint": "None"}), dynamic), Vec::<String>::new());
+    let tcp =
+        json!({"hosts": ["a.b"], "resolution": "DNS", "ports": [{"number": 80, "name": "tcp", "protocol": "TCP"}]});
+    assert_eq!(entry(json!({"networking.istio.io/enable-autoallocate-ip": "false"}), tcp), ["spec.addresses"]);
+}
+
+#[test]
+fn percent_signs_in_headers_begin_commands() {
+    let value = |value: &str| with(json!({"headers": {"response": {"set": {"x": value}}}}));
+    for good in [
+        "foo",
+        "100%%",
+        "a %HOSTNAME% b",
+        "%DOWNSTREAM_PEER_CERT_V_END(%b %d %H:%M:%S %Y %Z)%",
+        "%DYNAMIC_METADATA([\"a\", \"b\"]) %",
+        "%REQ(a\\)b)%",
+    ] {
+        assert_eq!(fields(Kind::VirtualService, &value(good)), Vec::<String>::new(), "{good}");
+    }
+    for bad in ["abc%123", "%START_TIME%%", "%", "%REQ(a%", "%REQ(a)b%", "%%%"] {
+        let expected = ["spec.http[0].headers.response.set[x]"];
+        assert_eq!(fields(Kind::VirtualService, &value(bad)), expected, "{bad}");
+    }
 }
 
 #[test]
@@ -363,7 +463,23 @@ fn destination_rules() {
     };
     const AT: &str = "spec.trafficPolicy";
     let at = |field: &str| format!("{AT}.{field}");
-    let cases: [(Value, &[&str]); 13] = [
+    let zones = |more: Value| {
+        let mut setting = json!({"zoneAwareLbSetting": {"failoverPriority": ["topology.kubernetes.io/zone"]}});
+        setting.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        policy(json!({"loadBalancer": setting, "outlierDetection": {"interval": "1s"}}))
+    };
+    let keepalive = |probes: Value| policy(json!({"connectionPool": {"http": {"http2KeepAlive": probes}}}));
+    let cases: [(Value, &[&str]); 17] = [
+        (zones(json!({})), &["loadBalancer.zoneAwareLbSetting.failoverPriority[0]"]),
+        (
+            zones(json!({"localityLbSetting": {}})),
+            &["loadBalancer.zoneAwareLbSetting", "loadBalancer.zoneAwareLbSetting.failoverPriority[0]"],
+        ),
+        (keepalive(json!({"interval": "1s", "timeout": "1s"})), &[]),
+        (
+            keepalive(json!({"interval": "1.5ms"})),
+            &["connectionPool.http.http2KeepAlive.interval", "connectionPool.http.http2KeepAlive.timeout"],
+        ),
         (policy(json!({})), &[""]),
         (balancer(json!({"simple": "FASTEST"})), &["loadBalancer.simple"]),
         (
@@ -445,6 +561,10 @@ fn sidecars() {
                 &["spec.outboundTrafficPolicy.egressProxy", "spec.outboundTrafficPolicy.egressProxy.port"],
             ),
             (json!({"workloadSelector": {}, "egress": [{"hosts": ["./*"]}]}), &["spec.workloadSelector.labels?"]),
+            (
+                json!({"ingress": [{"port": {"number": 90, "protocol": "TCP"}, "connectionPool": {"http": {"maxRetries": 1}}}]}),
+                &["spec.ingress[0].connectionPool.http?"],
+            ),
         ],
     );
 }

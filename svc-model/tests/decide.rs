@@ -231,6 +231,25 @@ fn an_external_ip_elsewhere_is_refused_by_ipvs_only_and_may_be_somebodys() {
 }
 
 #[test]
+fn nftables_drops_what_lies_in_a_service_range_and_is_no_cluster_ip() {
+    let in_range = |addr: &str, mode: &str| {
+        let mut cluster = world(json!({"externalIPs": ["172.30.0.99"]}), json!({"mode": mode}));
+        cluster.apply(common::object(
+            json!({"kind": "ServiceCIDR", "metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["172.30.0.0/16"]}}),
+        ));
+        let view = view(&cluster, "n1");
+        let dst = addr.parse().unwrap();
+        let other_port = Packet::new(OUTSIDE.parse().unwrap(), std::net::SocketAddr::new(dst, 22), Protocol::Tcp);
+        [other_port, Packet::ping(OUTSIDE.parse().unwrap(), dst)].map(|packet| view.decide(&packet).verdict)
+    };
+    assert_eq!(in_range("172.30.0.41", "nftables"), [Verdict::Reject; 2]);
+    assert_eq!(in_range("172.30.0.42", "nftables"), [Verdict::Drop; 2]);
+    // An external IP, too, which is in no set of cluster IPs.
+    assert_eq!(in_range("172.30.0.99", "nftables"), [Verdict::Drop; 2]);
+    assert_eq!(in_range("172.30.0.99", "iptables"), [Verdict::Accept; 2]);
+}
+
+#[test]
 fn the_words_tell_a_hairpin_from_a_masquerade_of_all() {
     let cluster = world(json!({}), json!({}));
     let view = view(&cluster, "n1");

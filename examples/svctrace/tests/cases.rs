@@ -86,6 +86,7 @@ case_files! {
     more_gateway "more-gateway.yaml";
     more_ingress "more-ingress.yaml";
     tls_check "tls-check.yaml";
+    more_core "more-core.yaml";
     tls_gateway "tls-gateway.yaml";
     tls_ingress "tls-ingress.yaml";
     tls_istio "tls-istio.yaml";

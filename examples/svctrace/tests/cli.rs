@@ -263,7 +263,9 @@ fn unknown_kinds_are_counted_once_and_listed_when_asked() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stderr).contains("ignored: 2 Thing"), "{}", text(&output.stderr));
     assert!(text(&run(&["check", "--strict"], manifests).stdout).contains("Thing/y"));
-    assert!(!text(&run(&["check"], manifests).stdout).contains("Thing"));
+    let check = run(&["check"], manifests);
+    assert!(!text(&check.stdout).contains("Thing"));
+    assert!(text(&check.stderr).contains("ignored: 2 Thing"), "{}", text(&check.stderr));
 }
 
 #[test]
@@ -414,4 +416,24 @@ fn what_is_rendered_is_what_kube_proxy_and_the_books_have() {
             assert!(rendered.lines().any(|other| other == line), "{name}: {line}\n{rendered}");
         }
     }
+}
+
+#[test]
+fn the_only_proxy_need_not_be_named() {
+    let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\n\
+        spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}\n";
+    let class = "---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: nginx}\n\
+        spec: {controller: k8s.io/ingress-nginx}\n";
+    let gateway = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: edge}\n\
+        spec: {gatewayClassName: x, listeners: [{name: http, port: 80, protocol: HTTP}]}\n";
+    let ask = |world: &str| run(&["http", "http://a.example/", "--output", "json"], world);
+    for world in [ingress.to_owned(), format!("{ingress}{class}"), gateway.to_owned()] {
+        let output = ask(&world);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+    let output = ask(&format!("{class}{gateway}"));
+    assert_eq!(output.status.code(), Some(2));
+    let words = text(&output.stderr);
+    assert!(words.contains("name it with --to; there is Gateway/default/edge, IngressClass/nginx"), "{words}");
+    assert!(text(&ask("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n").stderr).contains("--to"));
 }

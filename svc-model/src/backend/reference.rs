@@ -277,7 +277,6 @@ impl ReferenceBackend {
         });
         unowned(match settings.mode() {
             Mode::Nftables if is_cluster_ip => Verdict::Reject,
-            Mode::Nftables if is_service_ip => Verdict::Accept,
             Mode::Nftables if settings.service_ranges().iter().any(|range| range.contains(&packet.dst)) => {
                 Verdict::Drop
             }

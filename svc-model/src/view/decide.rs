@@ -299,10 +299,11 @@ impl NodeView {
             (Mode::Nftables, Some((FrontendKind::ClusterIp, port))) | (Mode::Ipvs, Some((_, port))) => {
                 self.unowned(packet, Verdict::Reject, Reason::UnknownPort(port))
             }
-            (_, Some((_, port))) => self.unowned(packet, Verdict::Accept, Reason::UnknownPort(port)),
-            (Mode::Nftables, None) if self.settings.service_ranges.iter().any(|range| range.contains(&packet.dst)) => {
+            // No cluster IP: an external address of a Service is no exception here.
+            (Mode::Nftables, _) if self.is_in_service_range(packet.dst) => {
                 self.unowned(packet, Verdict::Drop, Reason::UnallocatedServiceAddress)
             }
+            (_, Some((_, port))) => self.unowned(packet, Verdict::Accept, Reason::UnknownPort(port)),
             (_, None) => self.unowned(packet, Verdict::Accept, Reason::NotAService),
         }
     }
@@ -313,9 +314,14 @@ impl NodeView {
             (Mode::Nftables, Some((FrontendKind::ClusterIp, port))) | (Mode::Ipvs, Some((_, port))) => {
                 self.unowned(packet, Verdict::Reject, Reason::Ping(port))
             }
+            (Mode::Nftables, Some(_)) if self.is_in_service_range(packet.dst) => self.decide_unowned(packet),
             (_, Some((_, port))) => self.unowned(packet, Verdict::Accept, Reason::Ping(port)),
             (_, None) => self.decide_unowned(packet),
         }
+    }
+
+    fn is_in_service_range(&self, addr: IpAddr) -> bool {
+        self.settings.service_ranges.iter().any(|range| range.contains(&addr))
     }
 
     /// As what an address belongs to a Service, and one of the ports of that.

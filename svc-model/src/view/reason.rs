@@ -41,7 +41,7 @@ pub enum Reason<'v> {
     /// The address is this Service's and the node's own (an external IP, say); the port is not the Service's, so the node itself
     /// takes the packet, a `ping` too.
     NodeAddress(&'v ServicePort),
-    /// The address lies in a Service range and belongs to no Service.
+    /// The address lies in a Service range and is no Service's cluster IP.
     UnallocatedServiceAddress,
     /// `ping` of an address of this Service: it proves nothing.
     Ping(&'v ServicePort),
@@ -208,9 +208,9 @@ impl Explanation<'_> {
                 )?;
                 f.write_str("so the node itself takes the packet")
             }
-            Reason::UnallocatedServiceAddress => {
-                f.write_str("the address lies in a Service range, but no Service has it; nftables mode drops that")
-            }
+            Reason::UnallocatedServiceAddress => f.write_str(
+                "the address lies in a Service range, but is no Service's cluster IP; nftables mode drops that",
+            ),
             Reason::Ping(ServicePort { service, .. }) => {
                 match self.decision.verdict {
                     Verdict::Accept if self.has_virtual_addresses_only(service) => {

@@ -226,9 +226,10 @@ pub(super) struct CurlArgs {
 pub(super) struct HttpArgs {
     /// The URL
     pub(super) url: String,
-    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar
+    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar [default: the
+    /// only one there is, the mesh aside]
     #[arg(long, value_name = "TARGET")]
-    pub(super) to: String,
+    pub(super) to: Option<String>,
     /// The Pod or workload whose sidecar is asked, for the mesh
     #[arg(long, value_name = "POD")]
     pub(super) from: Option<String>,
@@ -289,9 +290,10 @@ pub(super) enum Profile {
 pub(super) struct TlsArgs {
     /// The server name [default: the client sends none]
     pub(super) sni: Option<String>,
-    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar
+    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar [default: the
+    /// only one there is, the mesh aside]
     #[arg(long, value_name = "TARGET")]
-    pub(super) to: String,
+    pub(super) to: Option<String>,
     /// The Pod or workload whose sidecar is asked, for the mesh
     #[arg(long, value_name = "POD")]
     pub(super) from: Option<String>,
@@ -319,9 +321,10 @@ pub(super) struct TlsArgs {
 pub(super) struct TcpArgs {
     /// HOST:PORT, or the port alone
     pub(super) dst: String,
-    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar
+    /// Who is asked: IngressClass/NAME, Gateway/NAMESPACE/NAME, IstioGateway/NAMESPACE/NAME, or mesh for Istio's sidecar [default: the
+    /// only one there is, the mesh aside]
     #[arg(long, value_name = "TARGET")]
-    pub(super) to: String,
+    pub(super) to: Option<String>,
     /// The Pod or workload whose sidecar is asked, for the mesh
     #[arg(long, value_name = "POD")]
     pub(super) from: Option<String>,

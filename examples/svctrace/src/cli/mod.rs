@@ -134,6 +134,9 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
                 complain("no object in any input");
                 unreadable = true;
             }
+            if !*strict {
+                count_ignored(cli, &world);
+            }
             let report = Report::new(world, *strict);
             printer.report(&report, &mut anstream::stdout().lock())?;
             Ok(if unreadable {
@@ -190,11 +193,7 @@ fn inputs(cli: &Cli) -> Result<Vec<Input>, Unusable> {
 fn world(cli: &Cli) -> Result<(World, bool), Unusable> {
     let read = read::read(&inputs(cli)?, Purpose::Answer);
     let unreadable = complain_of_inputs(&read);
-    let ignored = read.ignored_kinds();
-    if !ignored.is_empty() && !cli.common.quiet {
-        let kinds: Vec<String> = ignored.into_iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        anstream::eprintln!("ignored: {} (kinds this version does not know)", kinds.join(", "));
-    }
+    count_ignored(cli, &read);
     let world = World::new(read, cli.common.node.clone());
     for finding in world.completion.iter().take(MOST_REMARKS) {
         complain(&format!("{}: {} {}", finding.object, finding.field, finding.message));
@@ -209,6 +208,15 @@ fn world(cli: &Cli) -> Result<(World, bool), Unusable> {
         }
     }
     Ok((world, unreadable))
+}
+
+/// Says how many objects of which unknown kinds were passed over.
+fn count_ignored(cli: &Cli, world: &read::World) {
+    let ignored = world.ignored_kinds();
+    if !ignored.is_empty() && !cli.common.quiet {
+        let kinds: Vec<String> = ignored.into_iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        anstream::eprintln!("ignored: {} (kinds this version does not know)", kinds.join(", "));
+    }
 }
 
 /// Says which inputs could not be read; whether there were any.

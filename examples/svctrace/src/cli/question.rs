@@ -1,9 +1,9 @@
 //! Which question do these words ask?
 
 use dns_records::{Name, RecordType};
-use svc_model::Resource;
 use svc_model::addr::parse_ip;
-use svc_model::api::Service;
+use svc_model::api::{Gateway, Ingress, IngressClass, IstioGateway, Service};
+use svc_model::{Cluster, Resource};
 
 use super::args::{Command, Common};
 use crate::ask::{self, Ask};
@@ -43,7 +43,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
             url: args.url.clone(),
             method: Some(args.method.clone()),
             headers: headers(&args.headers)?,
-            to: args.to.clone(),
+            to: proxy(args.to.as_deref(), world)?,
             src: args.src.clone(),
             from: args.from.as_deref().map(pod),
         }),
@@ -55,7 +55,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
             authority: args.authority.clone(),
             hello: args.hello.clone(),
             now: args.now.clone(),
-            to: args.to.clone(),
+            to: proxy(args.to.as_deref(), world)?,
             from: args.from.as_deref().map(pod),
             ..ask::Tls::default()
         }),
@@ -66,7 +66,7 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
                 dst: Some(host.to_owned()).filter(|host| !host.is_empty()),
                 port,
                 protocol: Some(args.protocol.to_uppercase()),
-                to: args.to.clone(),
+                to: proxy(args.to.as_deref(), world)?,
                 from: args.from.as_deref().map(pod),
             })
         }
@@ -77,6 +77,33 @@ pub(super) fn question(command: &Command, common: &Common, world: &World) -> Res
         }),
         _ => return Err(unusable("not a question")),
     })
+}
+
+/// The proxy that is named, else the only one there is.
+fn proxy(named: Option<&str>, world: &World) -> Result<String, Unusable> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let known = proxies(&world.cluster);
+    match known.as_slice() {
+        [only] => Ok(only.clone()),
+        // As `render nginx` takes it: Ingresses older than IngressClass.
+        [] if world.cluster.list::<Ingress>().next().is_some() => Ok("IngressClass/nginx".to_owned()),
+        [] => Err(unusable("there is no Gateway and no IngressClass: name who is asked with --to")),
+        [first, second, rest @ ..] => {
+            let others = if rest.is_empty() { String::new() } else { format!(" and {} others", rest.len()) };
+            Err(unusable(format!(
+                "there is more than one to ask: name it with --to; there is {first}, {second}{others}"
+            )))
+        }
+    }
+}
+
+fn proxies(cluster: &Cluster) -> Vec<String> {
+    let gateways = cluster.list::<Gateway>().map(Resource::reference);
+    let of_istio = cluster.list::<IstioGateway>().map(Resource::reference);
+    let classes = cluster.list::<IngressClass>().map(Resource::reference);
+    gateways.chain(of_istio).chain(classes).map(|proxy| proxy.to_string()).collect()
 }
 
 /// The name and the type among the words, in either order.

@@ -75,6 +75,15 @@ fn families(cluster: &Cluster, ranges: &Ranges, findings: &mut Findings) {
                 findings.error(service, format_args!("spec.ipFamilies[{i}]"), message);
             }
         }
+        // Where no family is written the server takes that of the address, and names the address.
+        for (i, ip) in spec.written_cluster_ips().enumerate().skip(spec.ip_families.len()).filter(|_| known) {
+            let Ok(addr) = parse_ip(ip) else { continue };
+            let family = IpFamily::of(addr);
+            if !offered.contains(&family) {
+                let message = format_args!("{addr}, but no ServiceCIDR object gives the cluster a range of {family}");
+                findings.error(service, format_args!("spec.clusterIPs[{i}]"), message);
+            }
+        }
         if spec.ip_family_policy.as_deref() == Some("RequireDualStack") {
             let written: BTreeSet<IpFamily> = written_addrs(service).map(IpFamily::of).collect();
             let families = if known { &offered } else { &written };
@@ -194,7 +203,7 @@ mod tests {
             ("10.96.0.1", &[][..]),
             ("10.97.0.1", &[(E, A, "spec.clusterIPs")]),
             ("10.95.255.255", &[(E, A, "spec.clusterIPs")]),
-            ("fd00::1", &[]),
+            ("fd00::1", &[(E, A, "spec.clusterIPs[0]")]),
         ] {
             let a = service("a", &format!(r#""clusterIP":"{ip}""#));
             expect_across(&[("ServiceCIDR", &ranges), ("Service", &a)], &["clusterIP"], expected);
@@ -235,6 +244,8 @@ mod tests {
         // An address that was written shows that the cluster has its family.
         let written = service("a", r#""clusterIP":"fd00::1","ipFamilies":["IPv6"]"#);
         expect_across(&[("Service", &written)], ABOUT, &[]);
+        // Where a family is written, that is what the cluster lacks; else it is the address.
+        expect_across(&[("ServiceCIDR", &one), ("Service", &written)], &["ipFamil", "clusterIP"], family);
         let dual =
             r#""clusterIP":"10.96.0.1","clusterIPs":["10.96.0.1","fd00::1"],"ipFamilyPolicy":"RequireDualStack""#;
         expect_across(&[("Service", &service("a", dual))], ABOUT, &[]);

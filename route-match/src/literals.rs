@@ -24,8 +24,8 @@ pub(crate) struct Literals {
     pub(crate) required: Box<[Alternatives]>,
 }
 
-/// Texts of which one must occur, sorted.
-pub(crate) type Alternatives = Vec<Box<[u8]>>;
+/// Texts of which one must occur, and how what precedes its end covers the whole; sorted.
+pub(crate) type Alternatives = Vec<(Box<[u8]>, Extent)>;
 
 /// An expression as the `regex` crate reads it when it matches bytes without Unicode; `None` if its syntax is wrong.
 pub(crate) fn parse(expression: &str, fold_case: bool, nest_limit: u32) -> Option<Hir> {
@@ -78,13 +78,6 @@ impl Literals {
 
 /// How much of a text the literal beginning must be that these parts have, and whether that is all they ask for.
 fn extent_of(parts: &[&Hir]) -> (Extent, bool) {
-    let is_look = |part: &Hir, look| matches!(part.kind(), HirKind::Look(found) if *found == look);
-    let is_slash = |part: &Hir| matches!(part.kind(), HirKind::Literal(literal) if *literal.0 == *b"/");
-    let ends_element = |part: &Hir| match part.kind() {
-        HirKind::Alternation(branches) => matches!(&branches[..], [one, other]
-            if is_slash(one) && is_look(other, Look::End) || is_look(one, Look::End) && is_slash(other)),
-        _ => false,
-    };
     // Where case is folded, letters are classes.
     let has_letter = |part: &Hir| match part.kind() {
         HirKind::Literal(literal) => literal.0.iter().any(u8::is_ascii_alphabetic),
@@ -100,6 +93,18 @@ fn extent_of(parts: &[&Hir]) -> (Extent, bool) {
         [end, after @ ..] if ends_element(end) => (Extent::Elements, folds && after.is_empty()),
         _ => (Extent::Text, false),
     }
+}
+
+fn is_look(hir: &Hir, look: Look) -> bool {
+    matches!(hir.kind(), HirKind::Look(found) if *found == look)
+}
+
+/// Whether this is `(/|$)`.
+fn ends_element(hir: &Hir) -> bool {
+    let is_slash = |hir: &Hir| matches!(hir.kind(), HirKind::Literal(literal) if *literal.0 == *b"/");
+    let HirKind::Alternation(branches) = hir.kind() else { return false };
+    matches!(&branches[..], [one, other]
+        if is_slash(one) && is_look(other, Look::End) || is_look(one, Look::End) && is_slash(other))
 }
 
 /// Appends the text with which every match of `hir` begins; whether the match is that text and nothing else.
@@ -149,16 +154,23 @@ fn push_prefix(hir: &Hir, prefix: &mut Vec<u8>) -> bool {
 /// Collects sets of texts of which one occurs in every match.
 fn collect_required(hir: &Hir, sets: &mut Vec<Alternatives>) {
     match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) | HirKind::Class(_) | HirKind::Literal(_) => push_run(&[hir], sets),
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(_) | HirKind::Literal(_) => {
+            push_run(&[hir], Extent::Text, sets)
+        }
         HirKind::Capture(capture) => collect_required(&capture.sub, sets),
         HirKind::Repetition(repetition) if repetition.min > 0 => collect_required(&repetition.sub, sets),
         HirKind::Repetition(_) => {}
         HirKind::Concat(parts) => {
             // Neighbours that are one text each are one text together.
-            for run in parts.chunk_by(|a, b| is_text(a) && is_text(b)) {
+            let mut runs = parts.chunk_by(|a, b| is_text(a) && is_text(b)).peekable();
+            while let Some(run) = runs.next() {
                 match run {
                     [part] if !is_text(part) => collect_required(part, sets),
-                    run => push_run(&run.iter().collect::<Vec<_>>(), sets),
+                    run => {
+                        let next = runs.peek().and_then(|next| next.first()).map(uncaptured);
+                        let extent = if next.is_some_and(ends_element) { Extent::Elements } else { Extent::Text };
+                        push_run(&run.iter().collect::<Vec<_>>(), extent, sets);
+                    }
                 }
             }
         }
@@ -168,7 +180,7 @@ fn collect_required(hir: &Hir, sets: &mut Vec<Alternatives>) {
                 let mut of_branch = Vec::new();
                 collect_required(branch, &mut of_branch);
                 // The set whose shortest text is longest tells most.
-                let shortest = |set: &Alternatives| set.iter().map(|text| text.len()).min();
+                let shortest = |set: &Alternatives| set.iter().map(|(text, _)| text.len()).min();
                 let Some(best) = of_branch.into_iter().max_by_key(shortest) else { return };
                 alternatives.extend(best);
             }
@@ -181,12 +193,21 @@ fn collect_required(hir: &Hir, sets: &mut Vec<Alternatives>) {
     }
 }
 
-/// Collects the one text that these make together.
-fn push_run(run: &[&Hir], sets: &mut Vec<Alternatives>) {
+/// Collects the one text that these make together; `extent` is what follows them.
+fn push_run(run: &[&Hir], extent: Extent, sets: &mut Vec<Alternatives>) {
     let mut text = Vec::new();
     run.iter().for_each(|part| _ = push_prefix(part, &mut text));
     if text.len() >= SHORTEST {
-        sets.push(vec![text.into()]);
+        let ends = run.last().is_some_and(|last| is_look(last, Look::End));
+        sets.push(vec![(text.into(), if ends { Extent::Whole } else { extent })]);
+    }
+}
+
+/// What a group is around.
+fn uncaptured(hir: &Hir) -> &Hir {
+    match hir.kind() {
+        HirKind::Capture(capture) => &capture.sub,
+        _ => hir,
     }
 }
 
@@ -237,7 +258,17 @@ mod tests {
     fn required(expression: &str) -> Vec<Vec<String>> {
         let text = |text: &[u8]| String::from_utf8(text.into()).unwrap();
         let sets = literals(expression, true).required;
-        sets.iter().map(|set| set.iter().map(|literal| text(literal)).collect()).collect()
+        sets.iter()
+            .map(|set| set.iter().map(|(literal, extent)| format!("{}{}", text(literal), mark(*extent))).collect())
+            .collect()
+    }
+
+    fn mark(extent: Extent) -> &'static str {
+        match extent {
+            Extent::Text => "",
+            Extent::Elements => "(/|$)",
+            Extent::Whole => "$",
+        }
     }
 
     #[test]
@@ -265,8 +296,10 @@ mod tests {
 
     #[test]
     fn required_texts_are_whole_runs() {
-        assert_eq!(required("^/api/v[0-9]+/Orders(/|$)"), [["/api/v"], ["/orders"]]);
-        assert_eq!(required(".*\\.php$"), [[".php"]]);
+        assert_eq!(required("^/api/v[0-9]+/Orders(/|$)"), [["/api/v"], ["/orders(/|$)"]]);
+        assert_eq!(required("^/api/v[0-9]+/Orders(/|$|x)"), [["/api/v"], ["/orders"]]);
+        assert_eq!(required(".*\\.php$"), [[".php$"]]);
+        assert_eq!(required(".*/Orders$x?"), [["/orders$"]]);
         assert_eq!(required("^/a|/b"), [[""; 0]; 0], "too short");
         assert_eq!(required("/(alpha|beta)/x"), [["alpha", "beta"]]);
         assert_eq!(required("(alpha)?/[a-z]+"), [[""; 0]; 0]);

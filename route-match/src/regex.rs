@@ -86,8 +86,9 @@ impl Regex {
             }
         };
         let regex = build(&whole)?;
+        // What compiled is parsed again, by the same parser with the same settings.
         let parsed = literals::parse(&whole, fold_case, MAX_NESTING);
-        let literals = Literals::of(&parsed.ok_or_else(|| error("read in two ways".to_owned()))?);
+        let literals = Literals::of(&parsed.ok_or_else(|| error("its syntax is read in two ways".to_owned()))?);
         Ok(Self(Arc::new(Compiled { pattern: pattern.into(), anchor, fold_case, regex, literals })))
     }
 
@@ -185,7 +186,7 @@ impl Regex {
         literals::parse(self.0.regex.as_str(), self.0.fold_case, MAX_NESTING)
     }
 
-    /// Texts in lower case, of each set of which one is in every text that matches.
+    /// Texts in lower case, of each set of which one is in every text that matches, and what is before its end covers so much of it.
     pub(crate) fn required(&self) -> &[Alternatives] {
         &self.0.literals.required
     }
@@ -353,9 +354,12 @@ mod tests {
                 prop_assert!(!matched || covered, "{:?} {} {}", anchor, pattern, text);
                 prop_assert!(!only_prefix || matched == covered, "{:?} {} {}", anchor, pattern, text);
                 if matched {
-                    let holds = |literal: &[u8]| lower.windows(literal.len()).any(|window| window == literal);
+                    let holds = |literal: &[u8], extent: Extent| {
+                        (0..=lower.len()).any(|end| lower[..end].ends_with(literal) && extent.covers(&lower[..end], &lower))
+                    };
                     for set in regex.required() {
-                        prop_assert!(set.iter().any(|literal| holds(literal)), "{:?} {} {}", anchor, pattern, text);
+                        let found = set.iter().any(|(literal, extent)| holds(literal, *extent));
+                        prop_assert!(found, "{:?} {} {}", anchor, pattern, text);
                     }
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aho_corasick::automaton::OverlappingState;
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 
-use crate::filed::Rank;
+use crate::filed::{Extent, Rank};
 use crate::literals::Alternatives;
 
 /// Expressions filed by texts of which one occurs in every path that they match.
@@ -15,9 +15,16 @@ use crate::literals::Alternatives;
 pub(crate) struct RegexFilter {
     automaton: AhoCorasick,
     /// For each text, the expressions that need it.
-    ranks: Box<[Box<[Rank]>]>,
+    needs: Box<[Box<[Need]>]>,
     /// All of them, ascending; never empty.
     all: Box<[Rank]>,
+}
+
+/// An expression that needs a text, which with what lies before it is so much of the path.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    rank: Rank,
+    extent: Extent,
 }
 
 /// So many expressions are kept in mind during the pass; a path that holds the texts of more has all expressions asked.
@@ -34,13 +41,13 @@ impl RegexFilter {
         for set in expressions.iter().flat_map(|(_, sets)| *sets) {
             *sharers.entry(set).or_default() += 1;
         }
-        let mut by_text: BTreeMap<&[u8], Vec<Rank>> = BTreeMap::new();
+        let mut by_text: BTreeMap<&[u8], Vec<Need>> = BTreeMap::new();
         for (rank, sets) in expressions {
             // The set that it shares with the fewest; of those, the one that says most.
-            let shortest = |set: &&Alternatives| set.iter().map(|text| text.len()).min();
+            let shortest = |set: &&Alternatives| set.iter().map(|(text, _)| text.len()).min();
             let set = sets.iter().min_by_key(|set| (sharers[set], std::cmp::Reverse(shortest(set))))?;
-            for text in set {
-                by_text.entry(text).or_default().push(*rank);
+            for (text, extent) in set {
+                by_text.entry(text).or_default().push(Need { rank: *rank, extent: *extent });
             }
         }
         let automaton = AhoCorasick::builder()
@@ -48,8 +55,8 @@ impl RegexFilter {
             .match_kind(MatchKind::Standard)
             .build(by_text.keys())
             .ok()?;
-        let ranks = by_text.into_values().map(Into::into).collect();
-        Some(Self { automaton, ranks, all: expressions.iter().map(|(rank, _)| *rank).collect() })
+        let needs = by_text.into_values().map(Into::into).collect();
+        Some(Self { automaton, needs, all: expressions.iter().map(|(rank, _)| *rank).collect() })
     }
 
     /// The smallest rank below `best` that is accepted, of those of which the path holds a text, or `best`.
@@ -62,7 +69,8 @@ impl RegexFilter {
         loop {
             self.automaton.find_overlapping(input.clone(), &mut state);
             let Some(text) = state.get_match() else { break };
-            for rank in self.ranks[text.pattern().as_usize()].iter().take_while(|rank| rank.rank() < best) {
+            let needs = self.needs[text.pattern().as_usize()].iter().take_while(|need| need.rank.rank() < best);
+            for Need { rank, .. } in needs.filter(|need| need.extent.covers(&path[..text.end()], path)) {
                 if let Err(at) = found[..count].binary_search(rank) {
                     if count == CANDIDATES {
                         return Rank::first(self.all.iter().copied(), best, accepts);

@@ -117,7 +117,9 @@ fn regexes(n: usize) {
             regex::bytes::RegexSetBuilder::new(expressions)
                 .case_insensitive(true)
                 .unicode(false)
+                // By default its states would not fit, and be made anew all the time.
                 .size_limit(1 << 30)
+                .dfa_size_limit(1 << 30)
                 .build()
                 .expect("expressions")
         });

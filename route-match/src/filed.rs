@@ -45,7 +45,19 @@ pub(crate) struct Rank(pub(crate) u32);
 
 impl Rank {
     pub(crate) fn new(rank: u32, ask_pattern: bool, ask_conditions: bool) -> Self {
-        Self(rank << 2 | u32::from(ask_pattern) << 1 | u32::from(ask_conditions))
+        Self::asking(rank, u32::from(ask_pattern) << 1 | u32::from(ask_conditions))
+    }
+
+    /// A rank with what another [`asks`](Self::asks).
+    #[inline]
+    pub(crate) fn asking(rank: u32, asks: u32) -> Self {
+        Self(rank << 2 | asks)
+    }
+
+    /// What has to be asked, as two bits.
+    #[inline]
+    pub(crate) fn asks(self) -> u32 {
+        self.0 & 3
     }
 
     #[inline]
@@ -72,7 +84,7 @@ impl Rank {
     /// Whether nothing has to be asked.
     #[inline]
     pub(crate) fn is_settled(self) -> bool {
-        self.0 & 3 == 0
+        self.asks() == 0
     }
 
     /// The first of these ascending ranks that is accepted, if it is below `best`, else `best`.

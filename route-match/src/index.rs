@@ -16,6 +16,7 @@ use crate::request::Request;
 ///
 /// Each index is asked for what beats the answer of those before it. Clones share what they hold.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct RuleIndex {
     literal: PathIndex<false>,
     rest: Option<Arc<Rest>>,

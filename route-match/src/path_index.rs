@@ -1,5 +1,6 @@
 //! Which rules lie on this path? The deepest stored text that the path begins with, then those above it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
@@ -9,24 +10,27 @@ use crate::filed::{Extent, Filed, NO_RANK, Rank};
 use crate::hash::{BLOCK, equal, hash_bytes};
 use crate::request::Request;
 use crate::several::Several;
-use crate::slots::{Layout, Slot};
+use crate::slots::Layout;
 
 /// The rules of a host, filed by a text with which every path that they take begins.
 ///
 /// All texts with which a path begins are beginnings of one another, so they form a chain, and each node knows the next
 /// above it. A look-up finds the deepest with a few hash probes, longest first, at those lengths alone at which some text
 /// ends; then it climbs, and stops where no rule above can beat what it has. Lines of memory are what it costs: what every
-/// look-up reads is here, in one line; the rest is one piece of memory, in which a node lies together.
+/// look-up reads of a host comes first here, a node is half a line, and its number, which a slot tells, is already the rank.
 ///
 /// With `FOLD`, texts are stored in lower case and paths are compared without regard to case. Clones share the nodes.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct PathIndex<const FOLD: bool> {
     /// Where texts end in the first block of bytes.
     first: Lengths,
-    /// The slots, from the hash of a node's text to its place; then the nodes (see [`Node`]).
-    bytes: Arc<[u8]>,
-    slots: Layout,
-    /// The place of the node of the empty text, or [`NO_NODE`].
+    layout: Layout,
+    /// From the hash of a text to the number of its node.
+    slots: Arc<[u8]>,
+    /// A node's number is the lowest rank of its rules. Those of other ranks are blank, and lie in no slot.
+    nodes: Arc<[Node]>,
+    /// The node of the empty text, or [`NO_NODE`].
     root: u32,
     /// The lowest rank of all, or [`NO_RANK`].
     least: u32,
@@ -34,15 +38,17 @@ pub(crate) struct PathIndex<const FOLD: bool> {
     rare: Option<Arc<Rare>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Rare {
     /// Where texts end in the blocks after the first.
-    more: Box<[Lengths]>,
-    /// The rules of nodes that have more than one.
-    several: Box<[Several]>,
+    more: Vec<Lengths>,
+    /// The ends of long texts.
+    ends: Vec<u8>,
+    /// The rules of nodes that have more than one, by the number of the node.
+    several: HashMap<u32, Several, FixedState>,
 }
 
-/// No place.
+/// No number.
 const NO_NODE: u32 = u32::MAX;
 
 /// At which lengths in a block of bytes stored texts end: bit `i` stands for `i + 1` bytes. A length that ends no text
@@ -57,29 +63,34 @@ struct Lengths {
     anywhere: u64,
 }
 
-/// A stored text and what is filed under it.
-///
-/// As bytes it is two words of four, the length of the text with the flags above it and the rule; then the text; then, if
-/// there is a node above, its place and `above`, which few look-ups read.
-struct Node<'i> {
-    flags: u32,
-    /// A [`Rank`], or with [`SEVERAL`] which of [`Rare::several`].
-    rule: u32,
-    text: &'i [u8],
-    /// The bytes after the text.
-    rest: &'i [u8],
+/// A stored text and what is filed under it: half a line of memory.
+#[derive(Clone, Debug)]
+struct Node {
+    /// The length of the text, with the flags above it.
+    head: u32,
+    /// The node of the next shorter text with which this one begins, or [`NO_NODE`].
+    parent: u32,
+    /// The text; the beginning of a long one, and where its end is in [`Rare::ends`].
+    text: [u8; SHORT],
 }
 
-/// The bits of a node's first word that are the length of its text.
+/// Bytes of a text that a node has room for.
+const SHORT: usize = 24;
+/// Bytes that it has of a longer one.
+const BEGINNING: usize = 20;
+
+/// The bits of a node's head that are the length of its text.
 const LENGTH: u32 = (1 << 24) - 1;
-const HAS_PARENT: u32 = 1 << 31;
-const SEVERAL: u32 = 1 << 30;
+/// Where the bits begin that tell what the only rule has yet to be asked: see [`Rank::asks`].
+const ASKS: u32 = 30;
+/// The rules are in [`Rare::several`].
+const SEVERAL: u32 = 1 << 29;
 /// The only rule takes a path that ends after the text, one that goes on with a slash there, one that goes on in any way.
-const ENDS: u32 = 1 << 29;
-const SLASH: u32 = 1 << 28;
-const GOES_ON: u32 = 1 << 27;
-/// No rule above that takes paths through this node has a lower rank than the only one here.
-const FIRST: u32 = 1 << 26;
+const ENDS: u32 = 1 << 28;
+const SLASH: u32 = 1 << 27;
+const GOES_ON: u32 = 1 << 26;
+/// No rule above that takes paths through this node has a lower rank than any here.
+const FIRST: u32 = 1 << 25;
 
 impl<const FOLD: bool> PathIndex<FOLD> {
     /// Longest text, in bytes. A rule of a longer one can be filed under the beginning of it.
@@ -87,58 +98,76 @@ impl<const FOLD: bool> PathIndex<FOLD> {
 
     /// Files rules.
     pub(crate) fn new(hash: &FixedState, mut rules: Vec<Filed<'_>>) -> Self {
-        // The first bytes tell most texts apart, in one comparison.
-        rules.sort_by_cached_key(|rule| (first_bytes(rule.text), rule.text, rule.extent, rule.rank));
-        let groups: Vec<_> = rules.chunk_by(|a, b| equal(a.text, b.text)).collect();
-        let size = groups.iter().map(|group| Node::LARGEST + group[0].text.len()).sum::<usize>();
-        let count = groups.iter().filter(|group| !group[0].text.is_empty()).count();
-        let slots = Layout::new(count, (count * 8 + size) as u32);
-        let mut bytes = Vec::with_capacity(slots.len() * size_of::<Slot>() + size);
-        bytes.resize(slots.len() * size_of::<Slot>(), 0);
-        let (mut root, mut lengths, mut several) = (NO_NODE, vec![Lengths::default()], Vec::new());
-        // The nodes whose texts the current one begins with, and the lowest rank of each and those above it.
-        let mut open: Vec<(&[u8], u32, u32)> = Vec::new();
-        for group in &groups {
-            let text = group[0].text;
-            let begins_with = |above: &[u8]| text.get(..above.len()).is_some_and(|beginning| equal(beginning, above));
-            while open.last().is_some_and(|(above, ..)| !begins_with(above)) {
-                open.pop();
-            }
-            let place = bytes.len() as u32;
-            let parent = open.last().map(|(_, place, least)| (*place, *least));
-            let above = parent.map_or(NO_RANK, |(_, least)| least);
-            let (flags, rule) = match *group {
-                [only] => (extent_flags(only) | if only.rank.rank() < above { FIRST } else { 0 }, only.rank.0),
-                _ => {
-                    several.push(Several::new(hash, group));
-                    (SEVERAL, several.len() as u32 - 1)
+        rules.sort_by_key(|rule| rule.rank);
+        let count = rules.last().map_or(0, |rule| rule.rank.rank() as usize + 1);
+        let layout = Layout::new(rules.len(), count.saturating_sub(1) as u32);
+        let mut slots: Arc<[u8]> = std::iter::repeat_n(0, layout.size()).collect();
+        let mut nodes: Arc<[Node]> = std::iter::repeat_n(Node::BLANK, count).collect();
+        let (mut root, mut first, mut more, mut ends) = (NO_NODE, Lengths::default(), Vec::new(), Vec::new());
+        let (filed, filled) = (Arc::make_mut(&mut nodes), Arc::make_mut(&mut slots));
+        // The node of each rule.
+        let mut numbers = Vec::with_capacity(rules.len());
+        for rule in &rules {
+            let rank = rule.rank.rank();
+            let number = if rule.text.is_empty() {
+                root = root.min(rank);
+                root
+            } else {
+                note(&mut first, &mut more, rule);
+                let hash = hash_bytes(hash, rule.text);
+                let same = layout.find(filled, hash, |at| filed[at as usize].is_of::<false>(rule.text, || &ends));
+                if same.is_none() {
+                    layout.insert(filled, hash, rank);
                 }
+                same.unwrap_or(rank)
             };
-            Node::write(&mut bytes, flags, rule, text, parent);
-            let through = group.iter().filter(|rule| rule.extent != Extent::Whole).map(|rule| rule.rank.rank());
-            open.push((text, place, through.fold(above, u32::min)));
-            match text.len().checked_sub(1) {
-                None => root = place,
-                Some(last) => {
-                    let words = bytes.as_chunks_mut().0;
-                    slots.insert(&mut words[..slots.len()], hash_bytes(hash, text), place);
-                    let block = last / BLOCK;
-                    if block >= lengths.len() {
-                        lengths.resize(block + 1, Lengths::default());
-                    }
-                    lengths[block].add(text, last % BLOCK, group.iter().any(|rule| rule.extent == Extent::Text));
-                }
+            let node = &mut filed[number as usize];
+            if number == rank {
+                *node = Node::new(rule, &mut ends);
+            } else {
+                node.head = node.head & LENGTH | SEVERAL;
+            }
+            numbers.push(number);
+        }
+        let mut several: BTreeMap<u32, Vec<Filed<'_>>> = BTreeMap::new();
+        for (rule, number) in rules.iter().zip(&numbers) {
+            if filed[*number as usize].head & SEVERAL != 0 {
+                several.entry(*number).or_default().push(*rule);
             }
         }
-        let more: Box<[_]> = lengths[1..].into();
-        let rare = !more.is_empty() || !several.is_empty();
-        Self {
-            first: lengths[0],
-            bytes: bytes.into(),
+        let is_rare = !(more.is_empty() && ends.is_empty() && several.is_empty());
+        let mut index = Self {
+            first,
+            layout,
             slots,
+            nodes,
             root,
-            least: rules.iter().map(|rule| rule.rank.rank()).min().unwrap_or(NO_RANK),
-            rare: rare.then(|| Arc::new(Rare { more, several: several.into() })),
+            least: rules.first().map_or(NO_RANK, |rule| rule.rank.rank()),
+            rare: is_rare.then(|| {
+                let several = several.into_iter().map(|(number, rules)| (number, Several::new(hash, rules))).collect();
+                Arc::new(Rare { more, ends, several })
+            }),
+        };
+        index.link(hash, &rules, &numbers);
+        index
+    }
+
+    /// Gives each node the one above it, and tells which need not look there.
+    fn link(&mut self, hash: &FixedState, rules: &[Filed<'_>], numbers: &[u32]) {
+        let own = || rules.iter().zip(numbers).filter(|(rule, number)| rule.rank.rank() == **number);
+        let parent =
+            |rule: &Filed<'_>| rule.text.split_last().map_or(NO_NODE, |(_, shorter)| self.deepest(hash, shorter));
+        let parents: Vec<u32> = own().map(|(rule, _)| parent(rule)).collect();
+        let nodes = Arc::make_mut(&mut self.nodes);
+        for ((_, number), parent) in own().zip(parents) {
+            nodes[*number as usize].parent = parent;
+            nodes[*number as usize].head |= FIRST;
+        }
+        for (rule, number) in rules.iter().zip(numbers) {
+            let node = &nodes[*number as usize];
+            if node.head & FIRST != 0 && rule.rank.rank() > least_through(nodes, node.parent) {
+                nodes[*number as usize].head ^= FIRST;
+            }
         }
     }
 
@@ -157,37 +186,37 @@ impl<const FOLD: bool> PathIndex<FOLD> {
         mut best: u32,
         accepts: &mut impl FnMut(Rank) -> bool,
     ) -> u32 {
-        let path = request.path;
-        let mut next = self.deepest(hash, path);
-        while next != NO_NODE {
-            let node = self.node(next);
-            if node.flags & SEVERAL != 0 {
-                best = self.best_of_several(&node, hash, request, best, accepts);
-            } else {
-                let rank = Rank(node.rule);
-                if rank.rank() < best && node.covers(path) && (rank.is_settled() || accepts(rank)) {
-                    best = rank.rank();
-                    if node.flags & FIRST != 0 {
-                        break;
-                    }
+        let mut number = self.deepest(hash, request.path);
+        while let Some(node) = self.nodes.get(number as usize) {
+            let before = best;
+            if node.head & SEVERAL != 0 {
+                best = self.best_of_several(number, hash, request, best, accepts);
+            } else if number < best && node.covers(request.path) {
+                let rank = node.rank(number);
+                if rank.is_settled() || accepts(rank) {
+                    best = number;
                 }
             }
-            next = node.above(best);
+            if best < before && node.head & FIRST != 0 {
+                break;
+            }
+            number = node.parent;
         }
         best
     }
 
     fn best_of_several(
         &self,
-        node: &Node<'_>,
+        number: u32,
         hash: &FixedState,
         request: &Request<'_>,
         best: u32,
         accepts: &mut impl FnMut(Rank) -> bool,
     ) -> u32 {
-        let covers = |extent: Extent| extent.covers(node.text, request.path);
-        match &self.rare {
-            Some(rare) => rare.several[node.rule as usize].best(hash, request, best, covers, accepts),
+        let text = &request.path[..self.nodes[number as usize].length()];
+        let covers = |extent: Extent| extent.covers(text, request.path);
+        match self.rare.as_ref().and_then(|rare| rare.several.get(&number)) {
+            Some(several) => several.best(hash, request, best, covers, accepts),
             // A node that has several rules keeps them there.
             None => best,
         }
@@ -236,14 +265,13 @@ impl<const FOLD: bool> PathIndex<FOLD> {
         } else {
             block = &path[start..];
         }
-        let slots = &self.bytes.as_chunks().0[..self.slots.len()];
         while ends != 0 {
             let last = ends.ilog2() as usize;
             ends ^= 1 << last;
             let mut hasher = before.clone();
             hasher.write(&block[..=last]);
             let text = &path[..=start + last];
-            let found = self.slots.find(slots, hasher.finish(), |place| self.is_node_of(place, text));
+            let found = self.layout.find(&self.slots, hasher.finish(), |number| self.is_node_of(number, text));
             if found.is_some() {
                 return found;
             }
@@ -251,30 +279,36 @@ impl<const FOLD: bool> PathIndex<FOLD> {
         None
     }
 
-    /// Whether the node at this place has this text.
     #[inline]
-    fn is_node_of(&self, place: u32, text: &[u8]) -> bool {
-        let bytes = &self.bytes[place as usize..];
-        // By the question's length, which is known before the node is read.
-        let stored = || bytes.get(Node::HEAD..Node::HEAD + text.len());
-        (word(bytes) & LENGTH) as usize == text.len() && stored().is_some_and(|stored| same::<FOLD>(stored, text))
-    }
-
-    #[inline]
-    fn node(&self, place: u32) -> Node<'_> {
-        let bytes = &self.bytes[place as usize..];
-        let head = word(bytes);
-        let (text, rest) = bytes[Node::HEAD..].split_at((head & LENGTH) as usize);
-        Node { flags: head & !LENGTH, rule: word(&bytes[4..]), text, rest }
+    fn is_node_of(&self, number: u32, text: &[u8]) -> bool {
+        let ends = || self.rare.as_ref().map_or(&[] as &[u8], |rare| &rare.ends);
+        self.nodes.get(number as usize).is_some_and(|node| node.is_of::<FOLD>(text, ends))
     }
 }
 
-/// The first bytes of a text, which order as the texts do unless they are the same.
-fn first_bytes(text: &[u8]) -> u128 {
-    let mut bytes = [0; 16];
-    let count = text.len().min(16);
-    bytes[..count].copy_from_slice(&text[..count]);
-    u128::from_be_bytes(bytes)
+/// Notes where the text of the rule, which is not empty, ends: in the first block or in which one after it.
+fn note(first: &mut Lengths, more: &mut Vec<Lengths>, rule: &Filed<'_>) {
+    let last = rule.text.len().saturating_sub(1);
+    let lengths = match (last / BLOCK).checked_sub(1) {
+        None => first,
+        Some(block) => {
+            more.resize(more.len().max(block + 1), Lengths::default());
+            &mut more[block]
+        }
+    };
+    lengths.add(rule.text, last % BLOCK, rule.extent == Extent::Text);
+}
+
+/// The lowest rank, of those of this node and the ones above it, that may take a path that goes on after their texts.
+fn least_through(nodes: &[Node], mut number: u32) -> u32 {
+    let mut least = NO_RANK;
+    while let Some(node) = nodes.get(number as usize) {
+        if node.head & (SEVERAL | SLASH | GOES_ON) != 0 {
+            least = least.min(number);
+        }
+        number = node.parent;
+    }
+    least
 }
 
 /// How much of a path the text must be for the only rule. The empty text is the beginning of everything.
@@ -286,40 +320,66 @@ fn extent_flags(rule: &Filed<'_>) -> u32 {
     }
 }
 
-impl Node<'_> {
-    /// Bytes before the text.
-    const HEAD: usize = 8;
-    /// Most bytes beside the text.
-    const LARGEST: usize = 16;
+impl Node {
+    const BLANK: Self = Self { head: 0, parent: NO_NODE, text: [0; SHORT] };
 
-    /// Appends a node; `parent` is the place of the next node above, and the lowest rank there and above that may take a path
-    /// through this node, or [`NO_RANK`].
-    fn write(nodes: &mut Vec<u8>, flags: u32, rule: u32, text: &[u8], parent: Option<(u32, u32)>) {
-        let flags = flags | if parent.is_some() { HAS_PARENT } else { 0 };
-        nodes.extend_from_slice(&(text.len() as u32 | flags).to_ne_bytes());
-        nodes.extend_from_slice(&rule.to_ne_bytes());
-        nodes.extend_from_slice(text);
-        if let Some((place, above)) = parent {
-            nodes.extend_from_slice(&place.to_ne_bytes());
-            nodes.extend_from_slice(&above.to_ne_bytes());
+    /// A node of one rule; `ends` takes the end of a long text.
+    fn new(rule: &Filed<'_>, ends: &mut Vec<u8>) -> Self {
+        let length = rule.text.len() as u32;
+        let mut node = Self { head: length | extent_flags(rule) | rule.rank.asks() << ASKS, ..Self::BLANK };
+        match node.text.get_mut(..rule.text.len()) {
+            Some(text) => text.copy_from_slice(rule.text),
+            None => {
+                let (beginning, end) = rule.text.split_at(BEGINNING);
+                node.text[..BEGINNING].copy_from_slice(beginning);
+                node.text[BEGINNING..].copy_from_slice(&(ends.len() as u32).to_ne_bytes());
+                ends.extend_from_slice(end);
+            }
         }
+        node
+    }
+
+    /// Bytes of the text.
+    #[inline]
+    fn length(&self) -> usize {
+        (self.head & LENGTH) as usize
+    }
+
+    /// The rank of the only rule of the node of this number.
+    #[inline]
+    fn rank(&self, number: u32) -> Rank {
+        Rank::asking(number, self.head >> ASKS)
+    }
+
+    /// Whether the text is this one; `ends` has the ends of long texts.
+    #[inline]
+    fn is_of<'e, const FOLD: bool>(&self, text: &[u8], ends: impl FnOnce() -> &'e [u8]) -> bool {
+        self.length() == text.len()
+            && match self.text.get(..text.len()) {
+                Some(stored) => same::<FOLD>(stored, text),
+                None => self.is_of_long::<FOLD>(text, ends()),
+            }
+    }
+
+    fn is_of_long<const FOLD: bool>(&self, text: &[u8], ends: &[u8]) -> bool {
+        let (Some((beginning, at)), Some((text, end))) =
+            (self.text.split_first_chunk::<BEGINNING>(), text.split_at_checked(BEGINNING))
+        else {
+            return false;
+        };
+        let stored = ends.get(word(at) as usize..).and_then(|ends| ends.get(..end.len()));
+        same::<FOLD>(beginning, text) && stored.is_some_and(|stored| same::<FOLD>(stored, end))
     }
 
     /// Whether the text is as much of the path as the only rule asks.
     #[inline]
     fn covers(&self, path: &[u8]) -> bool {
         // How the path goes on cannot be foretold, so there are no branches. (At its end this looks at the last byte.)
-        let ends = self.text.len() == path.len();
-        let at = self.text.len().min(path.len().saturating_sub(1));
+        let ends = self.length() == path.len();
+        let at = self.length().min(path.len().saturating_sub(1));
         let slash = path.get(at).is_some_and(|next| *next == b'/');
         let here = if ends { ENDS } else { GOES_ON | (u32::from(slash) * SLASH) };
-        self.flags & here != 0
-    }
-
-    /// The place of the next node above, if some rule there or above ranks below `best`, or [`NO_NODE`].
-    #[inline]
-    fn above(&self, best: u32) -> u32 {
-        if self.flags & HAS_PARENT != 0 && word(&self.rest[4..]) < best { word(self.rest) } else { NO_NODE }
+        self.head & here != 0
     }
 }
 

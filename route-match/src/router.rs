@@ -53,7 +53,8 @@ pub enum HostChange<K, T> {
 }
 
 /// The rules of one host, by rank, and what finds them. It lies in the table of hosts; its parts are shared with aliases and with
-/// clones of the table.
+/// clones of the table. What every look-up reads comes first.
+#[repr(C)]
 struct RuleList<T> {
     index: RuleIndex,
     values: Arc<[T]>,

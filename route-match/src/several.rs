@@ -39,8 +39,9 @@ pub(crate) struct Group {
 const FEW: usize = 16;
 
 impl Several {
-    /// Files the rules of a text, given by extent, then rank.
-    pub(crate) fn new(hash: &FixedState, rules: &[Filed<'_>]) -> Self {
+    /// Files the rules of a text, given by rank.
+    pub(crate) fn new(hash: &FixedState, mut rules: Vec<Filed<'_>>) -> Self {
+        rules.sort_by_key(|rule| rule.extent);
         if rules.len() <= FEW {
             return Self::Few(rules.iter().map(|rule| (rule.extent, rule.rank)).collect());
         }

@@ -1,20 +1,18 @@
-//! Where in a table does the entry with this hash lie? Open addressing over 32-bit slots.
+//! Where in a table does the entry with this hash lie? Open addressing over slots of two or four bytes.
 
 /// An immutable hash index: it keeps entry numbers, the caller keeps the entries and compares them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
-    slots: Box<[Slot]>,
+    slots: Box<[u8]>,
     layout: Layout,
 }
 
-/// A slot, as bytes, so that a table may lie among other things.
-pub(crate) type Slot = [u8; 4];
-
-/// How slots are laid out.
+/// How slots of two or four bytes are laid out.
 ///
 /// Keys come from the wire only as questions; what is stored is the operator's, so no one can grow a chain at run time.
-/// A slot is one word: 0 if it is empty, as half of all are; else the entry's number, counted from 1, and, in the bits that no
-/// number needs, a tag out of the hash, so that a question without an answer rarely touches an entry.
+/// A slot is 0 if it is empty, as half of all are; else the entry's number, counted from 1, and, in the bits that no number
+/// needs, a tag out of the hash, so that a question without an answer rarely touches an entry. The slots of a small table are
+/// narrow, since lines of memory are what a look-up costs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Layout {
     /// How many slots there are.
@@ -28,11 +26,11 @@ impl Slots {
     pub(crate) fn new(entries: impl ExactSizeIterator<Item = (u64, u32)> + Clone) -> Self {
         let greatest = entries.clone().map(|(_, entry)| entry).max().unwrap_or_default();
         let layout = Layout::new(entries.len(), greatest);
-        let mut slots = vec![Slot::default(); layout.len()].into_boxed_slice();
+        let mut slots = vec![0; layout.size()];
         for (hash, entry) in entries {
             layout.insert(&mut slots, hash, entry);
         }
-        Self { slots, layout }
+        Self { slots: slots.into(), layout }
     }
 
     /// The first entry of this hash for which `same` holds.
@@ -49,28 +47,40 @@ impl Layout {
         Self { len: entries as u32 * 2, number }
     }
 
-    /// How many slots there are.
-    pub(crate) fn len(self) -> usize {
-        self.len as usize
+    /// How many bytes the slots take. They begin as 0.
+    pub(crate) fn size(self) -> usize {
+        self.len as usize * if self.is_wide() { 4 } else { 2 }
     }
 
     /// Adds an entry; there are no more of them than the layout was made for.
-    pub(crate) fn insert(self, slots: &mut [Slot], hash: u64, entry: u32) {
-        let mut at = self.home(hash);
-        // Ends: the table is never full.
-        while slots[at] != [0; 4] {
-            at = self.after(at);
-        }
-        slots[at] = (hash as u32 & !self.number | (entry + 1)).to_ne_bytes();
+    pub(crate) fn insert(self, slots: &mut [u8], hash: u64, entry: u32) {
+        if self.is_wide() { self.insert_in::<4>(slots, hash, entry) } else { self.insert_in::<2>(slots, hash, entry) }
     }
 
     /// The first entry of this hash for which `same` holds.
     #[inline]
-    pub(crate) fn find(self, slots: &[Slot], hash: u64, mut same: impl FnMut(u32) -> bool) -> Option<u32> {
-        let tag = hash as u32 & !self.number;
+    pub(crate) fn find(self, slots: &[u8], hash: u64, same: impl FnMut(u32) -> bool) -> Option<u32> {
+        if self.is_wide() { self.find_in::<4>(slots, hash, same) } else { self.find_in::<2>(slots, hash, same) }
+    }
+
+    fn insert_in<const WIDTH: usize>(self, slots: &mut [u8], hash: u64, entry: u32) {
+        let slots = slots.as_chunks_mut::<WIDTH>().0;
+        let mut at = self.home(hash);
+        // Ends: the table is never full.
+        while word(slots[at]) != 0 {
+            at = self.after(at);
+        }
+        let slot = (self.tag::<WIDTH>(hash) | (entry + 1)).to_le_bytes();
+        slots[at].copy_from_slice(&slot[..WIDTH]);
+    }
+
+    #[inline]
+    fn find_in<const WIDTH: usize>(self, slots: &[u8], hash: u64, mut same: impl FnMut(u32) -> bool) -> Option<u32> {
+        let slots = slots.as_chunks::<WIDTH>().0;
+        let tag = self.tag::<WIDTH>(hash);
         let mut at = self.home(hash);
         loop {
-            let slot = u32::from_ne_bytes(*slots.get(at)?);
+            let slot = word(*slots.get(at)?);
             if slot == 0 {
                 return None;
             }
@@ -83,6 +93,18 @@ impl Layout {
         }
     }
 
+    /// Whether two bytes would leave less than eight bits for a tag.
+    #[inline]
+    fn is_wide(self) -> bool {
+        self.number > 0xff
+    }
+
+    /// The bits of the hash that a slot of this width keeps.
+    #[inline]
+    fn tag<const WIDTH: usize>(self, hash: u64) -> u32 {
+        hash as u32 & u32::MAX >> (32 - 8 * WIDTH) & !self.number
+    }
+
     /// Where the search for a hash begins: its upper half, scaled to the table, which need not be a power of two.
     #[inline]
     fn home(self, hash: u64) -> usize {
@@ -91,8 +113,14 @@ impl Layout {
 
     #[inline]
     fn after(self, at: usize) -> usize {
-        if at + 1 == self.len() { 0 } else { at + 1 }
+        if at + 1 == self.len as usize { 0 } else { at + 1 }
     }
+}
+
+/// The bytes of a slot, the lowest first.
+#[inline]
+fn word<const WIDTH: usize>(slot: [u8; WIDTH]) -> u32 {
+    slot.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]
@@ -107,22 +135,28 @@ mod tests {
             assert_eq!(slots.find(7 << 32, |entry| keys[entry as usize] == key), Some(entry));
         }
         assert_eq!(slots.find(7 << 32, |_| false), None);
-        assert_eq!(slots.find(7 << 32 | 1 << 31, |_| true), None, "another tag");
+        assert_eq!(slots.find(7 << 32 | 1 << 15, |_| true), None, "another tag");
     }
 
     #[test]
     fn a_chain_goes_on_at_the_beginning() {
         let last = u64::MAX;
-        let slots = Slots::new([(last, 10), (last, 20)].into_iter());
-        assert_eq!(slots.find(last, |entry| entry == 20), Some(20));
-        assert_eq!(slots.find(last, |entry| entry == 30), None);
+        for numbers in [[10, 20], [1_000, 70_000]] {
+            let slots = Slots::new(numbers.map(|entry| (last, entry)).into_iter());
+            assert_eq!(slots.find(last, |entry| entry == numbers[1]), Some(numbers[1]));
+            assert_eq!(slots.find(last, |entry| entry == 30), None);
+        }
     }
 
     #[test]
-    fn great_numbers_leave_no_room_for_tags_and_are_found_all_the_same() {
-        let slots = Slots::new([(1, u32::MAX - 1), (2, 0)].into_iter());
-        assert_eq!(slots.find(1, |entry| entry != 0), Some(u32::MAX - 1));
-        assert_eq!(slots.find(2, |entry| entry == 0), Some(0));
+    fn numbers_of_any_size_are_found() {
+        for greatest in [0, 1, 127, 128, 254, 255, 256, 65_535, 65_536, 1 << 24, u32::MAX - 1] {
+            let entries = [(1, greatest), (u64::MAX, 0), (3 << 40, greatest / 2)];
+            let slots = Slots::new(entries.into_iter());
+            for (hash, entry) in entries {
+                assert_eq!(slots.find(hash, |found| found == entry), Some(entry), "{greatest}");
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!
 //! 1. The listener of that port, HTTPS or TLS, with the most specific hostname that fits the server name is the only one asked; a
 //!    connection without a usable name reaches only a listener without hostname.
-//! 2. Its certificates are the pairs of the Secrets it may use and that can be read, chosen among as by [`Rank`]. One of them
+//! 2. Its certificates are the pairs of the Secrets it may use and that can be read, chosen among as by [`Rank`](crate::Rank). One of them
 //!    is enough, and need not cover the name. With none, every connection of the listener is refused: to fall through to a less
 //!    specific one would serve the wrong site.
 //! 3. On a TLS listener the TLSRoute of the most specific hostname decides the backends, then the older. No route, or only invalid
@@ -36,10 +36,9 @@
 
 use crate::choice::Alert;
 use crate::decision::{Backend, CertificateRef, TlsDecision, TlsQuestion, TlsReason};
-use crate::facts::{CertificateFacts, CommonName};
-use crate::query::Query;
-use crate::rank::Rank;
+use crate::facts::CertificateFacts;
 use crate::secret::{self, SecretError};
+use crate::served::Served;
 use core::fmt;
 use route_match::Host;
 use route_match::gateway::{self, GatewayTable, Listener, ListenerProtocol};
@@ -127,21 +126,19 @@ impl GatewayTls {
         }
         let at = self.table.listeners().iter().position(|other| core::ptr::eq(other, listener));
         let secrets = at.and_then(|at| self.listeners.get(at)).map(Vec::as_slice).unwrap_or_default();
-        let query = Query { sni: &question.sni, accepted_keys: question.accepted_keys, alpn: question.alpn };
-        let usable = secrets.iter().enumerate().filter_map(|(i, secret)| Some((i, secret.pair.as_ref().ok()?)));
-        let ranks = usable.clone().filter_map(|(i, facts)| Rank::of(facts, i, &query, CommonName::Never, now));
-        match ranks.min() {
-            Some(best) => {
-                let certificate = CertificateRef::Secret(&secrets[best.position()].reference);
+        let pairs = secrets.iter().map(|secret| secret.pair.as_ref().ok());
+        let (served, at) = Served::choose(pairs, question, now);
+        let outcome = Outcome::Served(served, secrets);
+        match at {
+            Some(at) => {
+                let certificate = CertificateRef::Secret(&secrets[at].reference);
                 let alpn = match listener.protocol {
                     ListenerProtocol::Https => question.alpn.pick(&PROTOCOLS),
                     _ => None,
                 };
-                let outcome = Outcome::Certificate { covers: best.covers_name() };
                 of_listener(TlsDecision::terminate(certificate, alpn, reason(outcome)))
             }
-            None if usable.count() > 0 => refuse(Alert::HandshakeFailure, Outcome::Unverifiable),
-            None => refuse(Alert::HandshakeFailure, Outcome::NoCertificate(secrets)),
+            None => refuse(Alert::HandshakeFailure, outcome),
         }
     }
 
@@ -184,9 +181,7 @@ enum Outcome<'a> {
     NoRoute,
     NoBackend(&'a ObjectRef),
     Passthrough,
-    Certificate { covers: bool },
-    Unverifiable,
-    NoCertificate(&'a [ListenerSecret]),
+    Served(Served, &'a [ListenerSecret]),
 }
 
 impl Reason<'_> {
@@ -197,10 +192,7 @@ impl Reason<'_> {
             Outcome::NoRoute => "no-route",
             Outcome::NoBackend(_) => "no-backend",
             Outcome::Passthrough => "passthrough",
-            Outcome::Certificate { covers: true } => "certificate",
-            Outcome::Certificate { covers: false } => "certificate-not-covering",
-            Outcome::Unverifiable => "unverifiable",
-            Outcome::NoCertificate(_) => "no-certificate",
+            Outcome::Served(served, _) => served.code(),
         }
     }
 }
@@ -216,11 +208,11 @@ impl fmt::Display for Reason<'_> {
             Outcome::NoRoute => f.write_str("has no TLSRoute for this server name"),
             Outcome::NoBackend(route) => write!(f, "goes by {route}, none of whose backends is valid"),
             Outcome::Passthrough => f.write_str("passes the bytes on undecrypted"),
-            Outcome::Certificate { covers: true } => f.write_str("has a certificate for the name"),
-            Outcome::Certificate { covers: false } => f.write_str("has a certificate, though not for the name"),
-            Outcome::Unverifiable => f.write_str("has certificates, but none whose key the client verifies"),
-            Outcome::NoCertificate(secrets) => {
-                f.write_str("has no certificate that can be used")?;
+            Outcome::Served(served, secrets) => {
+                served.fmt(f)?;
+                if served != Served::NoCertificate {
+                    return Ok(());
+                }
                 let faults = self.listener.and_then(|listener| listener.tls.as_ref());
                 let faults = faults.into_iter().flat_map(|tls| &tls.certificates);
                 for fault in faults.filter_map(|certificate| certificate.secret.as_ref().err()) {

@@ -6,7 +6,7 @@
 //!    the longest suffix, then `*`, which a connection without a usable name reaches as well. No name: the connection is closed, there is no
 //!    default certificate.
 //! 2. A server that ends TLS serves the pairs of its `credentialName` or `credentialNames`: Secrets of the namespace that the gateway's Pod
-//!    is in, chosen among as by [`Rank`]. A pair need neither cover the name nor be valid by date. `MUTUAL` needs an authority for clients
+//!    is in, chosen among as by [`Rank`](crate::Rank). A pair need neither cover the name nor be valid by date. `MUTUAL` needs an authority for clients
 //!    too. Whatever is missing: refused, since the server still claims its names.
 //! 3. `PASSTHROUGH` hands the bytes on as the `tls` rules say, `AUTO_PASSTHROUGH` to the service and subset that the name spells, if the
 //!    client offers a protocol of sidecars.
@@ -41,10 +41,9 @@
 
 use crate::choice::Alert;
 use crate::decision::{CertificateRef, Mode, TlsDecision, TlsQuestion, TlsReason};
-use crate::facts::{CertificateFacts, CommonName};
-use crate::query::Query;
-use crate::rank::Rank;
+use crate::facts::CertificateFacts;
 use crate::secret::{self, SecretError};
+use crate::served::Served;
 use core::fmt;
 use route_match::Host;
 use route_match::istio::{GatewayStreams, ISTIO_PROTOCOLS, IstioGatewayTable, Server, ServerKind};
@@ -262,16 +261,12 @@ impl IstioTls {
             Some(Credentials::Secrets(secrets)) => secrets.as_slice(),
             Some(Credentials::None) | None => &[],
         };
-        let query = Query { sni: &question.sni, accepted_keys: question.accepted_keys, alpn: question.alpn };
-        let usable = secrets.iter().enumerate().filter_map(|(i, secret)| Some((i, secret.pair.as_ref().ok()?)));
-        let ranks = usable.clone().filter_map(|(i, facts)| Rank::of(facts, i, &query, CommonName::Never, now));
-        match ranks.min() {
-            Some(best) => {
-                let certificate = CertificateRef::Secret(&secrets[best.position()].reference);
-                terminate(Some(certificate), Outcome::Certificate { covers: best.covers_name() })
-            }
-            None if usable.count() > 0 => refuse(Alert::HandshakeFailure, Outcome::Unverifiable),
-            None => refuse(Alert::HandshakeFailure, Outcome::NoCertificate(secrets)),
+        let pairs = secrets.iter().map(|secret| secret.pair.as_ref().ok());
+        let (served, at) = Served::choose(pairs, question, now);
+        let outcome = Outcome::Served(served, secrets);
+        match at {
+            Some(at) => terminate(Some(CertificateRef::Secret(&secrets[at].reference)), outcome),
+            None => refuse(Alert::HandshakeFailure, outcome),
         }
     }
 }
@@ -292,9 +287,7 @@ enum Outcome<'a> {
     Passthrough,
     MeshCertificate,
     Files,
-    Certificate { covers: bool },
-    Unverifiable,
-    NoCertificate(&'a [Credential]),
+    Served(Served, &'a [Credential]),
 }
 
 impl Reason<'_> {
@@ -307,10 +300,7 @@ impl Reason<'_> {
             Outcome::Passthrough => "passthrough",
             Outcome::MeshCertificate => "mesh-certificate",
             Outcome::Files => "certificate-files",
-            Outcome::Certificate { covers: true } => "certificate",
-            Outcome::Certificate { covers: false } => "certificate-not-covering",
-            Outcome::Unverifiable => "unverifiable",
-            Outcome::NoCertificate(_) => "no-certificate",
+            Outcome::Served(served, _) => served.code(),
         }
     }
 }
@@ -329,11 +319,11 @@ impl fmt::Display for Reason<'_> {
             Outcome::Passthrough => f.write_str("passes the bytes on undecrypted"),
             Outcome::MeshCertificate => f.write_str("has the certificate that the mesh gives the proxy"),
             Outcome::Files => f.write_str("has a certificate in files of the proxy"),
-            Outcome::Certificate { covers: true } => f.write_str("has a certificate for the name"),
-            Outcome::Certificate { covers: false } => f.write_str("has a certificate, though not for the name"),
-            Outcome::Unverifiable => f.write_str("has certificates, but none whose key the client verifies"),
-            Outcome::NoCertificate(secrets) => {
-                f.write_str("has no certificate that can be used")?;
+            Outcome::Served(served, secrets) => {
+                served.fmt(f)?;
+                if served != Served::NoCertificate {
+                    return Ok(());
+                }
                 for secret in secrets {
                     if let Err(fault) = &secret.pair {
                         write!(f, "; {} {fault}", secret.reference)?;

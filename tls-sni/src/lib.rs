@@ -121,6 +121,8 @@ mod rank;
 pub mod resolver;
 #[cfg(feature = "kubernetes")]
 pub mod secret;
+#[cfg(feature = "kubernetes")]
+mod served;
 mod server_name;
 mod store;
 mod table;

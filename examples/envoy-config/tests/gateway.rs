@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use daemon::{
-    Asked, Daemon, End, Expected, Fleet, Greeting, Ports, Request, edited, envoy, greet, question, server_name, set,
+    Asked, Daemon, End, Expected, Fleet, Greeting, NOW, Ports, Request, Tally, edited, envoy, greet, question,
+    server_name, set, world,
 };
 use envoy_config::{Settings, render_gateway};
 use hostile::{TEXTS, filled_with};
@@ -21,20 +22,9 @@ use serde_json::{Value, json};
 use svc_model::api::Secret;
 use svc_model::{Cluster, Kind, NamespacedName};
 use svctrace::cases;
-use svctrace::read::{Purpose, Reader};
-use svctrace::world::World;
 use tls_sni::gateway::GatewayTls;
 use tls_sni::secret::{self, TLS_CRT, TLS_KEY};
 use tls_sni::{CertificateRef, Mode, Sni, TlsQuestion};
-
-/// An instant at which the certificates of the cases are valid.
-const NOW: i64 = 1_790_000_000;
-
-fn world(text: &str) -> World {
-    let mut reader = Reader::new(Purpose::Answer);
-    reader.text("world", text);
-    World::new(reader.finish(), None)
-}
 
 /// A Gateway, here and in an Envoy.
 struct Proved {
@@ -211,22 +201,18 @@ fn envoy_answers_every_question_of_the_cases_as_the_library_does() {
         }
     }
     let mut daemon = fleet.start().unwrap();
-    let (mut asked, mut wrong, mut reasons) = (0, Vec::new(), BTreeMap::<&str, usize>::new());
+    let mut tally = Tally::default();
     for (proved, questions, case) in &asks {
         for ask in questions {
             let read = Asked::read(ask);
             let (request, question) = (read.request(), read.question());
-            if let Some(why) = left_out(&request, question.path) {
-                *reasons.entry(why).or_default() += 1;
+            if tally.leaves_out(left_out(&request, question.path)) {
                 continue;
             }
-            asked += 1;
-            wrong.extend(proved.differ(&mut daemon, &request, &question).map(|lines| format!("{case}: {lines}")));
+            tally.asked(proved.differ(&mut daemon, &request, &question).map(|lines| format!("{case}: {lines}")));
         }
     }
-    println!("{asked} questions asked; left out: {reasons:#?}");
-    assert!(wrong.is_empty(), "{} of {asked} differ\n{}", wrong.len(), wrong.join("\n"));
-    assert!(asked >= 150, "only {asked} questions could be asked");
+    tally.end(150, 0);
 }
 
 #[test]
@@ -236,7 +222,7 @@ fn envoy_begins_tls_as_the_library_does() {
         return;
     }
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../svctrace/tests/cases");
-    let (mut asked, mut wrong, mut reasons) = (0, Vec::new(), BTreeMap::<&str, usize>::new());
+    let mut tally = Tally::default();
     for file in ["gateway-listeners", "gateway-tls-grpc-tcp", "tls-gateway"] {
         for case in cases::load(&directory.join(format!("{file}.yaml"))).unwrap() {
             let world = world(case["world"].as_str().unwrap_or_default());
@@ -262,8 +248,7 @@ fn envoy_begins_tls_as_the_library_does() {
                         (_, Some(_), None) => Some("a server name that is none: Envoy has its own judgement of these"),
                         _ => None,
                     };
-                    if let Some(why) = why {
-                        *reasons.entry(why).or_default() += 1;
+                    if tally.leaves_out(why) {
                         continue;
                     }
                     let mut question = TlsQuestion::new(sni);
@@ -295,20 +280,13 @@ fn envoy_begins_tls_as_the_library_does() {
                         }
                         _ => false,
                     };
-                    asked += 1;
-                    if !agrees {
-                        wrong.push(format!(
-                            "{}: {ask}\n  {}, {}\n  Envoy {greeting:?}",
-                            case["name"], decision.mode, decision.reason
-                        ));
-                    }
+                    let (name, mode, reason) = (&case["name"], decision.mode, decision.reason);
+                    tally.asked((!agrees).then(|| format!("{name}: {ask}\n  {mode}, {reason}\n  Envoy {greeting:?}")));
                 }
             }
         }
     }
-    println!("{asked} handshakes; left out: {reasons:#?}");
-    assert!(wrong.is_empty(), "{} of {asked} differ\n{}", wrong.len(), wrong.join("\n"));
-    assert!(asked >= 50, "only {asked} handshakes could be begun");
+    tally.end(50, 0);
 }
 
 #[test]
@@ -574,8 +552,7 @@ fn envoy_answers_in_generated_worlds_as_the_library_does() {
         return;
     }
     let mut numbers = Numbers(20_260_711);
-    let (mut asked, mut wrong, mut reasons) = (0, Vec::new(), BTreeMap::<&str, usize>::new());
-    let mut outcomes = BTreeMap::<&str, usize>::new();
+    let mut tally = Tally::default();
     for start in (0..WORLDS).step_by(TOGETHER) {
         let range = start..start + TOGETHER;
         let world = world(&worlds(&mut numbers, range.clone()));
@@ -588,19 +565,8 @@ fn envoy_answers_in_generated_worlds_as_the_library_does() {
         for proved in &proved {
             for _ in 0..REQUESTS {
                 let uri = numbers.one(&URIS);
-                let mut headers: Vec<(String, String)> = Vec::new();
-                for name in ["x-env", "X-Env", "x-other", "x-a"] {
-                    if numbers.below(3) == 0 {
-                        headers.push((name.to_owned(), numbers.one(&["one", "two", "One", ""]).to_owned()));
-                    }
-                }
-                let origins = ["https://a.example", "https://x.b.example", "https://b.example", "null"];
-                if numbers.below(3) == 0 {
-                    headers.push(("origin".to_owned(), numbers.one(&origins).to_owned()));
-                    if numbers.below(2) == 0 {
-                        headers.push(("access-control-request-method".to_owned(), "PUT".to_owned()));
-                    }
-                }
+                let headers =
+                    numbers.headers(&["https://a.example", "https://x.b.example", "https://b.example", "null"]);
                 let request = Request {
                     method: numbers.one(&["GET", "GET", "GET", "POST", "OPTIONS"]),
                     host: numbers.one(&HOSTS),
@@ -610,23 +576,19 @@ fn envoy_answers_in_generated_worlds_as_the_library_does() {
                 };
                 let port = numbers.one(&[80, 80, 8080]);
                 let question = question(Scheme::Http, Some(port), request.host, uri, request.method, &headers);
-                if let Some(why) = left_out(&request, question.path) {
-                    *reasons.entry(why).or_default() += 1;
+                if tally.leaves_out(left_out(&request, question.path)) {
                     continue;
                 }
-                asked += 1;
                 let kind = match proved.gateway.table().decide(&question, None).outcome {
                     Outcome::Forward { .. } => "forward",
                     Outcome::Redirect { .. } => "redirect",
                     Outcome::Respond { status: 404, .. } => "not found",
                     _ => "respond",
                 };
-                *outcomes.entry(kind).or_default() += 1;
-                wrong.extend(proved.differ(&mut daemon, &request, &question));
+                tally.decided(kind);
+                tally.asked(proved.differ(&mut daemon, &request, &question));
             }
         }
     }
-    println!("{WORLDS} worlds, {asked} requests: {outcomes:?}; left out: {reasons:#?}");
-    assert!(wrong.is_empty(), "{} of {asked} differ\n{}", wrong.len(), wrong[..wrong.len().min(12)].join("\n"));
-    assert!(asked >= WORLDS * 5 && outcomes.values().all(|count| *count > 500), "too few of a kind were asked");
+    tally.end(WORLDS * 5, 500);
 }

@@ -147,10 +147,16 @@ fn every_answer_carries_its_reason() {
         json!({"kind": "port-forward", "to": "svc/shop/web", "port": 80}),
         json!({"kind": "http", "url": "https://shop.example.com/", "to": "IngressClass/nginx"}),
         json!({"kind": "tls", "sni": "shop.example.com", "to": "IngressClass/nginx"}),
+        json!({"kind": "http", "url": "http://shop.example.com/", "to": "Gateway/edge/public"}),
+        json!({"kind": "tls", "sni": "shop.example.com", "to": "Gateway/edge/public"}),
+        json!({"kind": "tcp", "port": 5432, "to": "IngressClass/nginx"}),
+        json!({"kind": "status"}),
     ];
     let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
-    for line in text(&run(&["-f", &shop, "batch"], &lines).stdout).lines() {
-        let answer: Value = serde_json::from_str(line).unwrap();
+    let output = text(&run(&["-f", &shop, "batch"], &lines).stdout);
+    let answers: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), questions.len());
+    for answer in answers {
         assert!(answer["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{answer}");
     }
 }

@@ -3,10 +3,12 @@
 mod asked;
 mod expected;
 mod handshake;
+mod tally;
 
 pub(crate) use asked::{Asked, question, server_name};
 pub(crate) use expected::{End, Expected, edited, set};
 pub(crate) use handshake::{Greeting, greet};
+pub(crate) use tally::Tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,6 +25,17 @@ use envoy_config::config::{
     Address, Bootstrap, ClusterLoadAssignment, ClusterSpecifier, DiscoveryType, HeaderAppendAction, HeaderValue,
     HeaderValueOption, HttpConnectionManager, NetworkFilter, RouteKind, SocketProtocol, VirtualHost,
 };
+use svctrace::read::{Purpose, Reader};
+use svctrace::world::World;
+
+/// An instant at which the certificates of the cases are valid.
+pub(crate) const NOW: i64 = 1_790_000_000;
+
+pub(crate) fn world(text: &str) -> World {
+    let mut reader = Reader::new(Purpose::Answer);
+    reader.text("world", text);
+    World::new(reader.finish(), None)
+}
 
 /// The program: named by `ENVOY`, or on the path.
 pub(crate) fn envoy() -> Option<PathBuf> {

@@ -55,6 +55,8 @@ impl Status {
             });
         }
         answer.set("objects", values);
+        // Each condition has its own; this is where all of them are from.
+        answer.set("reason", "derived from the manifests, as a Gateway's controller would");
         Ok(answer)
     }
 }

@@ -20,7 +20,7 @@ pub struct Patch {
     pub batches: Vec<Batch>,
 }
 
-/// What is to be done to one table, at once: the text of it, in its four parts.
+/// What is to be done to one table, at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch {
@@ -29,10 +29,12 @@ pub struct Batch {
     table: Table,
     operations: u64,
     /// Chains that are emptied, and made if they are not there.
-    declared: String,
-    /// What is done to built-in chains, where the rest is not ours.
+    declared: Vec<ChainName>,
+    /// Lines: what is done to built-in chains, where the rest is not ours.
     edits: String,
+    /// Lines: what is in chains that are declared.
     rules: String,
+    /// Lines: what goes.
     deleted: String,
 }
 
@@ -42,14 +44,14 @@ enum Edit {
     /// The rule of these words goes.
     Remove { chain: Box<str>, words: Box<str> },
     /// A rule comes, at this place from 1.
-    Insert { chain: &'static str, at: usize, rule: Rule },
+    Insert { chain: &'static str, at: usize, rule: Box<Rule> },
 }
 
 // Text in memory takes everything, so that writing to it does not fail.
 impl Batch {
     pub(crate) fn new(family: IpFamily, style: Style, table: Table) -> Batch {
-        let [declared, edits, rules, deleted] = [const { String::new() }; 4];
-        Batch { family, style, table, operations: 0, declared, edits, rules, deleted }
+        let [edits, rules, deleted] = [const { String::new() }; 3];
+        Batch { family, style, table, operations: 0, declared: Vec::new(), edits, rules, deleted }
     }
 
     /// The family.
@@ -66,13 +68,9 @@ impl Batch {
         self.declared.is_empty() && self.edits.is_empty()
     }
 
-    fn declare(&mut self, chain: &str) {
-        [":", chain, " - [0:0]\n"].iter().for_each(|part| self.declared.push_str(part));
-    }
-
     /// A chain shall hold these rules and no others.
     pub(crate) fn fill<'r>(&mut self, chain: &ChainName, rules: impl IntoIterator<Item = &'r Rule>) {
-        self.fill_lines(chain.as_str(), "");
+        self.fill_lines(*chain, "");
         let Batch { style, family, .. } = *self;
         for rule in rules {
             let _ = Words { rule, style, family }.line(&mut self.rules, chain.as_str());
@@ -80,15 +78,15 @@ impl Batch {
     }
 
     /// The same with rules that are lines already.
-    pub(crate) fn fill_lines(&mut self, chain: &str, lines: &str) {
-        self.declare(chain);
+    pub(crate) fn fill_lines(&mut self, chain: ChainName, lines: &str) {
+        self.declared.push(chain);
         self.rules.push_str(lines);
         self.operations += u64::from(self.table != Table::Mangle);
     }
 
     /// A chain goes.
     pub(crate) fn delete(&mut self, chain: &ChainName) {
-        self.declare(chain.as_str());
+        self.declared.push(*chain);
         let _ = writeln!(self.deleted, "-X {chain}");
         self.operations += 1;
     }
@@ -104,21 +102,31 @@ impl Batch {
         self.operations += 1;
     }
 
-    fn parts(&self) -> [&str; 8] {
-        let Batch { declared, edits, rules, deleted, .. } = self;
-        ["*", self.table.as_str(), "\n", declared, edits, rules, deleted, "COMMIT\n"]
-    }
-
     /// The input of `iptables-restore --noflush`.
     pub fn text(&self) -> String {
-        self.parts().concat()
+        let Batch { edits, rules, deleted, .. } = self;
+        let mut text =
+            String::with_capacity(DECLARATION * (self.declared.len() + 1) + edits.len() + rules.len() + deleted.len());
+        let _ = writeln!(text, "*{}", self.table);
+        // iptables-nft keeps chains in order and looks for the place of each from the front: by measurement, it takes half as long as if the
+        // first came first, and a seventh of what it takes in no order.
+        let mut declared = self.declared.clone();
+        declared.sort_unstable_by(|a, b| b.cmp(a));
+        for chain in declared {
+            [":", chain.as_str(), " - [0:0]\n"].iter().for_each(|part| text.push_str(part));
+        }
+        [edits, rules, deleted, "COMMIT\n"].iter().for_each(|part| text.push_str(part));
+        text
     }
 }
+
+/// No line that declares a chain is longer.
+const DECLARATION: usize = 40;
 
 /// As input of `iptables-restore --noflush`.
 impl fmt::Display for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.parts().iter().try_for_each(|part| f.write_str(part))
+        f.write_str(&self.text())
     }
 }
 
@@ -176,7 +184,7 @@ impl<'a> Comparison<'a> {
             let before = found_filter.chains.get(name).map(Vec::as_slice).unwrap_or_default();
             let (gone, gains) = turnover(before, rules);
             FilterChain {
-                name: name.as_str(),
+                name: *name,
                 lines: lines(name, &mut rules.iter()),
                 gone: lines(name, &mut gone.into_iter()),
                 gains: gains || found_filter.altered.contains(name),
@@ -246,8 +254,8 @@ pub(crate) fn in_order(batches: [Batch; 3]) -> Patch {
 }
 
 /// A chain of the filter table that is to change.
-pub(crate) struct FilterChain<'a> {
-    pub(crate) name: &'a str,
+pub(crate) struct FilterChain {
+    pub(crate) name: ChainName,
     /// The rules that it shall hold.
     pub(crate) lines: String,
     /// Those that it held and shall not.
@@ -267,9 +275,9 @@ pub(crate) fn turnover<'r, T: Eq + Hash>(before: &'r [T], after: &[T]) -> (Vec<&
 /// What refuses packets comes before nat changes and goes after it: each table changes at once, but not both together. So a
 /// Service that loses its endpoints is refused at once, and one that gains them is so until it is served. A refusal
 /// meets no packet that has been translated, so both may be there.
-pub(crate) fn filter_batches(family: IpFamily, style: Style, differing: &[FilterChain<'_>]) -> [Batch; 2] {
+pub(crate) fn filter_batches(family: IpFamily, style: Style, differing: &[FilterChain]) -> [Batch; 2] {
     let [mut first, mut last] = [(); 2].map(|()| Batch::new(family, style, Table::Filter));
-    let loses = |chain: &&FilterChain<'_>| !chain.gone.is_empty();
+    let loses = |chain: &&FilterChain| !chain.gone.is_empty();
     if !differing.iter().any(|chain| loses(&chain)) {
         differing.iter().for_each(|chain| first.fill_lines(chain.name, &chain.lines));
     } else if differing.iter().any(|chain| chain.gains) {
@@ -309,7 +317,7 @@ fn jump_edits(found: &SavedTable, table: Table) -> Vec<Edit> {
         let there = found.built_in.get(chain).and_then(|rules| rules.get(*at));
         in_place &= there.is_some_and(|words| words.parse::<Rule>().is_ok_and(|there| there == rule));
         *at += 1;
-        inserts.push(Edit::Insert { chain, at: *at, rule });
+        inserts.push(Edit::Insert { chain, at: *at, rule: Box::new(rule) });
     }
     if in_place { Vec::new() } else { present.into_iter().chain(inserts).collect() }
 }

@@ -95,12 +95,13 @@ impl Made {
         }
         let mut shared = self.shared();
         let in_nat = shared.iter().filter(|((table, _), _)| *table == Table::Nat);
-        in_nat.for_each(|((_, chain), lines)| nat.fill_lines(chain, lines));
+        in_nat.for_each(|((_, chain), lines)| nat.fill_lines(ChainName::fixed(chain), lines));
         let differing = filter.iter().filter(|(_, [before, after])| before != after);
         let differing = differing.map(|(name, [before, after])| {
             let (gone, gains) = turnover(before, after);
             let gone = gone.into_iter().map(|line| &**line).collect();
-            FilterChain { name, lines: shared.remove(&(Table::Filter, *name)).unwrap_or_default(), gone, gains }
+            let lines = shared.remove(&(Table::Filter, *name)).unwrap_or_default();
+            FilterChain { name: ChainName::fixed(name), lines, gone, gains }
         });
         let [first, last] = filter_batches(family, style, &differing.collect::<Vec<_>>());
         in_order([first, nat, last])

@@ -56,7 +56,7 @@ fn frontends(out: &mut Renderer<'_>, served: &Served<'_>) {
     let firewall = has_firewall(served).then(|| served.names.chain("KUBE-FW-"));
     for addr in &served.load_balancer_ips {
         if port.has_any_endpoints {
-            let target = firewall.clone().map_or(external.clone(), Target::Jump);
+            let target = firewall.map_or(external.clone(), Target::Jump);
             let rule = Rule { target: Some(target), ..served.to(*addr, "loadbalancer IP") };
             out.rules.add(Table::Nat, names::SERVICES, rule);
         }

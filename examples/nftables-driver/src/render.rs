@@ -1,5 +1,6 @@
 //! What objects make a node do what its view says? The layout of kube-proxy.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -334,7 +335,8 @@ impl Frame {
 
     /// The objects of one Service port.
     pub(crate) fn fragment(&self, view: &NodeView, port: &ServicePort) -> Fragment {
-        let names = PortNames::of(port);
+        // Most Service ports of the fast layout have no object of their own to name.
+        let names = LazyCell::new(|| PortNames::of(port));
         let mut fragment = Fragment::default();
         // The node's own address is an address like any other.
         if !self.settings.is_local(port.cluster_ip) {
@@ -343,7 +345,13 @@ impl Frame {
         let others = port.external_ips.iter().chain(&port.load_balancer_ips);
         let inside = |addr: &&IpAddr| self.ranges.iter().any(|range| range.contains(*addr));
         fragment.shared.extend(others.filter(inside).map(|addr| Shared::Taken(*addr)));
-        let firewall = self.firewall(port, &names, &mut fragment);
+        let firewall = self.allowed_sources(port).map(|allowed| {
+            let name = names.chain("firewall-");
+            let others = address(Side::Source, true, Among::Some(allowed));
+            let rules = vec![rule([others, Statement::Verdict(Verdict::Drop)])];
+            fragment.chains.insert(name.clone(), Chain { rules, ..Chain::default() });
+            name
+        });
         // Who remembers clients has sets, which the chains of endpoints fill.
         let is_flat = self.layout == Layout::Fast && port.affinity_seconds.is_none();
         let mut seen = BTreeSet::new();
@@ -470,8 +478,8 @@ impl Frame {
             .collect()
     }
 
-    /// The chain that keeps others from the load balancer's addresses, if anybody is to be kept.
-    fn firewall(&self, port: &ServicePort, names: &PortNames, fragment: &mut Fragment) -> Option<Name> {
+    /// Who may use the load balancer's addresses, if anybody is to be kept from them.
+    fn allowed_sources(&self, port: &ServicePort) -> Option<Vec<IpNet>> {
         if port.source_ranges.is_empty() || port.load_balancer_ips.is_empty() {
             return None;
         }
@@ -482,14 +490,8 @@ impl Frame {
             allowed.extend(port.load_balancer_ips.iter().map(|addr| IpNet::from(*addr)));
         }
         let allowed = disjoint(&allowed);
-        if allowed.iter().any(|range| range.prefix_len() == 0) {
-            return None;
-        }
-        let name = names.chain("firewall-");
-        let others = address(Side::Source, true, Among::Some(allowed));
-        let rules = vec![rule([others, Statement::Verdict(Verdict::Drop)])];
-        fragment.chains.insert(name.clone(), Chain { rules, ..Chain::default() });
-        Some(name)
+        let all = allowed.iter().any(|range| range.prefix_len() == 0);
+        (!all).then_some(allowed)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use driver_kit::{FlowTable, forget_stale};
-use svc_model::ServicePort;
 use svc_model::addr::IpFamily;
 use svc_model::backend::{ApplyError, Backend, Capabilities, Generation, Observed, Plan, PlanMode, Report};
+use svc_model::{Kind, ObjectRef, ServicePort};
 
 use crate::diff::{self, Batch, Patch};
 use crate::parse::{SaveError, Saved, parse};
@@ -25,6 +25,12 @@ pub trait Tables: FlowTable<Error: Error> {
     /// # Errors
     /// When it was not done, or nobody knows: see [`may_have_happened`](Self::may_have_happened).
     fn restore(&mut self, family: IpFamily, input: &str) -> Result<(), Self::Error>;
+
+    /// The line of the input, from 1, that was refused; `None` if nobody says.
+    fn refused_line(error: &Self::Error) -> Option<usize> {
+        let _ = error;
+        None
+    }
 
     /// Whether our canary is in a table.
     ///
@@ -104,13 +110,21 @@ impl<T: Tables> IptablesDriver<T> {
         parse(&text).map_err(DriverError::Save)
     }
 
-    fn batch(&mut self, batch: &Batch, report: &mut Report) -> Result<(), ApplyError<DriverError<T::Error>>> {
-        self.tables.restore(batch.family(), &batch.to_string()).map_err(|cause| {
+    fn batch(
+        &mut self,
+        plan: &Plan<'_>,
+        batch: &Batch,
+        report: &mut Report,
+    ) -> Result<(), ApplyError<DriverError<T::Error>>> {
+        let input = batch.to_string();
+        self.tables.restore(batch.family(), &input).map_err(|cause| {
             let is_unknown = T::may_have_happened(&cause);
+            let line = T::refused_line(&cause).and_then(|line| input.lines().nth(line.checked_sub(1)?));
+            let object = line.and_then(|line| service_of(plan, line, &self.options));
             let cause = DriverError::Tables(cause);
             match report.batches {
                 _ if is_unknown => ApplyError::Unknown { cause },
-                0 => ApplyError::Rejected { object: None, cause },
+                0 => ApplyError::Rejected { object, cause },
                 applied => ApplyError::Partial { applied, cause },
             }
         })?;
@@ -142,7 +156,7 @@ impl<T: Tables> IptablesDriver<T> {
         let mut report = Report::default();
         let mut rules = Vec::with_capacity(patches.len());
         for (wanted, patch) in patches {
-            patch.batches.iter().try_for_each(|batch| self.batch(batch, &mut report))?;
+            patch.batches.iter().try_for_each(|batch| self.batch(plan, batch, &mut report))?;
             rules.push(wanted);
         }
         if written != Some(plan.generation) {
@@ -174,7 +188,7 @@ impl<T: Tables> IptablesDriver<T> {
             // What is stale in a large cluster waits for the next full plan.
             let named = before.filter(|_| !is_large).flat_map(|port| render::chain_names(port, &self.options));
             let patch = diff::partial(rules, &wanted, named);
-            patch.batches.iter().try_for_each(|batch| self.batch(batch, &mut report))?;
+            patch.batches.iter().try_for_each(|batch| self.batch(plan, batch, &mut report))?;
             diff::follow(rules, patch);
         }
         self.write_generation(plan, &installed.rules, &mut report)?;
@@ -190,7 +204,7 @@ impl<T: Tables> IptablesDriver<T> {
         report: &mut Report,
     ) -> Result<(), ApplyError<DriverError<T::Error>>> {
         match rules.first() {
-            Some(first) => self.batch(&diff::generation_batch(first, plan.generation), report),
+            Some(first) => self.batch(plan, &diff::generation_batch(first, plan.generation), report),
             None => Ok(()),
         }
     }
@@ -251,6 +265,19 @@ impl<T: Tables> Backend for IptablesDriver<T> {
             .map_err(|cause| ApplyError::Partial { applied: report.batches, cause: DriverError::Tables(cause) })?;
         Ok(report)
     }
+}
+
+/// The Service that a line is for, by the chains it names or what it says to people. O(Service ports and endpoints).
+fn service_of(plan: &Plan<'_>, line: &str, options: &Options) -> Option<ObjectRef> {
+    let words: Vec<&str> = line.split([' ', ':']).collect();
+    let changes: Vec<_> = plan.changes().collect();
+    let before = changes.iter().filter_map(|change| change.before());
+    let is_meant = |port: &&ServicePort| {
+        let is_chain = render::chain_names(port, options).iter().any(|name| words.contains(&name.as_str()));
+        is_chain || line.contains(&format!("\"{} ", render::name_in_comments(port, options)))
+    };
+    let mut ports = before.chain(plan.ports()).map(|port| &**port);
+    ports.find(is_meant).map(|port| ObjectRef::new(Kind::Service, &*port.service.namespace, &*port.service.name))
 }
 
 /// What a family's tables hold of ours.

@@ -110,6 +110,11 @@ pub(crate) fn chain_names(port: &ServicePort, options: &Options) -> Vec<ChainNam
     of_port.into_iter().chain(reachable(port).map(|endpoint| names.endpoint(endpoint.addr))).collect()
 }
 
+/// What comments call a Service port.
+pub(crate) fn name_in_comments(port: &ServicePort, options: &Options) -> String {
+    PortNames::of(port, options.profile == Profile::Classic).text
+}
+
 /// The endpoints that a port uses, each once.
 pub(crate) fn reachable(port: &ServicePort) -> impl Iterator<Item = &Candidate> {
     let cluster = &port.cluster.endpoints;

@@ -8,7 +8,7 @@ use svc_model::Protocol;
 use svc_model::addr::IpFamily;
 
 use crate::names::Name;
-use crate::print::family_word;
+use crate::print::{address_type, family_word};
 use crate::table::{
     Among, Chain, Comment, Element, Hook, HookPoint, Interface, Key, Map, MapKind, Rule, Set, Side, Slot, Slots,
     Statement, TABLE, Table, Verdict, disjoint,
@@ -214,8 +214,13 @@ impl<'a> Reader<'a> {
                 Some(Token::Mark('}')) => break,
                 Some(Token::Word(word)) => match word.as_str() {
                     "type" => {
-                        let dot = |token: &&Token| matches!(token, Token::Word(word) if word == ".");
-                        has_pairs = self.rest_of_line().iter().any(dot);
+                        let of = self.rest_of_line();
+                        let addr = Token::Word(address_type(self.family).to_owned());
+                        has_pairs = match of.as_slice() {
+                            [one] if **one == addr => false,
+                            [one, _, two] if **one == addr && **two == addr => true,
+                            _ => return Err("a set of another kind".to_owned()),
+                        };
                     }
                     "size" | "flags" | "gc-interval" => drop(self.rest_of_line()),
                     "timeout" => set.timeout = Some(seconds(self.word()?)?),
@@ -255,6 +260,10 @@ impl<'a> Reader<'a> {
                         // The first word is the address's, if there is one.
                         if matches!(of.first(), Some(Token::Word(word)) if word.starts_with("ip")) {
                             map.kind = MapKind::Address;
+                        }
+                        let is_verdict = matches!(of.last(), Some(Token::Word(word)) if word == "verdict");
+                        if word == "type" && !is_verdict {
+                            return Err("a map of another kind".to_owned());
                         }
                         if word == "typeof" {
                             let protocol = of.iter().find_map(|token| match token {

@@ -90,11 +90,20 @@ pub fn diff(found: &Saved, wanted: &Ruleset) -> Patch {
         let is_stale = |name: &&ChainName| !wanted.contains_key(*name) && !found.wanted_by_others.contains(*name);
         found.chains.keys().filter(is_stale).cloned().collect()
     };
+    // Others may lead to a chain that nobody needs; it must not keep those alive that it leads to.
+    let emptied = |found: &SavedTable, wanted: &Chains| -> Chains {
+        let is_kept = |name: &ChainName| !wanted.contains_key(name) && found.wanted_by_others.contains(name);
+        let is_full = |name: &ChainName| !found.chains[name].is_empty() || found.altered.contains(name);
+        let names = found.chains.keys().filter(|name| is_kept(name) && is_full(name));
+        names.map(|name| (name.clone(), Vec::new())).collect()
+    };
     let mut nat_batch = Batch::new(wanted, Table::Nat);
     nat_batch.chains = differing(nat, &wanted.nat);
+    nat_batch.chains.extend(emptied(nat, &wanted.nat));
     nat_batch.deleted = stale(nat, &wanted.nat);
     nat_batch.edits = jump_edits(nat, Table::Nat);
     let (first, mut last) = filter_batches(filter, wanted);
+    last.chains.extend(emptied(filter, &wanted.filter));
     last.deleted = stale(filter, &wanted.filter);
     last.edits = jump_edits(filter, Table::Filter);
     in_order([first, nat_batch, last])

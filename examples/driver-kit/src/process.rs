@@ -53,6 +53,18 @@ pub enum ProgramError {
     },
 }
 
+impl ProgramError {
+    /// The line of its input that it complained about, from 1, as far as it says: `/dev/stdin:3:27-32` in nft's words, `line 5 failed`
+    /// and `at line: 3` in those of iptables-restore.
+    pub fn line(&self) -> Option<usize> {
+        let ProgramError::Failed { message, .. } = self else { return None };
+        ["stdin:", "line: ", "line "].iter().find_map(|before| {
+            let (_, after) = message.split_once(before)?;
+            after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        })
+    }
+}
+
 impl Program {
     /// A program that may take ten minutes: a kernel may need that for a large ruleset.
     pub fn new(name: impl Into<String>) -> Program {

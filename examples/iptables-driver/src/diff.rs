@@ -167,6 +167,9 @@ impl<'a> Comparison<'a> {
         let delete = |batch: &mut Batch, found: &SavedTable, name: &ChainName| {
             if !found.wanted_by_others.contains(name) {
                 batch.delete(name);
+            } else if found.differs(name, &[]) {
+                // Others may lead to a chain that nobody needs; it must not keep those alive that it leads to.
+                batch.fill(name, []);
             }
         };
         let (found_filter, found_nat) = (found.table(Table::Filter), found.table(Table::Nat));

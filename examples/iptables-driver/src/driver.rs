@@ -5,11 +5,12 @@ use std::error::Error;
 use driver_kit::{FlowTable, forget_stale};
 use svc_model::addr::IpFamily;
 use svc_model::backend::{ApplyError, Backend, Capabilities, Generation, Observed, Plan, PlanMode, Report};
+use svc_model::{Kind, ObjectRef, ServicePort};
 
 use crate::diff::{self, Batch};
 use crate::made::Made;
 use crate::parse::{SaveError, Saved, parse};
-use crate::render::Options;
+use crate::render::{self, Options};
 use crate::ruleset::{Ruleset, Table};
 
 /// The tables of a kernel.
@@ -25,6 +26,12 @@ pub trait Tables: FlowTable<Error: Error> {
     /// # Errors
     /// When it was not done, or nobody knows: see [`may_have_happened`](Self::may_have_happened).
     fn restore(&mut self, family: IpFamily, input: &str) -> Result<(), Self::Error>;
+
+    /// The line of the input, from 1, that was refused; `None` if nobody says.
+    fn refused_line(error: &Self::Error) -> Option<usize> {
+        let _ = error;
+        None
+    }
 
     /// Whether our canary is in a table.
     ///
@@ -104,13 +111,21 @@ impl<T: Tables> IptablesDriver<T> {
         parse(&text).map_err(DriverError::Save)
     }
 
-    fn batch(&mut self, batch: &Batch, report: &mut Report) -> Result<(), ApplyError<DriverError<T::Error>>> {
-        self.tables.restore(batch.family(), &batch.text()).map_err(|cause| {
+    fn batch(
+        &mut self,
+        plan: &Plan<'_>,
+        batch: &Batch,
+        report: &mut Report,
+    ) -> Result<(), ApplyError<DriverError<T::Error>>> {
+        let input = batch.text();
+        self.tables.restore(batch.family(), &input).map_err(|cause| {
             let is_unknown = T::may_have_happened(&cause);
+            let line = T::refused_line(&cause).and_then(|line| input.lines().nth(line.checked_sub(1)?));
+            let object = line.and_then(|line| service_of(plan, line, &self.options));
             let cause = DriverError::Tables(cause);
             match report.batches {
                 _ if is_unknown => ApplyError::Unknown { cause },
-                0 => ApplyError::Rejected { object: None, cause },
+                0 => ApplyError::Rejected { object, cause },
                 applied => ApplyError::Partial { applied, cause },
             }
         })?;
@@ -131,7 +146,7 @@ impl<T: Tables> IptablesDriver<T> {
         let mut report = Report::default();
         let mut tables = Vec::with_capacity(planned.len());
         for (made, patch) in planned {
-            patch.batches.iter().try_for_each(|batch| self.batch(batch, &mut report))?;
+            patch.batches.iter().try_for_each(|batch| self.batch(plan, batch, &mut report))?;
             tables.push(made);
         }
         if written != Some(plan.generation) {
@@ -149,7 +164,7 @@ impl<T: Tables> IptablesDriver<T> {
         let mut report = Report::default();
         for made in &mut installed.tables {
             let patch = made.follow(plan, &self.options);
-            patch.batches.iter().try_for_each(|batch| self.batch(batch, &mut report))?;
+            patch.batches.iter().try_for_each(|batch| self.batch(plan, batch, &mut report))?;
         }
         self.write_generation(plan, &installed.tables, &mut report)?;
         installed.generation = plan.generation;
@@ -165,7 +180,7 @@ impl<T: Tables> IptablesDriver<T> {
     ) -> Result<(), ApplyError<DriverError<T::Error>>> {
         match tables.first() {
             Some(Made { family, style, .. }) => {
-                self.batch(&diff::generation_batch(*family, *style, plan.generation), report)
+                self.batch(plan, &diff::generation_batch(*family, *style, plan.generation), report)
             }
             None => Ok(()),
         }
@@ -227,6 +242,19 @@ impl<T: Tables> Backend for IptablesDriver<T> {
             .map_err(|cause| ApplyError::Partial { applied: report.batches, cause: DriverError::Tables(cause) })?;
         Ok(report)
     }
+}
+
+/// The Service that a line is for, by the chains it names or what it says to people. O(Service ports and endpoints).
+fn service_of(plan: &Plan<'_>, line: &str, options: &Options) -> Option<ObjectRef> {
+    let words: Vec<&str> = line.split([' ', ':']).collect();
+    let changes: Vec<_> = plan.changes().collect();
+    let before = changes.iter().filter_map(|change| change.before());
+    let is_meant = |port: &&ServicePort| {
+        let is_chain = render::chain_names(port, options).iter().any(|name| words.contains(&name.as_str()));
+        is_chain || line.contains(&format!("\"{} ", render::name_in_comments(port, options)))
+    };
+    let mut ports = before.chain(plan.ports()).map(|port| &**port);
+    ports.find(is_meant).map(|port| ObjectRef::new(Kind::Service, &*port.service.namespace, &*port.service.name))
 }
 
 /// What a family's tables hold of ours.

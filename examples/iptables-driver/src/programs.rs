@@ -64,6 +64,10 @@ impl Tables for Programs {
         self.program(family, "-restore").run(&["--noflush", WAIT[0], WAIT[1]], input).map(drop)
     }
 
+    fn refused_line(error: &ProgramError) -> Option<usize> {
+        error.line()
+    }
+
     fn has_canary(&mut self, family: IpFamily, table: Table) -> Result<bool, ProgramError> {
         match self.program(family, "").run(&[WAIT[0], WAIT[1], "-t", table.as_str(), "-S", CANARY], "") {
             Ok(printed) => Ok(printed.lines().any(|line| line.starts_with("-A "))),

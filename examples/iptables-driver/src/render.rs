@@ -94,6 +94,18 @@ fn canary() -> Rule {
     Rule { comment: Some(Comment::new("kube-proxy canary")), ..Rule::default() }
 }
 
+/// The names of all chains that a Service port may have.
+pub(crate) fn chain_names(port: &ServicePort, options: &Options) -> Vec<ChainName> {
+    let names = PortNames::of(port, options.profile == Profile::Classic);
+    let of_port = ["KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-XLB-"].map(|prefix| names.chain(prefix));
+    of_port.into_iter().chain(reachable(port).map(|endpoint| names.endpoint(endpoint.addr))).collect()
+}
+
+/// What comments call a Service port.
+pub(crate) fn name_in_comments(port: &ServicePort, options: &Options) -> String {
+    PortNames::of(port, options.profile == Profile::Classic).text
+}
+
 /// The endpoints that a port uses, each once.
 pub(crate) fn reachable(port: &ServicePort) -> impl Iterator<Item = &Candidate> {
     let cluster = &port.cluster.endpoints;

@@ -19,6 +19,8 @@ pub struct Transaction {
     operations: u64,
     /// Where the text may be cut: after each command of a table that was not there, whose objects come before what leads to them.
     seams: Vec<usize>,
+    /// Whether a table that serves goes first, so that packets must not see what is in between.
+    starts_over: bool,
 }
 
 impl Transaction {
@@ -37,7 +39,8 @@ impl Transaction {
     pub fn pieces(&self, commands: usize) -> Vec<&str> {
         let mut pieces = Vec::new();
         let mut start = 0;
-        for seam in self.seams.chunks_exact(commands.max(1)).filter_map(<[usize]>::last) {
+        let seams = if self.starts_over { &[][..] } else { &self.seams };
+        for seam in seams.chunks_exact(commands.max(1)).filter_map(<[usize]>::last) {
             pieces.push(&self.text[start..*seam]);
             start = *seam;
         }
@@ -55,6 +58,12 @@ impl Transaction {
         // Text in memory takes everything.
         let _ = command.write(&mut self.text, family);
         self.text.push('\n');
+    }
+
+    /// Removes a family's table, which is made anew in the same transaction.
+    pub(crate) fn start_over(&mut self, family: IpFamily) {
+        self.starts_over = true;
+        self.add(family, Command::DeleteTable);
     }
 
     /// Writes a generation down.

@@ -12,9 +12,11 @@ use svc_model::{ServicePort, ServicePortId, ServicePortKey};
 
 use crate::diff::{self, Transaction};
 use crate::fragment::{Fragment, Shared, include};
+use crate::names::service_of;
 use crate::parse::{ListError, Listed, parse};
+use crate::print::family_word;
 use crate::render::{Frame, Layout};
-use crate::table::Table;
+use crate::table::{TABLE, Table};
 
 /// Our tables of a kernel.
 pub trait Tables: FlowTable<Error: Error> {
@@ -29,6 +31,12 @@ pub trait Tables: FlowTable<Error: Error> {
     /// # Errors
     /// When it was not done, or nobody knows: see [`may_have_happened`](Self::may_have_happened).
     fn run(&mut self, commands: &str) -> Result<(), Self::Error>;
+
+    /// The line of the commands, from 1, that was refused; `None` if nobody says.
+    fn refused_line(error: &Self::Error) -> Option<usize> {
+        let _ = error;
+        None
+    }
 
     /// Whether our canary is in a family's table.
     ///
@@ -47,9 +55,6 @@ pub enum DriverError<E: Error> {
     /// The kernel's tables could not be read or written.
     #[error(transparent)]
     Tables(E),
-    /// What was read is not what nft lists.
-    #[error(transparent)]
-    List(ListError),
 }
 
 /// A driver of the kernel's nftables.
@@ -78,6 +83,8 @@ struct Installed {
 enum State {
     /// It was listed.
     Listed(Option<Listed>),
+    /// It was listed, and holds what this driver would not write and cannot compare.
+    Strange(ListError),
     /// It was made of these.
     Made(Box<Made>),
 }
@@ -98,6 +105,7 @@ impl State {
     fn listed(&self) -> Option<Cow<'_, Listed>> {
         match self {
             State::Listed(listed) => listed.as_ref().map(Cow::Borrowed),
+            State::Strange(_) => None,
             State::Made(made) => Some(Cow::Owned(Listed { table: made.table(), altered: BTreeSet::new() })),
         }
     }
@@ -232,11 +240,17 @@ impl<T: Tables> NftablesDriver<T> {
         let (mut generation, mut tables) = (None, Vec::new());
         for family in self.families.clone() {
             let text = self.tables.list(family).map_err(DriverError::Tables)?;
-            let listed = text.map(|text| parse(&text, family)).transpose().map_err(DriverError::List)?;
-            tables.push(State::Listed(listed.map(|mut listed| {
-                generation = diff::take_generation(&mut listed).or(generation);
-                listed
-            })));
+            tables.push(match text.map(|text| parse(&text, family)).transpose() {
+                Ok(listed) => State::Listed(listed.map(|mut listed| {
+                    generation = diff::take_generation(&mut listed).or(generation);
+                    listed
+                })),
+                Err(error) => State::Strange(error),
+            });
+        }
+        if tables.iter().any(|state| matches!(state, State::Strange(_))) {
+            // It is made anew, and the generation with it.
+            generation = None;
         }
         Ok(Installed { generation, tables })
     }
@@ -262,6 +276,9 @@ impl<T: Tables> NftablesDriver<T> {
                     made
                 }
                 state => {
+                    if let State::Strange(_) = state {
+                        transaction.start_over(*family);
+                    }
                     let made = Box::new(Made::new(plan, frame));
                     diff::append(&mut transaction, state.listed().as_deref(), &made.table());
                     made
@@ -296,7 +313,15 @@ impl<T: Tables> Backend for NftablesDriver<T> {
         self.installed = Some(installed);
         let is_whole = |table: &Option<Listed>| table.as_ref().is_some_and(|table| table.altered.is_empty());
         let intact = tables.iter().all(is_whole) && generation.is_some();
-        Ok(Observed::new(tables).generation(generation).intact(intact))
+        let strange = self.installed.iter().flat_map(|installed| installed.tables.iter().zip(&self.families));
+        let collisions = strange.filter_map(|(state, family)| match state {
+            State::Strange(error) => {
+                Some(format!("what is not ours in table {} {TABLE}: {error}", family_word(*family)))
+            }
+            _ => None,
+        });
+        let collisions = collisions.collect();
+        Ok(Observed::new(tables).generation(generation).intact(intact).collisions(collisions))
     }
 
     fn is_intact(&mut self) -> Result<bool, Self::Error> {
@@ -316,10 +341,12 @@ impl<T: Tables> Backend for NftablesDriver<T> {
         for piece in transaction.pieces(self.piece) {
             self.tables.run(piece).map_err(|cause| {
                 let is_unknown = T::may_have_happened(&cause);
+                let line = T::refused_line(&cause).and_then(|line| piece.lines().nth(line.checked_sub(1)?));
+                let object = line.and_then(service_of);
                 let cause = DriverError::Tables(cause);
                 match applied {
                     _ if is_unknown => ApplyError::Unknown { cause },
-                    0 => ApplyError::Rejected { object: None, cause },
+                    0 => ApplyError::Rejected { object, cause },
                     applied => ApplyError::Partial { applied, cause },
                 }
             })?;

@@ -39,12 +39,15 @@
 //! - Services come in order of namespace, name and port name, so the same cluster gives the same objects.
 //! - One who claims another's address gets no element for it; an address within a Service range that a Service has as an external one is not
 //!   dropped.
-//! - What goes, goes in the same transaction, which takes Linux 6.2 or later; kube-proxy empties a chain first and deletes it later.
+//! - What goes, goes in the same transaction, which takes Linux 6.2 or later. Older kernels hold on to a chain for a while after the last
+//!   rule that leads to it has gone, and refuse a transaction that deletes both; kube-proxy empties a chain first and deletes it a second
+//!   later or more. Do not use this driver there.
 //!
 //! # Ownership
 //!
 //! Ours is the table `kube-proxy` in the families ip and ip6. Everything else is left as it is; whatever names and comments of objects
-//! hold, they stay within their field.
+//! hold, they stay within their field. What others put into our table goes with the next full plan: rules, chains and sets like ours one
+//! by one; if there is an object of another kind, the table is made anew, in one transaction, and clients are forgotten.
 #![forbid(unsafe_code)]
 
 mod diff;

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::net::SocketAddr;
 
-use svc_model::{NamespacedName, Protocol, ServicePort};
+use svc_model::{Kind, NamespacedName, ObjectRef, Protocol, ServicePort};
 
 /// The name of a chain, set or map: letters, digits and `-_./`, beginning with a letter; at most 255, which is what no line can end in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +103,22 @@ fn base(of: &str) -> String {
     base
 }
 
+/// The Service that a command is for, by the name or the comment of what it writes.
+pub(crate) fn service_of(command: &str) -> Option<ObjectRef> {
+    let of = |path: &str| {
+        let mut parts = path.split(['/', ':']);
+        let (namespace, name) = (parts.next()?, parts.next()?);
+        (!namespace.is_empty() && !name.is_empty()).then(|| ObjectRef::new(Kind::Service, namespace, name))
+    };
+    let by_name = |word: &str| {
+        let (prefix, base) = word.trim_start_matches('@').split_once('-')?;
+        let prefixes = ["service", "local", "external", "firewall", "endpoint", "affinity"];
+        prefixes.contains(&prefix).then(|| base.get(8..)?.strip_prefix('-')).flatten().and_then(of)
+    };
+    let by_comment = || of(command.split_once("comment \"")?.1.split([' ', '"']).next()?);
+    command.split_whitespace().find_map(by_name).or_else(by_comment)
+}
+
 /// The protocol as nft spells it.
 pub(crate) fn protocol_word(protocol: Protocol) -> &'static str {
     match protocol {
@@ -115,6 +131,25 @@ pub(crate) fn protocol_word(protocol: Protocol) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_tells_its_service() {
+        let told = |command| service_of(command).map(|service| service.to_string());
+        let shop = Some("Service/shop/cart".to_owned());
+        assert_eq!(told("add chain ip kube-proxy service-ULMVA6XW-shop/cart/tcp/p80"), shop);
+        assert_eq!(
+            told("add rule ip kube-proxy services ip saddr @affinity-5OJB2KTY-shop/cart/tcp/__10.180.0.1/80 drop"),
+            shop
+        );
+        let element =
+            "add element ip kube-proxy no-endpoint-services { 10.0.0.1 . tcp . 80 comment \"shop/cart:p80\" : drop }";
+        assert_eq!(told(element), shop);
+        assert_eq!(
+            told("add set ip kube-proxy cluster-ips { type ipv4_addr ; comment \"Active ClusterIPs\" ; }"),
+            None
+        );
+        assert_eq!(told("add chain ip kube-proxy filter-output"), None);
+    }
 
     #[test]
     fn names_are_those_of_kube_proxy() {

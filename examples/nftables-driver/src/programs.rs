@@ -42,6 +42,10 @@ impl Tables for Programs {
         self.nft.run(&["-f", "-"], commands).map(drop)
     }
 
+    fn refused_line(error: &ProgramError) -> Option<usize> {
+        error.line()
+    }
+
     fn has_canary(&mut self, family: IpFamily) -> Result<bool, ProgramError> {
         let listed = self.list_object(&["list", "chain", family_word(family), TABLE, CANARY])?;
         Ok(listed.is_some_and(|listed| listed.contains("continue")))

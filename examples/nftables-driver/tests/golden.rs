@@ -6,9 +6,11 @@ use std::path::Path;
 use nftables_driver::{Layout, Table, diff, parse, render};
 use proptest::prelude::*;
 use svc_model::addr::IpFamily;
-use svc_model::api::{Service, ServicePort as ApiPort};
+use svc_model::api::{
+    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, KubeProxyConfiguration, Service, ServicePort as ApiPort,
+};
 use svc_model::testkit::{NODE, objects};
-use svc_model::{Cluster, NodeSettings, NodeView, ServicePort};
+use svc_model::{Cluster, NodeSettings, NodeView, Object, ServicePort};
 use svctrace::read::{Purpose, Reader};
 
 fn table(view: &NodeView, family: IpFamily) -> Table {
@@ -53,22 +55,32 @@ proptest! {
     #[test]
     fn nothing_in_a_name_breaks_out_of_its_field(
         name in "\\PC{0,80}|[a\"'\\\\\n\r\t;{} -]{0,40}|\nflush ruleset\n",
+        namespace in "\\PC{0,20}|[a\"'\\\\\n;{}/ -]{0,20}",
         port in "[a\"'\\\\\n;{} -]{0,20}",
+        device in "[a-z0-9\"\n;{} /+*-]{0,20}",
     ) {
-        let mut service = Service::default();
-        service.metadata.name = name;
-        service.spec.cluster_ip = "10.96.0.1".into();
-        service.spec.external_ips = vec!["203.0.113.1".into()];
-        service.spec.ports.push(ApiPort { name: port, port: 80, ..Default::default() });
-        let cluster = Cluster::from_iter([service]);
-        let view = NodeView::new(&cluster, NodeSettings::of(&cluster, None).unwrap());
-        let text = table(&view, IpFamily::V4).to_string();
-        let empty = {
-            let cluster = Cluster::new();
-            table(&NodeView::new(&cluster, NodeSettings::of(&cluster, None).unwrap()), IpFamily::V4).to_string()
+        let rules = |namespace: &str, name: &str, port: &str| {
+            let mut service = Service::default();
+            service.metadata.name = name.into();
+            service.metadata.namespace = namespace.into();
+            service.spec.cluster_ip = "10.96.0.1".into();
+            service.spec.external_ips = vec!["203.0.113.1".into()];
+            service.spec.session_affinity = "ClientIP".into();
+            service.spec.ports.push(ApiPort { name: port.into(), port: 80, ..Default::default() });
+            let mut endpoints = Endpoints { metadata: service.metadata.clone(), ..Default::default() };
+            let addresses = vec![EndpointAddress { ip: "10.244.0.1".into(), ..Default::default() }];
+            let ports = vec![EndpointPort { name: port.into(), port: 80, ..Default::default() }];
+            endpoints.subsets.push(EndpointSubset { addresses, ports, ..Default::default() });
+            let mut config = KubeProxyConfiguration { detect_local_mode: "BridgeInterface".into(), ..Default::default() };
+            config.detect_local.bridge_interface.clone_from(&device);
+            let cluster = Cluster::from_iter([service.into(), endpoints.into(), Object::from(config)]);
+            let view = NodeView::new(&cluster, NodeSettings::of(&cluster, None).unwrap());
+            table(&view, IpFamily::V4).to_string()
         };
-        // Its cluster IP, and a refusal for each of its two addresses.
-        prop_assert_eq!(text.lines().count(), empty.lines().count() + 3);
+        let text = rules(&namespace, &name, &port);
+        // As many commands as with plain names, one a line.
+        prop_assert_eq!(text.lines().count(), rules("shop", "cart", "http").lines().count());
+        prop_assert!(text.contains("affinity-"));
         prop_assert!(text.lines().all(|line| line.starts_with("add ")));
         prop_assert!(text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)));
     }

@@ -7,12 +7,14 @@ mod lab;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use iptables_driver::{IptablesDriver, Options, Profile, Variant};
+use lab::namespace;
 use lab::{CLIENT, Lab, Met, NODE, Namespace, PORT, exchange, lab, pod_addr, tcp, udp_socket};
 use nftables_driver::{Layout, NftablesDriver};
 use svc_model::backend::{Backend, Progress, Reconciler, Schedule};
@@ -86,7 +88,9 @@ impl Driver {
                 Driver::Fast => settle(&mut nftables(Layout::Fast), &view),
                 _ => settle(&mut self.iptables(), &view),
             }
-            std::fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1").unwrap();
+            if view.settings().takes_node_ports_at(std::net::Ipv4Addr::LOCALHOST.into()) {
+                std::fs::write("/proc/sys/net/ipv4/conf/all/route_localnet", "1").unwrap();
+            }
             view
         })
     }
@@ -554,4 +558,156 @@ fn a_lock_that_somebody_holds_is_waited_for() {
     std::fs::remove_file(&lock).unwrap();
     let met = count(&lab.client, Protocol::Tcp, "10.96.0.10:80".parse().unwrap(), 1);
     assert!(matches!(met.keys().next(), Some(Met::Pod(..))), "{met:?}");
+}
+
+#[test]
+fn node_ports_answer_on_loopback_and_neighbours_do_not_reach_it() {
+    for driver in [Driver::Legacy, Driver::Nft, Driver::Nftables] {
+        let Some(lab) = lab(1, driver.programs()) else { continue };
+        // What the neighbour needs for the attack of CVE-2020-8558.
+        let neighbour = "ip addr flush dev lo; ip route del local 127.0.0.0/8 dev lo table local 2>/dev/null || true
+             echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip route add 127.0.0.0/8 via 192.0.2.1";
+        lab.client.sh(neighbour).unwrap();
+        lab.node.sh("echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet").unwrap();
+        lab.node.run(|| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:7777").unwrap();
+            thread::spawn(move || {
+                listener.incoming().flatten().for_each(|stream| (&stream).write_all(b"own").unwrap())
+            });
+        });
+        let reach = |namespace: &Namespace, to: &str| {
+            let to: SocketAddr = to.parse().unwrap();
+            namespace.run(move || {
+                let patience = Duration::from_millis(700);
+                namespace::ask(&namespace::dial(Protocol::Tcp, None, to), Protocol::Tcp, to, patience)
+            })
+        };
+        assert_eq!(reach(&lab.client, "127.0.0.1:7777").as_deref(), Ok("own"), "{driver:?} without rules");
+        lab.node.sh("echo 0 > /proc/sys/net/ipv4/conf/all/route_localnet").unwrap();
+        driver.apply(&lab.node, &cluster(&world(driver, &service("a", 10, &[0], "  type: NodePort"))));
+        assert_eq!(reach(&lab.client, "127.0.0.1:7777"), Err(namespace::Failure::Lost), "{driver:?}");
+        assert_eq!(reach(&lab.node, "127.0.0.1:7777").as_deref(), Ok("own"), "{driver:?}");
+        let ports = [(Protocol::Tcp, "127.0.0.1:30010"), (Protocol::Udp, "127.0.0.1:30110")];
+        for (protocol, to) in ports {
+            let met = count(&lab.node, protocol, to.parse().unwrap(), 3);
+            // nftables leaves loopback alone, and nobody else listens there.
+            let met_by = |met: &Met| match driver {
+                Driver::Nftables => *met == Met::Refused,
+                _ => *met == Met::Pod(SocketAddr::new(pod_addr(0, false), PORT), masqueraded(false)),
+            };
+            assert!(met.keys().all(met_by), "{driver:?} {to}: {met:?}");
+        }
+    }
+}
+
+/// A driver that follows a cluster by differences.
+struct Followed<B> {
+    cluster: Cluster,
+    view: NodeView,
+    reconciler: Reconciler,
+    backend: B,
+    now: Duration,
+}
+
+impl<B: Backend + Send + 'static> Followed<B> {
+    fn new(text: &str, backend: B) -> Followed<B> {
+        let cluster = cluster(text);
+        let view = NodeView::new(&cluster, NodeSettings::of(&cluster, Some("n1")).unwrap());
+        let mut reconciler = Reconciler::new(Schedule::default());
+        reconciler.lists_complete();
+        Followed { cluster, view, reconciler, backend, now: Duration::ZERO }
+    }
+
+    /// Follows to another state, after this time; how that failed on the way, and how many plans it took.
+    fn to(mut self, node: &Namespace, text: &str, after: Duration) -> (Followed<B>, Vec<String>, usize) {
+        let wanted = cluster(text);
+        node.run(move || {
+            let mut touched = svc_model::Touched::default();
+            let gone: Vec<_> = self.cluster.objects().map(|object| object.reference()).collect();
+            let kept: Vec<_> = wanted.objects().map(|object| object.reference()).collect();
+            let gone = gone.iter().filter(|reference| !kept.contains(reference));
+            gone.for_each(|reference| touched.extend(self.cluster.remove(reference).touched));
+            wanted.objects().for_each(|object| touched.extend(self.cluster.apply(object.clone()).touched));
+            self.reconciler.changed(self.view.update(&self.cluster, &touched));
+            self.now += after;
+            let (mut failures, mut plans) = (Vec::new(), 0);
+            loop {
+                match self.reconciler.run(self.now, &self.view, &mut self.backend) {
+                    Progress::Idle { .. } if self.reconciler.is_settled() => break (self, failures, plans),
+                    Progress::Idle { until } => self.now = until.unwrap(),
+                    Progress::Failed(failure) => failures.push(failure.to_string()),
+                    Progress::Applied { .. } => plans += 1,
+                    _ => {}
+                }
+                assert!(failures.len() < 5, "{failures:?}");
+            }
+        })
+    }
+}
+
+const SOON: Duration = Duration::from_secs(1);
+
+#[test]
+fn what_iptables_refuses_is_named_and_holds_nothing_else_up() {
+    for driver in [Driver::Legacy, Driver::Nft] {
+        let Some(lab) = lab(2, driver.programs()) else { continue };
+        let iptables = if driver == Driver::Nft { "iptables-nft" } else { "iptables-legacy" };
+        let (a, b) = (service("a", 10, &[0], ""), |pod| service("b", 11, &[pod], ""));
+        let both = world(driver, &(a + &b(0)));
+        let (followed, failures, _) = Followed::new(&both, driver.iptables()).to(&lab.node, &both, SOON);
+        assert!(failures.is_empty(), "{failures:?}");
+        // A chain that somebody else's rule leads to cannot be deleted.
+        let rules = lab.node.sh(&format!("{iptables} -t nat -S KUBE-SERVICES")).unwrap();
+        let rule = rules.lines().find(|line| line.contains("default/a:t cluster IP")).unwrap();
+        let chain = rule.rsplit(' ').next().unwrap().to_owned();
+        lab.node.sh(&format!("{iptables} -t nat -N OTHER; {iptables} -t nat -A OTHER -j {chain}")).unwrap();
+        let only = world(driver, &b(1));
+        let (followed, failures, plans) = followed.to(&lab.node, &only, SOON);
+        assert!(matches!(failures.as_slice(), [one] if one.contains("Service/default/a")), "{driver:?}: {failures:?}");
+        assert_eq!(plans, 1);
+        let met = count(&lab.client, Protocol::Tcp, "10.96.0.11:80".parse().unwrap(), 3);
+        assert!(met.keys().all(|met| matches!(met, Met::Pod(addr, _) if addr.ip() == pod_addr(1, false))), "{met:?}");
+        let met = count(&lab.client, Protocol::Tcp, "10.96.0.10:80".parse().unwrap(), 1);
+        assert!(!met.keys().any(|met| matches!(met, Met::Pod(..))), "{driver:?}: {met:?}");
+        let kept = lab.node.sh(&format!("{iptables} -t nat -S {chain}; {iptables} -t nat -S OTHER")).unwrap();
+        assert_eq!(kept, format!("-N {chain}\n-N OTHER\n-A OTHER -j {chain}\n"));
+        // It goes with the next full plan after what held it.
+        lab.node.sh(&format!("{iptables} -t nat -F OTHER")).unwrap();
+        let (_, failures, _) = followed.to(&lab.node, &only, SOON * 31);
+        assert!(failures.is_empty(), "{failures:?}");
+        assert!(!driver.dump(&lab.node).contains(&chain), "{driver:?}");
+    }
+}
+
+#[test]
+fn what_nft_refuses_is_named_and_made_anew() {
+    for driver in [Driver::Nftables, Driver::Fast] {
+        let Some(lab) = lab(2, driver.programs()) else { continue };
+        let layout = if driver == Driver::Fast { Layout::Fast } else { Layout::Modern };
+        let a = service("a", 10, &[0], "  sessionAffinity: ClientIP");
+        let b = |pod| service("b", 11, &[pod], "");
+        let with = |pod| world(driver, &(a.clone() + &b(pod)));
+        let (followed, ..) = Followed::new(&with(0), nftables(layout)).to(&lab.node, &with(0), SOON);
+        let sets = lab.node.sh("nft list sets ip | grep -o 'affinity-[^ ]*default/a/tcp[^ ]*'").unwrap();
+        let (followed, failures, _) = followed.to(&lab.node, &world(driver, &b(0)), SOON);
+        assert!(failures.is_empty(), "{failures:?}");
+        plant(driver, &lab.node);
+        let before = foreign(driver, &driver.dump(&lab.node));
+        // Somebody has put something of another kind where a set of ours will be, and what is nothing of ours.
+        let set = sets.lines().next().unwrap();
+        let planted =
+            format!("nft add set ip kube-proxy {set} '{{ type inet_service; }}'; nft add counter ip kube-proxy theirs");
+        lab.node.sh(&planted).unwrap();
+        let (_, failures, plans) = followed.to(&lab.node, &with(1), SOON);
+        assert!(matches!(failures.as_slice(), [one] if one.contains("Service/default/a")), "{driver:?}: {failures:?}");
+        assert_eq!(plans, 1);
+        for (to, pod) in [("10.96.0.10:80", 0), ("10.96.0.11:80", 1)] {
+            let met = count(&lab.client, Protocol::Tcp, to.parse().unwrap(), 3);
+            let is_there = |met: &Met| matches!(met, Met::Pod(addr, _) if addr.ip() == pod_addr(pod, false));
+            assert!(met.keys().all(is_there), "{driver:?}: {met:?}");
+        }
+        let after = driver.dump(&lab.node);
+        assert_eq!(foreign(driver, &after), before, "{driver:?}");
+        assert!(!after.contains("theirs") && !after.contains("inet_service\n"), "{driver:?}: {after}");
+    }
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use svc_model::addr::IpFamily;
 
 use crate::names::Name;
-use crate::print::family_word;
+use crate::print::{address_type, family_word};
 use crate::table::{Chain, Comment, Element, Hook, HookPoint, Key, Map, MapKind, Set, Slot, Slots, TABLE, Table};
 use lexer::{Token, tokens};
 use rule::{protocol_of, rule, verdict};
@@ -177,7 +177,14 @@ impl<'a, 't> Reader<'a, 't> {
             match self.next_in_block() {
                 Some(Token::Mark('}')) => break,
                 Some(Token::Word(word)) => match word {
-                    "type" => has_pairs = self.rest_of_line().contains(&Token::Word(".")),
+                    "type" => {
+                        let addr = Token::Word(address_type(self.family));
+                        has_pairs = match self.rest_of_line().as_slice() {
+                            [one] if *one == addr => false,
+                            [one, _, two] if *one == addr && *two == addr => true,
+                            _ => return Err("a set of another kind".to_owned()),
+                        };
+                    }
                     "size" | "flags" | "gc-interval" => drop(self.rest_of_line()),
                     "timeout" => set.timeout = Some(seconds(self.word()?)?),
                     "comment" => set.comment = self.quoted()?,
@@ -216,6 +223,9 @@ impl<'a, 't> Reader<'a, 't> {
                         // The first word is the address's, if there is one.
                         if of.first().and_then(|token| token.word()).is_some_and(|word| word.starts_with("ip")) {
                             map.kind = MapKind::Address;
+                        }
+                        if word == "type" && of.last() != Some(&Token::Word("verdict")) {
+                            return Err("a map of another kind".to_owned());
                         }
                         if word == "typeof" {
                             let protocol = of.iter().find_map(|token| protocol_of(token.word()?).ok());

@@ -54,12 +54,13 @@ fn target(verdict: &Verdict) -> Option<&Name> {
 
 /// Elements in a set or map of the kind of that which they are for.
 fn holder(table: &Table, object: &Name, elements: &str) -> Result<String, KernelError> {
+    let addr = if table.family == IpFamily::V4 { "ipv4_addr" } else { "ipv6_addr" };
     Ok(if table.sets.contains_key(object) {
-        format!("set x {{ type t; elements = {elements} }}")
+        format!("set x {{ type {addr}; elements = {elements} }}")
     } else if table.loops.contains_key(object) {
-        format!("set x {{ type t . t; elements = {elements} }}")
+        format!("set x {{ type {addr} . {addr}; elements = {elements} }}")
     } else if table.maps.contains_key(object) {
-        format!("map x {{ type t; elements = {elements} }}")
+        format!("map x {{ type t : verdict; elements = {elements} }}")
     } else if table.slots.contains_key(object) {
         format!("map x {{ typeof tcp dport; elements = {elements} }}")
     } else {

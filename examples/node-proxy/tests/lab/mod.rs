@@ -1,60 +1,17 @@
 //! A small network of namespaces: a client, a node, and Pods behind it. One process, a thread a namespace; all of it is gone with the
 //! process, and has no way out.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::Command;
-use std::sync::mpsc::{Sender, channel};
+pub(crate) mod namespace;
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{getpid, gettid};
+use svc_model::Protocol;
 
-type Task = Box<dyn FnOnce() + Send>;
-
-/// A network namespace, and the thread that lives in it.
-pub(crate) struct Namespace {
-    tasks: Sender<Task>,
-    /// The file by which others find it.
-    pub(crate) path: String,
-}
-
-impl Namespace {
-    fn new() -> Result<Namespace, String> {
-        let (tasks, todo) = channel::<Task>();
-        let (ready, started) = channel();
-        thread::spawn(move || {
-            let made =
-                unshare(CloneFlags::CLONE_NEWNET).map(|()| format!("/proc/{}/task/{}/ns/net", getpid(), gettid()));
-            let is_made = made.is_ok();
-            let _ = ready.send(made);
-            if is_made {
-                todo.iter().for_each(|task| task());
-            }
-        });
-        let path = started.recv().map_err(|error| error.to_string())?;
-        Ok(Namespace { tasks, path: path.map_err(|error| format!("unshare: {error}"))? })
-    }
-
-    /// Does something in the namespace: sockets that are made there belong to it, and so do programs.
-    pub(crate) fn run<T: Send + 'static>(&self, task: impl FnOnce() -> T + Send + 'static) -> T {
-        let (done, result) = channel();
-        self.tasks.send(Box::new(move || drop(done.send(task())))).unwrap();
-        result.recv().unwrap()
-    }
-
-    /// Runs a script; what it printed, or how it failed.
-    pub(crate) fn sh(&self, script: &str) -> Result<String, String> {
-        let script = script.to_owned();
-        self.run(move || {
-            let output = Command::new("sh").args(["-ec", &script]).output().map_err(|error| error.to_string())?;
-            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-            let complaint = String::from_utf8_lossy(&output.stderr);
-            if output.status.success() { Ok(printed) } else { Err(format!("{script}: {complaint}")) }
-        })
-    }
-}
+pub(crate) use namespace::Namespace;
+use namespace::{Failure, ask, dial, missing};
 
 /// What came of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,12 +42,8 @@ pub(crate) const NODE: [&str; 2] = ["192.0.2.1", "2001:db8:2::1"];
 
 /// The network, or `None` after saying why not: a test that did not run must not look as if it had.
 pub(crate) fn lab(pods: usize, programs: &[&str]) -> Option<Lab> {
-    let missing = programs.iter().find(|program| {
-        let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
-        !found.is_ok_and(|output| output.status.success())
-    });
-    let made = match missing {
-        Some(program) => Err(format!("{program} is not installed")),
+    let made = match missing(programs) {
+        Some(why) => Err(why),
         None => Lab::new(pods),
     };
     made.map_err(|why| println!("skipped: {why}")).ok()
@@ -166,51 +119,33 @@ fn serve(i: usize) -> std::io::Result<()> {
 /// A wrong rule shows as silence, so nobody waits for long.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-fn read_answer(text: &str, v6: bool) -> Met {
-    let (pod, from) = text.split_once(' ').unwrap();
-    Met::Pod(SocketAddr::new(pod_addr(pod.parse().unwrap(), v6), PORT), from.parse().unwrap())
-}
-
-fn failure(error: &std::io::Error) -> Met {
-    match error.kind() {
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Met::Refused,
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => Met::Lost,
-        _ => panic!("{error}"),
+fn met(asked: Result<String, Failure>, v6: bool) -> Met {
+    match asked {
+        Ok(text) => {
+            let (pod, from) = text.split_once(' ').unwrap();
+            Met::Pod(SocketAddr::new(pod_addr(pod.parse().unwrap(), v6), PORT), from.parse().unwrap())
+        }
+        Err(Failure::Refused | Failure::Closed) => Met::Refused,
+        Err(Failure::Lost) => Met::Lost,
+        Err(Failure::Other(errno)) => panic!("{errno}"),
     }
 }
 
-/// A refusal that comes while the connecting process is still at it is believed only when it is repeated, a second later.
-const LONGER: Duration = Duration::from_millis(1_300);
-
-/// Connects by TCP.
+/// Connects by TCP, with time for a packet that is sent again.
 pub(crate) fn tcp(to: SocketAddr) -> Met {
-    let mut stream = match TcpStream::connect_timeout(&to, LONGER) {
-        Ok(stream) => stream,
-        Err(error) => return failure(&error),
-    };
-    let mut text = String::new();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    match stream.read_to_string(&mut text) {
-        Ok(_) => read_answer(&text, to.is_ipv6()),
-        Err(error) => failure(&error),
-    }
+    let dialled = dial(Protocol::Tcp, None, to);
+    met(ask(&dialled, Protocol::Tcp, to, PATIENCE + Duration::from_secs(1)), to.is_ipv6())
 }
 
 /// A socket that goes on for several datagrams.
 pub(crate) fn udp_socket(to: SocketAddr) -> UdpSocket {
-    let any: IpAddr = if to.is_ipv4() { "0.0.0.0" } else { "::" }.parse().unwrap();
-    let socket = UdpSocket::bind((any, 0)).unwrap();
+    let socket = UdpSocket::from(dial(Protocol::Udp, None, to));
     socket.connect(to).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 
 /// Sends a datagram and waits for the answer.
 pub(crate) fn exchange(socket: &UdpSocket) -> Met {
-    let mut buffer = [0; 64];
-    // A refusal that came meanwhile is told by whichever comes first.
-    match socket.send(b"?").and_then(|_| socket.recv(&mut buffer)) {
-        Ok(n) => read_answer(std::str::from_utf8(&buffer[..n]).unwrap(), socket.peer_addr().unwrap().is_ipv6()),
-        Err(error) => failure(&error),
-    }
+    let to = socket.peer_addr().unwrap();
+    met(ask(&socket.try_clone().unwrap().into(), Protocol::Udp, to, PATIENCE), to.is_ipv6())
 }

@@ -111,6 +111,9 @@ mod tests {
         assert!(RegexUnion::new(vec![&one; MOST].into_iter()).is_some());
         assert!(RegexUnion::new(vec![&one; MOST + 1].into_iter()).is_none());
         assert!(RegexUnion::new(vec![&large; MOST].into_iter()).is_none());
+        let long = Regex::new(&format!("(?x)a{}", " ".repeat(3995)), Anchor::Start).unwrap();
+        assert!(RegexUnion::new(vec![&long; 65].into_iter()).is_some());
+        assert!(RegexUnion::new(vec![&long; 66].into_iter()).is_none());
     }
 
     #[test]

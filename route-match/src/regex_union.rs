@@ -31,6 +31,8 @@ pub(crate) struct GaveUp;
 
 /// Most expressions. A new state costs time by their number; with more, requests could buy too much of it.
 const MOST: usize = 1024;
+/// Bytes that all patterns may have. More would hardly fit when compiled, and cost many times as much when parsed.
+const LONGEST: usize = 256 << 10;
 /// Bytes that all expressions may take, and the states of each thread again.
 const MAX_COMPILED: usize = 4 << 20;
 /// States are thrown away for others only if so many bytes were read for each; making one costs about as much as filters do
@@ -39,8 +41,9 @@ const WORTH: usize = 100;
 
 impl RegexUnion {
     /// Compiles expressions, given by falling preference; `None` when they are too many or too large.
-    pub(crate) fn new<'r>(expressions: impl ExactSizeIterator<Item = &'r Regex>) -> Option<Self> {
-        if expressions.len() > MOST {
+    pub(crate) fn new<'r>(expressions: impl ExactSizeIterator<Item = &'r Regex> + Clone) -> Option<Self> {
+        let length = expressions.clone().map(|regex| regex.as_str().len()).sum::<usize>();
+        if expressions.len() > MOST || length > LONGEST {
             return None;
         }
         let parsed: Vec<Hir> =
@@ -108,6 +111,9 @@ mod tests {
         assert!(RegexUnion::new(vec![&one; MOST].into_iter()).is_some());
         assert!(RegexUnion::new(vec![&one; MOST + 1].into_iter()).is_none());
         assert!(RegexUnion::new(vec![&large; MOST].into_iter()).is_none());
+        let long = Regex::new(&format!("(?x)a{}", " ".repeat(3995)), Anchor::Start).unwrap();
+        assert!(RegexUnion::new(vec![&long; 65].into_iter()).is_some());
+        assert!(RegexUnion::new(vec![&long; 66].into_iter()).is_none());
     }
 
     #[test]

@@ -50,6 +50,18 @@ fn lengths_are_counted_in_characters() {
 }
 
 #[test]
+fn paths_of_every_type_have_their_length() {
+    for type_ in ["Exact", "PathPrefix", "RegularExpression"] {
+        let rule = |length: usize| {
+            let path = json!({"type": type_, "value": format!("/{}", "a".repeat(length - 1))});
+            route("r", json!([{"matches": [{"path": path}]}]))
+        };
+        assert_eq!(faults(rule(1024)), [] as [&str; 0], "{type_}");
+        assert_eq!(faults(rule(1025)), ["spec.rules[0].matches[0].path.value"], "{type_}");
+    }
+}
+
+#[test]
 fn what_keeps_a_session_is_of_its_type() {
     let rule = |session: Value| route("r", json!([{"sessionPersistence": session}]));
     let at = "spec.rules[0].sessionPersistence";

@@ -9,7 +9,7 @@ use crate::world::{object, route};
 /// The fields of the errors.
 fn faults(value: Value) -> Vec<String> {
     let findings = check::object(&object(value), "gateway.networking.k8s.io/v1");
-    findings.into_iter().filter(|finding| finding.level == Level::Error).map(|finding| finding.field.into()).collect()
+    findings.into_iter().filter(|finding| finding.level == Level::Error).map(|finding| finding.field).collect()
 }
 
 fn of_kind(kind: &str, spec: Value) -> Value {

@@ -171,3 +171,14 @@ fn certificates_that_cover_hosts_of_another_listener_are_told() {
     ]);
     assert_eq!(overlapping(&catch_all).len(), 1, "b.example is for the listener without hostname");
 }
+
+#[test]
+fn a_key_of_a_secret_could_be_the_name_of_a_file() {
+    let secret = json!({
+        "kind": "Secret", "metadata": { "name": "s", "namespace": "default" },
+        "data": { "bad key": "", "../up": "", "good_key.1": "" }, "stringData": { "a/b": "" },
+    });
+    let found = findings(&[secret]);
+    let fields: Vec<&str> = found.iter().filter(|f| f.level == Level::Error).map(|f| &*f.field).collect();
+    assert_eq!(fields, ["data[../up]", "data[bad key]", "stringData[a/b]"]);
+}

@@ -329,9 +329,9 @@ fn passthrough_goes_to_the_service_of_the_root_path() {
     dangling["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] = "gone".into();
     assert_eq!(answer(&world_with(&[dangling], &flag), "a.example").0, "default");
 
-    // The annotation of an Ingress that comes later for the host has no effect: of equal age the greater name is first.
+    // Of an Ingress that comes later for the host the annotation counts as well: of equal age the greater name is first.
     let first = ingress("z", "a.example", Value::Null, Value::Null);
-    assert_eq!(answer(&world_with(&[first, by_name], &flag), "a.example").0, "default");
+    assert_eq!(answer(&world_with(&[first, by_name], &flag), "a.example").0, "Service/default/web:8443");
 }
 
 #[test]

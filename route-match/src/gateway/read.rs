@@ -60,6 +60,9 @@ pub(super) enum PathMatch<'a> {
 impl<'a> PathMatch<'a> {
     pub(super) fn read(path: Option<&'a HttpPathMatch>) -> Result<Self, Fault> {
         let value = path.and_then(|path| path.value.as_deref()).unwrap_or("/");
+        if value.len() > 1024 {
+            return Err(Fault::at("value", "is longer than 1024 bytes"));
+        }
         let exact = match path.and_then(|path| path.type_.as_deref()).unwrap_or("PathPrefix") {
             "Exact" => true,
             "PathPrefix" => false,
@@ -69,9 +72,6 @@ impl<'a> PathMatch<'a> {
             }
             other => return Err(not_one_of("type", other, &["Exact", "PathPrefix", "RegularExpression"])),
         };
-        if value.len() > 1024 {
-            return Err(Fault::at("value", "is longer than 1024 bytes"));
-        }
         match path_fault(value) {
             Some(fault) => Err(Fault::of(format!("{value:?} {fault}"))),
             None if exact => Ok(Self::Exact(value)),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::action::HeaderEdits;
-use crate::authority::Authority;
+use crate::authority::{Authority, AuthorityError};
 use crate::host::Host;
 use crate::host_pattern::HostPattern;
 use crate::normalise::PathNormalisation;
@@ -18,13 +18,39 @@ use super::nginx::{Access, Taker, Variables, cors_response};
 use crate::question::{HttpQuestion, Scheme};
 
 impl IngressController {
-    /// Where this request goes, and why.
+    /// Where this request goes, and why. Over HTTPS, the server name of its connection is the host that it asks for.
     pub fn decide(&self, question: &HttpQuestion<'_>) -> Decision<'_> {
+        let authority = Authority::parse(question.host);
+        let server_name = authority.as_ref().ok().map(Authority::host);
+        self.passed_on(question, server_name).unwrap_or_else(|| self.answer(question, authority))
+    }
+
+    /// The same over a connection with this server name (`None`: without a usable one), which need not be the host that the request asks
+    /// for: TLS that is passed on is so by the server name alone. It is not looked at over HTTP.
+    pub fn decide_over(&self, question: &HttpQuestion<'_>, server_name: Option<&Host>) -> Decision<'_> {
+        let decision = self.passed_on(question, server_name);
+        decision.unwrap_or_else(|| self.answer(question, Authority::parse(question.host)))
+    }
+
+    /// Where the bytes of the connection go, if the controller passes them on without a look at the request.
+    fn passed_on(&self, question: &HttpQuestion<'_>, server_name: Option<&Host>) -> Option<Decision<'_>> {
+        let name = server_name.filter(|_| question.scheme == Scheme::Https && self.flags().enable_ssl_passthrough)?;
+        // Every server has a location for `/`.
+        let found = self.router.find(&Request::new(Some(name), "/"))?;
+        let to = found.value().server.passthrough.as_ref().filter(|to| to.host == *name)?;
+        let outcome = Outcome::Forward { backends: &to.backends, request: ForwardedRequest::default() };
+        let reason =
+            Reason { host: Some(found.host()), path: Some(found.path()), cause: Cause::Passthrough, canary: None };
+        Some(Decision::new(outcome, to.route.as_ref(), to.rule, reason))
+    }
+
+    /// What happens to a request that the controller gets to see.
+    fn answer(&self, question: &HttpQuestion<'_>, authority: Result<Authority, AuthorityError>) -> Decision<'_> {
         let refuse = |cause| {
             let reason = Reason { host: None, path: None, cause, canary: None };
             Decision::new(Outcome::Respond { status: 400 }, None, None, reason)
         };
-        let authority = match Authority::parse(question.host) {
+        let authority = match authority {
             Ok(authority) => authority,
             Err(error) => return refuse(Cause::BadHost(error)),
         };
@@ -85,12 +111,6 @@ impl IngressController {
         let variables = Variables { question, host, path: request.path };
 
         // Before nginx looks at the location.
-        let passthrough = server.passthrough.as_ref().filter(|to| question.scheme == Scheme::Https && to.host == *host);
-        if let Some(to) = passthrough {
-            let outcome = Outcome::Forward { backends: &to.backends, request: ForwardedRequest::default() };
-            let decision = decide(outcome, Cause::Passthrough);
-            return Decision { route: to.route.as_ref(), rule: to.rule, ..decision };
-        }
         if let Some(root) = server.app_root.as_ref().filter(|_| request.path == b"/") {
             let root = text(root.expand(&variables, |_, _| {}));
             let location = format!("{}://{}{root}", question.scheme, question.host.trim());

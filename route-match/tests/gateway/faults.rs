@@ -9,7 +9,7 @@ use crate::world::{object, route};
 /// The fields of the errors.
 fn faults(value: Value) -> Vec<String> {
     let findings = check::object(&object(value), "gateway.networking.k8s.io/v1");
-    findings.into_iter().filter(|finding| finding.level == Level::Error).map(|finding| finding.field.into()).collect()
+    findings.into_iter().filter(|finding| finding.level == Level::Error).map(|finding| finding.field).collect()
 }
 
 fn of_kind(kind: &str, spec: Value) -> Value {
@@ -47,6 +47,18 @@ fn lengths_are_counted_in_characters() {
     let at = "spec.rules[0]";
     let expected = [format!("{at}.filters[0].urlRewrite.path.replaceFullPath"), format!("{at}.backendRefs[0].name")];
     assert_eq!(faults(route("r", rule("a".repeat(254), "\u{e9}".repeat(1025)))), expected);
+}
+
+#[test]
+fn paths_of_every_type_have_their_length() {
+    for type_ in ["Exact", "PathPrefix", "RegularExpression"] {
+        let rule = |length: usize| {
+            let path = json!({"type": type_, "value": format!("/{}", "a".repeat(length - 1))});
+            route("r", json!([{"matches": [{"path": path}]}]))
+        };
+        assert_eq!(faults(rule(1024)), [] as [&str; 0], "{type_}");
+        assert_eq!(faults(rule(1025)), ["spec.rules[0].matches[0].path.value"], "{type_}");
+    }
 }
 
 #[test]

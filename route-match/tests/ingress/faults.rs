@@ -276,6 +276,21 @@ fn values_that_the_controller_does_not_take_are_told_with_what_becomes_of_them()
 }
 
 #[test]
+fn cve_2025_24514_1097_and_1098_what_would_end_a_directive_is_not_taken() {
+    for (key, value) in [
+        ("auth-url", "http://a.example/#;\";}} location /x { alias /; }"),
+        ("auth-signin", "https://a.example/;return 200"),
+        ("auth-tls-match-cn", "CN=a #(\n){}\n}}\nlocation /x {}"),
+        ("mirror-target", "https://a.example/;#\n}"),
+        ("mirror-host", "a.example;#"),
+    ] {
+        let annotations = serde_json::json!({key: value});
+        let told = lints([crate::harness::nginx::ingress("i", annotations, "a.example", &[("Prefix", "/")])]);
+        assert!(told.iter().any(|lint| lint.contains(key) && lint.contains("does not take")), "{key}: {told:?}");
+    }
+}
+
+#[test]
 fn cve_2021_25746_and_2024_7646_no_annotation_with_a_line_break_is_taken() {
     for key in [
         "rewrite-target",
@@ -284,6 +299,7 @@ fn cve_2021_25746_and_2024_7646_no_annotation_with_a_line_break_is_taken() {
         "canary-by-header",
         "cors-allow-headers",
         "session-cookie-path",
+        "proxy-cookie-domain",
     ] {
         for value in ["a\nb", "a\rb", "a\";}\nlocation /x {"] {
             let annotations = serde_json::json!({key: value, "canary": "true"});

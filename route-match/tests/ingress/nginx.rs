@@ -21,6 +21,29 @@ fn cve_2023_5044_a_redirect_that_is_no_url_drops_the_whole_ingress() {
 }
 
 #[test]
+fn tls_is_passed_on_by_its_server_name_whatever_host_the_request_asks_for() {
+    let passed = ingress("passed", json!({"ssl-passthrough": "true"}), "p.example", &[("Prefix", "/")]);
+    let ended = ingress("ended", json!({}), "e.example", &[("Prefix", "/")]);
+    let flag = json!({"containers": [{"args": ["/nginx-ingress-controller", "--enable-ssl-passthrough"]}]});
+    let pod = json!({"kind": "Pod", "metadata": {"name": "c", "namespace": "default"}, "spec": flag});
+    let cluster = cluster([passed, ended, pod]);
+    let controller = IngressController::compile(&cluster, "nginx").unwrap();
+    let route = |name: Option<&str>, host: &str, scheme: Scheme| {
+        let name = name.map(|name| name.parse().unwrap());
+        let decision = controller.decide_over(&HttpQuestion::new(scheme, host, "/x"), name.as_ref());
+        (decision.route.map(|route| route.name.to_string()), decision.to_string().contains("undecrypted"))
+    };
+    let is = |name: &str, passed: bool| (Some(name.to_owned()), passed);
+    assert_eq!(route(Some("p.example"), "e.example", Scheme::Https), is("passed", true));
+    assert_eq!(route(Some("p.example"), "a..b", Scheme::Https), is("passed", true));
+    assert_eq!(route(Some("e.example"), "p.example", Scheme::Https), is("passed", false));
+    assert_eq!(route(None, "p.example", Scheme::Https), is("passed", false));
+    assert_eq!(route(Some("p.example"), "e.example", Scheme::Http), is("ended", false));
+    let same = controller.decide(&HttpQuestion::new(Scheme::Https, "P.example.", "/x"));
+    assert!(same.to_string().contains("undecrypted"), "{same}");
+}
+
+#[test]
 fn the_scheme_of_a_redirect_has_no_case_and_is_one_of_http() {
     for (url, redirects) in [("HTTPS://b.example/x", true), ("ftp://b.example/x", false), ("http", false)] {
         let redirect = json!({"permanent-redirect": url});

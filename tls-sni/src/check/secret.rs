@@ -8,7 +8,7 @@ use std::string::ToString;
 use std::vec::Vec;
 use svc_model::Resource;
 use svc_model::api::Secret;
-use svc_model::check::Finding;
+use svc_model::check::{Finding, names};
 
 /// The type of a Secret that must hold a certificate and a key.
 const TLS_TYPE: &str = "kubernetes.io/tls";
@@ -20,6 +20,11 @@ pub(super) fn check(secret: &Secret, referenced: bool, now: i64, findings: &mut 
     let object = secret.reference();
     let before = findings.len();
     let tls = secret.type_ == TLS_TYPE;
+    for key in secret.data.keys().chain(secret.string_data.0.keys()) {
+        if let Err(fault) = names::config_key(key) {
+            findings.push(Finding::error(&object, secret::field(secret, key), fault.to_string()));
+        }
+    }
     for (key, value) in &secret.data {
         if value.bytes().is_none() && !secret.string_data.0.contains_key(key) {
             findings.push(Finding::error(&object, secret::field(secret, key), "not base64"));

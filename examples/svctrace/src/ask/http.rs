@@ -73,7 +73,8 @@ impl Http {
             Target::Mesh => return super::istio::mesh_http(world, &self.url, &request, self.from.as_deref()),
         };
         let controller = world.controller(class)?;
-        let decision = controller.routes.decide(&request.question());
+        let server_name = super::gateway::server_name(&request);
+        let decision = controller.routes.decide_over(&request.question(), server_name);
         let mut answer = Answer::new(headline(&self.url, &decision));
         if let Some(route) = decision.route {
             answer.set("route", route.to_string());

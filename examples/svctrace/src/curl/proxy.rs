@@ -48,7 +48,7 @@ impl Walk<'_, '_> {
         }
         let mut question = request.question();
         question.client = self.sender;
-        let decision = controller.routes.decide(&question);
+        let decision = controller.routes.decide_over(&question, ask::gateway::server_name(request));
         let why = decision.to_string();
         let mut step = |result: &str| match decision.route {
             Some(route) => self.step_by("route", result, &why, route, "spec"),

@@ -158,12 +158,14 @@ fn nginx(ingress: &Ingress, prefix: &str, findings: &mut Vec<Finding>) {
         let mut warn = |message: String| {
             findings.push(Finding::warning(&object, format!("metadata.annotations[{annotation}]"), message));
         };
-        if known.format == Format::Snippet || known.key == "mirror-target" {
+        if known.format == Format::Snippet {
             warn("is not modelled".to_owned());
         } else if !takes(known, value) {
             let denies = known.format == Format::SourceRanges || known.key == "custom-headers";
             let so = if denies { "every request is answered 503" } else { "it is ignored" };
             warn(format!("the controller does not take the value {value:?}: {so}"));
+        } else if known.key == "mirror-target" {
+            warn("is not modelled".to_owned());
         } else if known.key.starts_with("canary-") && !is_canary {
             warn("has no effect without the annotation canary".to_owned());
         }

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use svc_model::check::names;
 
 use crate::ingress::flags::parse_bool;
+use crate::regex::{Anchor, Regex};
 
 /// An annotation of ingress-nginx.
 #[derive(Debug)]
@@ -69,6 +70,10 @@ pub(in crate::ingress) enum Format {
     PathWithGroupsAndBlanks,
     /// A URL without `%`, `#` and all that nginx could take for its own.
     Url,
+    /// A URL that may name nginx variables.
+    UrlWithVariables,
+    /// `CN=` and an expression.
+    CommonName,
     /// A text with nginx variables.
     Variables,
     /// Addresses and CIDRs, separated by commas.
@@ -88,11 +93,6 @@ pub(in crate::ingress) enum Format {
 }
 
 impl Format {
-    /// Whether any value will do.
-    pub(in crate::ingress) fn is_free(self) -> bool {
-        matches!(self, Self::Snippet | Self::Elsewhere)
-    }
-
     /// Whether the controller takes this value.
     pub(in crate::ingress) fn takes(self, text: &str) -> bool {
         let chars = |text: &str, more: &[u8]| {
@@ -110,6 +110,8 @@ impl Format {
             Self::PathWithGroups => chars(text, b"$"),
             Self::PathWithGroupsAndBlanks => chars(text, b"$ "),
             Self::Url => chars(text, b",?&="),
+            Self::UrlWithVariables => chars(text, b" ,?&=$"),
+            Self::CommonName => text.strip_prefix("CN=").is_some_and(|name| Regex::new(name, Anchor::None).is_ok()),
             Self::Variables => text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_${} ".contains(&b)),
             Self::SourceRanges => list(&|range| source_range(range).is_some()),
             Self::ServiceName => names::dns_1035_label(text).is_ok(),
@@ -185,17 +187,17 @@ static KNOWN: &[Known] = &[
     a("auth-response-headers", Medium, Elsewhere),
     a("auth-secret", Medium, Elsewhere),
     a("auth-secret-type", Low, Elsewhere),
-    a("auth-signin", High, Elsewhere),
+    a("auth-signin", High, UrlWithVariables),
     a("auth-signin-redirect-param", Medium, Elsewhere),
     a("auth-snippet", Critical, Snippet),
     a("auth-tls-error-page", High, Elsewhere),
-    a("auth-tls-match-cn", High, Elsewhere),
+    a("auth-tls-match-cn", High, CommonName),
     a("auth-tls-pass-certificate-to-upstream", Low, Elsewhere),
     a("auth-tls-secret", Medium, Elsewhere),
     a("auth-tls-verify-client", Medium, Elsewhere),
     a("auth-tls-verify-depth", Low, Elsewhere),
     a("auth-type", Low, Elsewhere),
-    a("auth-url", High, Elsewhere),
+    a("auth-url", High, UrlWithVariables),
     a("backend-protocol", Low, OneOfAnyCase(&["HTTP", "HTTPS", "AUTO_HTTP", "GRPC", "GRPCS", "FCGI"])),
     a("canary", Low, Bool),
     a("canary-by-cookie", Medium, Basic),
@@ -238,9 +240,9 @@ static KNOWN: &[Known] = &[
     a("limit-rpm", Low, Elsewhere),
     a("limit-rps", Low, Elsewhere),
     a("load-balance", Low, OneOf(&["round_robin", "ewma"])),
-    a("mirror-host", High, Elsewhere),
+    a("mirror-host", High, Expression),
     a("mirror-request-body", Low, Elsewhere),
-    a("mirror-target", High, Elsewhere),
+    a("mirror-target", High, Expression),
     a("modsecurity-snippet", Critical, Snippet),
     a("modsecurity-transaction-id", High, Elsewhere),
     a("opentelemetry-operation-name", Medium, Elsewhere),
@@ -267,7 +269,7 @@ static KNOWN: &[Known] = &[
     a("proxy-request-buffering", Low, Elsewhere),
     a("proxy-send-timeout", Low, Elsewhere),
     a("proxy-ssl-ciphers", Medium, Elsewhere),
-    a("proxy-ssl-name", High, Elsewhere),
+    a("proxy-ssl-name", High, Expression),
     a("proxy-ssl-protocols", Low, Elsewhere),
     a("proxy-ssl-secret", Medium, Elsewhere),
     a("proxy-ssl-server-name", Low, Elsewhere),
@@ -336,6 +338,9 @@ mod tests {
             ("backend-protocol", "grpc", "QUIC"),
             ("canary-weight", "-3", " 3"),
             ("default-backend", "web", "Web"),
+            ("auth-url", "https://auth.example/x?u=$host", "http://a.example/#;} location /x {"),
+            ("auth-tls-match-cn", "CN=(a|b)\\.example", "CN=a)"),
+            ("mirror-host", "$host", "a.example;"),
         ] {
             let format = known(key).unwrap().format;
             assert!(format.takes(good), "{key}: {good:?}");

@@ -2,7 +2,7 @@
 
 use svc_model::api::Ingress;
 
-use super::known::{Known, known};
+use super::known::{Format, Known, known};
 use crate::ingress::flags::parse_bool;
 
 /// The controller's annotations of one Ingress that have a value it takes. An empty value counts as absent, and so does,
@@ -60,5 +60,5 @@ pub(in crate::ingress) fn annotations<'c>(
 /// Whether the controller takes this value. Line breaks it never does (CVE-2021-25748, CVE-2024-7646), save in what is raw
 /// configuration.
 pub(in crate::ingress) fn takes(known: &Known, value: &str) -> bool {
-    known.format.takes(value) && (known.format.is_free() || !value.contains(['\r', '\n']))
+    known.format.takes(value) && (known.format == Format::Snippet || !value.contains(['\r', '\n']))
 }

@@ -83,6 +83,7 @@ case_files! {
     istio_tcp_tls "istio-tcp-tls.yaml";
     istio_virtualservice "istio-virtualservice.yaml";
     model_check "model-check.yaml";
+    more_istio "more-istio.yaml";
     tls_gateway "tls-gateway.yaml";
     tls_ingress "tls-ingress.yaml";
     tls_istio "tls-istio.yaml";

@@ -83,10 +83,11 @@ case_files! {
     istio_tcp_tls "istio-tcp-tls.yaml";
     istio_virtualservice "istio-virtualservice.yaml";
     model_check "model-check.yaml";
+    more_core "more-core.yaml";
     more_gateway "more-gateway.yaml";
     more_ingress "more-ingress.yaml";
+    more_istio "more-istio.yaml";
     tls_check "tls-check.yaml";
-    more_core "more-core.yaml";
     tls_gateway "tls-gateway.yaml";
     tls_ingress "tls-ingress.yaml";
     tls_istio "tls-istio.yaml";

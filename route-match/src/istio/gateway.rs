@@ -10,7 +10,7 @@ use super::delegate::delegates;
 use super::destination::{ClusterHosts, EntryHosts, Hosts, KnownHost};
 use super::export::{ExportTo, Precedence};
 use super::matching::Listener;
-use super::names::{GatewayName, NameSet, Names, covers, service_host};
+use super::names::{GatewayName, NameSet, Names, covers, full_host, service_host};
 use super::order::Age;
 use super::route_table::{HttpDecision, Outcome, Reason, RouteTable};
 use super::rule::{CompiledMatch, HttpRule, HttpRules};
@@ -334,7 +334,8 @@ impl IstioGatewayTable {
         let exposure = ExportTo::read(&object.spec.export_to, namespace).exposure(namespace, &self.proxy.namespace)?;
         let precedence = Precedence { exposure, age: Age::of(object) };
         let known = ClusterHosts { cluster, entries: &self.entries };
-        let own: NameSet<'_> = object.spec.hosts.iter().map(String::as_str).collect();
+        let full: Vec<_> = object.spec.hosts.iter().map(|host| full_host(host, namespace)).collect();
+        let own: NameSet<'_> = full.iter().map(AsRef::as_ref).collect();
         let rules = HttpRules::of(cluster, object);
         let mut compiled: BTreeMap<(&NamespacedName, u16, ServerKind), Arc<[CompiledMatch]>> = BTreeMap::new();
         let mut servers = BTreeMap::new();

@@ -11,7 +11,7 @@ use super::destination_rule::{Caller, DestinationRules};
 use super::export::{ExportTo, Precedence};
 use super::gateway::IstioGatewayTable;
 use super::matching::Listener;
-use super::names::{GatewayName, NameSet, covers};
+use super::names::{GatewayName, NameSet, covers, full_host};
 use super::order::Age;
 use super::registry::{Registry, SeenFrom};
 use super::server::{GatewayProxy, Server, ServerKind, Servers};
@@ -218,7 +218,8 @@ impl<'c> Binder<'c> {
                 let namespace = object.namespace();
                 let hosts = server.hosts.iter().filter(|host| host.admits(namespace));
                 let hosts: NameSet<'_> = hosts.map(|host| &*host.host).collect();
-                let own: NameSet<'_> = object.spec.hosts.iter().map(String::as_str).collect();
+                let full: Vec<_> = object.spec.hosts.iter().map(|host| full_host(host, namespace)).collect();
+                let own: NameSet<'_> = full.iter().map(AsRef::as_ref).collect();
                 !object.spec.gateways.is_empty()
                     && gateway.is_in(&object.spec.gateways, namespace)
                     && !hosts.intersection(&own).is_empty()

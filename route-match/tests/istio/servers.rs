@@ -173,3 +173,13 @@ fn what_nobody_listens_to_is_said() {
     let decision = table.decide(&HttpQuestion::new(Scheme::Https, "a.example", "/"), None);
     assert_eq!(told(&decision), "no HTTP");
 }
+
+#[test]
+fn a_short_host_is_that_of_a_service_of_its_namespace() {
+    let mut object = virtual_service("v", json!([{"route": to("s")}]));
+    object["spec"]["hosts"] = json!(["shop"]);
+    let table = table([gateway(json!([server(80, "HTTP", json!(["*"]))])), object]);
+    let asked = |authority: &str| told(&table.decide(&HttpQuestion::new(Scheme::Http, authority, "/"), None));
+    assert_eq!(asked("shop.infra.svc.cluster.local"), "v 0: 1 Host/s.infra.svc.cluster.local port 80");
+    assert_eq!(asked("shop"), "404");
+}

@@ -1,5 +1,6 @@
 //! What does Istio do with a request or connection? Its gateways, and the sidecars of the mesh.
 
+use std::net::Ipv6Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -212,7 +213,11 @@ pub(super) fn mesh_tcp(
 ) -> Result<Answer, Unusable> {
     let dst = dst.ok_or_else(|| unusable("dst: the mesh needs the host or address that the client meant"))?;
     let asked = format!("{dst}:{port}");
-    let authority = Authority::parse(dst).map_err(|error| unusable(format!("dst: {error}")))?;
+    // An address needs no brackets where no port stands beside it.
+    let host = match dst.parse::<Ipv6Addr>() {
+        Ok(addr) => Host::from(addr),
+        Err(_) => Authority::parse(dst).map_err(|error| unusable(format!("dst: {error}")))?.into_host(),
+    };
     let table = world.mesh_table(&caller(world, from))?;
     if protocol != Protocol::Tcp {
         let mut answer = Answer::new(format!("{asked} -> {PASSTHROUGH}"));
@@ -220,7 +225,7 @@ pub(super) fn mesh_tcp(
         answer.because("sidecars take TCP connections only");
         return Ok(answer);
     }
-    let decision = table.decide_tcp(port, StreamTarget::of(authority.host()));
+    let decision = table.decide_tcp(port, StreamTarget::of(&host));
     let mut answer = stream_answer(&asked, &decision);
     if let Some(rule) = decision.rule {
         stream_backends(&mut answer, world, table.destinations(), rule);
@@ -266,7 +271,7 @@ fn destinations(rule: &StreamRule) -> String {
     names.join(" or ")
 }
 
-fn route_of(answer: &mut Answer, origin: &Origin) {
+pub(super) fn route_of(answer: &mut Answer, origin: &Origin) {
     if let Some((route, rule)) = origin.virtual_service() {
         answer.set("route", route.to_string());
         answer.set("rule", rule);

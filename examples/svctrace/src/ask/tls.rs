@@ -104,6 +104,7 @@ impl Tls {
                 let decision = gateway.tls.decide(question, now);
                 let mut answer = answer_of(&decision, asked);
                 if let Some(rule) = decision.rule {
+                    super::istio::route_of(&mut answer, &rule.origin);
                     super::istio::stream_backends(&mut answer, world, &gateway.destinations, rule);
                 }
                 answer

@@ -173,26 +173,9 @@ impl Made {
         include(&mut before.table, &old);
         include(&mut after, new.iter().map(|(_, fragment)| fragment));
         self.fragments.extend(new);
-        let is_taken = |shared: &&Shared| matches!(shared, Shared::Taken(_));
-        let taken = |shared: &BTreeMap<Shared, u32>| shared.keys().take_while(is_taken).copied().collect::<Vec<_>>();
         let differs = |shared: &Shared| (used[shared] > 0) != (self.shared.get(shared).is_some_and(|count| *count > 0));
-        let differing: Vec<Shared> = used.keys().copied().filter(differs).collect();
-        if differing.iter().any(|shared| is_taken(&shared)) {
-            // They stand in one rule, all of them.
-            let now: Vec<Shared> = taken(&self.shared).into_iter().filter(|shared| self.shared[shared] > 0).collect();
-            let mut then: BTreeSet<Shared> = now.iter().copied().collect();
-            for shared in differing.iter().filter(is_taken) {
-                if used[shared] > 0 {
-                    then.insert(*shared)
-                } else {
-                    then.remove(shared)
-                };
-            }
-            self.frame.check_taken(&mut before.table, &then);
-            self.frame.check_taken(&mut after, &now);
-        }
         let (then, now): (Vec<Shared>, Vec<Shared>) =
-            differing.into_iter().filter(|shared| !is_taken(&shared)).partition(|shared| used[shared] > 0);
+            used.keys().copied().filter(differs).partition(|shared| used[shared] > 0);
         self.frame.share(&mut before.table, &then);
         self.frame.share(&mut after, &now);
         self.shared.retain(|_, count| *count > 0);

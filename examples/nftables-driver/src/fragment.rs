@@ -21,8 +21,6 @@ pub(crate) struct Fragment {
 /// What several Service ports may use. It goes with the last of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shared {
-    /// An address in a range of Services that one has as something else than its cluster IP.
-    Taken(IpAddr),
     /// A cluster IP.
     ClusterIp(IpAddr),
     /// An endpoint that may send to itself by way of a Service.

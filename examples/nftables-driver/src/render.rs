@@ -213,7 +213,7 @@ impl Frame {
         let forwarded = || ["service-endpoints-check", "cluster-ips-check"].map(of_new).to_vec();
         let arriving = ["nodeport-endpoints-check", "service-endpoints-check"].map(of_new).to_vec();
         vec![
-            (CLUSTER_IPS_CHECK, None, self.cluster_ips_check(&[])),
+            (CLUSTER_IPS_CHECK, None, self.cluster_ips_check()),
             ("filter-prerouting-pre-dnat", Some((false, Prerouting, -110)), vec![of_new("firewall-check")]),
             ("filter-output-pre-dnat", Some((false, Output, -110)), vec![of_new("firewall-check")]),
             ("filter-forward", Some((false, Forward, 0)), forwarded()),
@@ -251,9 +251,8 @@ impl Frame {
         vec![address(Side::Destination, false, Among::Set(Name::fixed(NODE_PORT_IPS)))]
     }
 
-    /// Packets to other ports of cluster IPs, and to addresses of Service ranges that no Service has. An address within that a Service
-    /// has as something else is nobody's to drop.
-    fn cluster_ips_check(&self, taken: &[IpNet]) -> Vec<Rule> {
+    /// Packets to other ports of cluster IPs, and to whatever else lies in Service ranges.
+    fn cluster_ips_check(&self) -> Vec<Rule> {
         let of_cluster_ips = address(Side::Destination, false, Among::Set(Name::fixed(CLUSTER_IPS)));
         let reject = commented(
             [of_cluster_ips, Statement::Verdict(Verdict::Reject)],
@@ -262,22 +261,17 @@ impl Frame {
         if self.ranges.is_empty() {
             return vec![reject];
         }
-        let taken = (!taken.is_empty()).then(|| {
-            let taken = address(Side::Destination, false, Among::Some(disjoint(taken)));
-            rule([taken, Statement::Verdict(Verdict::Return)])
-        });
         let unallocated = address(Side::Destination, false, Among::Some(self.ranges.clone()));
         let drop =
             commented([unallocated, Statement::Verdict(Verdict::Drop)], "Drop traffic to unallocated ClusterIPs");
-        [reject].into_iter().chain(taken).chain([drop]).collect()
+        vec![reject, drop]
     }
 
-    /// Puts what several Service ports use into a table, once. Addresses that are taken count as a whole: all of them or none.
+    /// Puts what several Service ports use into a table, once.
     pub(crate) fn share<'s>(&self, table: &mut Table, shared: impl IntoIterator<Item = &'s Shared>) {
-        let (mut taken, mut cluster_ips, mut hairpins) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cluster_ips, mut hairpins) = (Vec::new(), Vec::new());
         for shared in shared {
             match shared {
-                Shared::Taken(addr) => taken.push(IpNet::from(*addr)),
                 Shared::ClusterIp(addr) => cluster_ips.push(*addr),
                 Shared::Hairpin(addr) => hairpins.push(*addr),
                 Shared::Chain(chain) => {
@@ -294,18 +288,6 @@ impl Frame {
             let addrs = table.loops.entry(Name::fixed(HAIRPINS)).or_default();
             addrs.append(&mut hairpins.into_iter().collect());
         }
-        if !taken.is_empty() {
-            let chain = Chain { rules: self.cluster_ips_check(&taken), ..Chain::default() };
-            table.chains.insert(Name::fixed(CLUSTER_IPS_CHECK), chain);
-        }
-    }
-
-    /// Puts the chain in that knows the addresses that are taken.
-    pub(crate) fn check_taken<'s>(&self, table: &mut Table, shared: impl IntoIterator<Item = &'s Shared>) {
-        table
-            .chains
-            .insert(Name::fixed(CLUSTER_IPS_CHECK), Chain { rules: self.cluster_ips_check(&[]), ..Chain::default() });
-        self.share(table, shared);
     }
 
     pub(crate) fn family(&self) -> IpFamily {
@@ -342,9 +324,6 @@ impl Frame {
         if !self.settings.is_local(port.cluster_ip) {
             fragment.shared.insert(Shared::ClusterIp(port.cluster_ip));
         }
-        let others = port.external_ips.iter().chain(&port.load_balancer_ips);
-        let inside = |addr: &&IpAddr| self.ranges.iter().any(|range| range.contains(*addr));
-        fragment.shared.extend(others.filter(inside).map(|addr| Shared::Taken(*addr)));
         let firewall = self.allowed_sources(port).map(|allowed| {
             let name = names.chain("firewall-");
             let others = address(Side::Source, true, Among::Some(allowed));

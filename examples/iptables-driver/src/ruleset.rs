@@ -75,6 +75,15 @@ impl Ruleset {
         }
     }
 
+    /// Without the chain by whose absence the driver sees that a table was flushed: what is left are kube-proxy's rules.
+    #[must_use]
+    pub fn without_canary(mut self) -> Ruleset {
+        for chains in [&mut self.filter, &mut self.nat] {
+            chains.remove(names::CANARY);
+        }
+        self
+    }
+
     /// How many rules there are.
     pub fn len(&self) -> usize {
         self.filter.values().chain(self.nat.values()).map(Vec::len).sum()

@@ -103,7 +103,7 @@ fn rules(world: &World, args: &RenderArgs) -> Result<Rendered, Unusable> {
                     Profile::Fast => return Err(unusable("iptables has no fast layout")),
                 };
                 let program = if family == IpFamily::V4 { "iptables-restore" } else { "ip6tables-restore" };
-                let rules = iptables_driver::render(&view, &ports, family, &options);
+                let rules = iptables_driver::render(&view, &ports, family, &options).without_canary();
                 write!(text, "# {program}\n{rules}")
             }
             (_, profile) => {

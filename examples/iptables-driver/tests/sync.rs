@@ -1,16 +1,16 @@
 //! What is written when something changes, and what in a large cluster?
 
 mod common;
+#[path = "../../driver-kit/tests/small_world/mod.rs"]
+mod small_world;
 
 use common::kernel::{Kernel, KernelError};
 use driver_kit::FlowTable;
 use iptables_driver::{IptablesDriver, Options, Table, Tables};
+use small_world::{edited, service, view};
 use svc_model::addr::IpFamily;
-use svc_model::api::{
-    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Node, NodeAddress, Service, ServicePort,
-};
 use svc_model::backend::{ApplyError, Backend, Generation, Plan};
-use svc_model::{Cluster, Delta, Flow, NodeSettings, NodeView, Object};
+use svc_model::{Cluster, Delta, Flow, NodeView, Object};
 
 /// A kernel that remembers what it was told.
 #[derive(Debug, Default)]
@@ -50,32 +50,6 @@ impl FlowTable for Recorder {
     }
 }
 
-/// A Service with endpoints of these numbers.
-fn service(name: &str, number: u8, endpoints: &[u8]) -> [Object; 2] {
-    let mut service = Service::default();
-    service.metadata.name = name.into();
-    service.spec.cluster_ip = format!("10.96.0.{number}");
-    service.spec.ports.push(ServicePort { port: 80, ..Default::default() });
-    let mut object = Endpoints::default();
-    object.metadata.name = name.into();
-    let address = |n: &u8| EndpointAddress { ip: format!("10.244.{number}.{n}"), ..Default::default() };
-    object.subsets.push(EndpointSubset {
-        addresses: endpoints.iter().map(address).collect(),
-        ports: vec![EndpointPort { port: 8080, ..Default::default() }],
-        ..Default::default()
-    });
-    [service.into(), object.into()]
-}
-
-const NODE: &str = "n1";
-
-fn node() -> Object {
-    let mut node = Node::default();
-    node.metadata.name = NODE.into();
-    node.status.addresses.push(NodeAddress { type_: "InternalIP".into(), address: "192.0.2.7".into() });
-    node.into()
-}
-
 struct Play {
     cluster: Cluster,
     view: NodeView,
@@ -85,9 +59,8 @@ struct Play {
 
 impl Play {
     fn new(options: Options) -> Play {
-        let services = (1..=20).flat_map(|i| service(&format!("s{i}"), i, &[1, 2]));
-        let cluster: Cluster = services.chain([node()]).collect();
-        let view = NodeView::new(&cluster, NodeSettings::of(&cluster, Some(NODE)).unwrap());
+        let cluster = small_world::cluster();
+        let view = view(&cluster);
         let driver = IptablesDriver::new(Recorder::default(), options);
         let mut play = Play { cluster, view, driver, generation: 0 };
         play.full();
@@ -189,19 +162,13 @@ fn in_a_large_cluster_endpoints_have_no_comments_and_what_is_stale_waits() {
 
 #[test]
 fn a_node_port_concerns_who_is_asked_on_its_number() {
-    let edited = |mut objects: [Object; 2], edit: fn(&mut Service)| {
-        if let Object::Service(service) = &mut objects[0] {
-            edit(service);
-        }
-        objects
-    };
     let mut play = Play::new(Options::default());
     // At an address of the node.
-    play.delta(edited(service("s3", 3, &[1]), |service| {
+    play.delta(edited("s3", 3, &[1], |service| {
         service.spec.external_ips = vec!["192.0.2.7".into()];
         service.spec.ports[0].port = 30_080;
     }));
-    let with_node_port = edited(service("s4", 4, &[1]), |service| {
+    let with_node_port = edited("s4", 4, &[1], |service| {
         service.spec.type_ = "NodePort".into();
         service.spec.ports[0].node_port = 30_080;
     });

@@ -1,16 +1,16 @@
 //! What is written when something changes, and what when nothing does?
 
 mod common;
+#[path = "../../driver-kit/tests/small_world/mod.rs"]
+mod small_world;
 
 use common::kernel::{Kernel, KernelError};
 use driver_kit::FlowTable;
 use nftables_driver::{Layout, NftablesDriver, Tables};
+use small_world::{edited, service, view};
 use svc_model::addr::IpFamily;
-use svc_model::api::{
-    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Node, NodeAddress, Service, ServicePort,
-};
 use svc_model::backend::{Backend, Generation, Plan};
-use svc_model::{Cluster, Delta, Flow, NodeSettings, NodeView, Object, Touched};
+use svc_model::{Cluster, Delta, Flow, NodeView, Object, Touched};
 
 /// A kernel that remembers what it was told.
 #[derive(Debug, Default)]
@@ -50,33 +50,6 @@ impl FlowTable for Recorder {
     }
 }
 
-/// A Service with endpoints of these numbers, edited.
-fn service(name: &str, number: u8, endpoints: &[u8], edit: fn(&mut Service)) -> [Object; 2] {
-    let mut service = Service::default();
-    service.metadata.name = name.into();
-    service.spec.cluster_ip = format!("10.96.0.{number}");
-    service.spec.ports.push(ServicePort { port: 80, ..Default::default() });
-    edit(&mut service);
-    let mut object = Endpoints::default();
-    object.metadata.name = name.into();
-    let address = |n: &u8| EndpointAddress { ip: format!("10.244.{number}.{n}"), ..Default::default() };
-    object.subsets.push(EndpointSubset {
-        addresses: endpoints.iter().map(address).collect(),
-        ports: vec![EndpointPort { port: 8080, ..Default::default() }],
-        ..Default::default()
-    });
-    [service.into(), object.into()]
-}
-
-const NODE: &str = "n1";
-
-fn node() -> Object {
-    let mut node = Node::default();
-    node.metadata.name = NODE.into();
-    node.status.addresses.push(NodeAddress { type_: "InternalIP".into(), address: "192.0.2.7".into() });
-    node.into()
-}
-
 struct Play {
     cluster: Cluster,
     view: NodeView,
@@ -86,9 +59,8 @@ struct Play {
 
 impl Play {
     fn new(layout: Layout) -> Play {
-        let services = (1..=20).flat_map(|i| service(&format!("s{i}"), i, &[1, 2], |_| {}));
-        let cluster: Cluster = services.chain([node()]).collect();
-        let view = NodeView::new(&cluster, NodeSettings::of(&cluster, Some(NODE)).unwrap());
+        let cluster = small_world::cluster();
+        let view = view(&cluster);
         let driver = NftablesDriver::new(Recorder::default(), layout);
         let mut play = Play { cluster, view, driver, generation: 0 };
         play.full();
@@ -131,13 +103,13 @@ fn a_whole_that_differs_writes_the_difference() {
         let mut other = Play::new(layout);
         // Two that come or change, one that goes, told as a difference and as a whole.
         let objects = || {
-            let changed = service("s3", 3, &[2, 9], |_| {});
-            let new = service("s21", 21, &[1], |_| {});
-            changed.into_iter().chain(new).chain(service("s5", 5, &[], |_| {}))
+            let changed = service("s3", 3, &[2, 9]);
+            let new = service("s21", 21, &[1]);
+            changed.into_iter().chain(new).chain(service("s5", 5, &[]))
         };
         let told = play.delta(objects());
         objects().for_each(|object| drop(other.cluster.apply(object)));
-        other.view = NodeView::new(&other.cluster, NodeSettings::of(&other.cluster, Some(NODE)).unwrap());
+        other.view = view(&other.cluster);
         assert_eq!(other.full(), told, "{layout:?}");
         assert!(told.lines().count() > 10, "{told}");
         assert_eq!((play.full(), other.full()), (String::new(), String::new()));
@@ -153,18 +125,18 @@ fn a_node_port_concerns_who_is_asked_on_its_number() {
     for layout in [Layout::Modern, Layout::Fast] {
         let mut play = Play::new(layout);
         // Refused at an address of the node.
-        play.delta(service("s3", 3, &[], |service| {
+        play.delta(edited("s3", 3, &[], |service| {
             service.spec.external_ips = vec!["192.0.2.7".into()];
             service.spec.ports[0].port = 30_080;
         }));
         let back = "service-ips { 192.0.2.7 . tcp . 30080 : return }";
-        let comes = play.delta(service("s4", 4, &[1], |service| {
+        let comes = play.delta(edited("s4", 4, &[1], |service| {
             service.spec.type_ = "NodePort".into();
             service.spec.ports[0].node_port = 30_080;
         }));
         assert!(comes.contains(back), "{comes}");
         assert_eq!(play.full(), "");
-        let goes = play.delta(service("s4", 4, &[1], |_| {}));
+        let goes = play.delta(service("s4", 4, &[1]));
         assert!(goes.contains("delete element ip kube-proxy service-ips { 192.0.2.7 . tcp . 30080 }"), "{goes}");
         assert_eq!(play.full(), "");
     }
